@@ -1,0 +1,108 @@
+"""The space of valid one-operator models, drawn by anything that can choose.
+
+Every row of :mod:`minilite.ops` says with a ``cases`` function which options and operand shapes it accepts. The
+function asks a :class:`Draw` for its choices, so that Hypothesis, a seeded generator or a person can drive it, and the
+library itself needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from minilite.spec import Definition, Shape
+
+T = TypeVar("T")
+
+
+class Draw(Protocol):
+    """A source of choices. ``random`` is for bulk data, which need not be shrunk."""
+
+    random: np.random.Generator
+
+    def integer(self, low: int, high: int) -> int:
+        """An integer in [low, high]."""
+        ...
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options; earlier ones are simpler."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One operand of a case: a shape to be filled with data, or a ready ``value``.
+
+    low, high: the real numbers the data must stay within, where the operator is defined on part of the line only.
+    constant: the operand must be a constant of the file (a ``value`` always is, unless ``constant`` is false).
+    """
+
+    shape: Shape
+    value: np.ndarray | None = None
+    low: float | None = None
+    high: float | None = None
+    constant: bool | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Operands (None is an absent optional one), option fields that differ from the schema's defaults, and how many
+    outputs the operator has."""
+
+    inputs: tuple[Arg | None, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    outputs: int = 1
+
+
+def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:
+    """An operand filled with drawn data."""
+    return Arg(tuple(shape), low=low, high=high, **rest)
+
+
+def constant(value: Any, dtype: Any = np.int32) -> Arg:
+    """An operand with this value, a constant of the file."""
+    array = np.asarray(value, dtype)
+    return Arg(array.shape, array)
+
+
+def shape(draw: Draw, low_rank: int = 1, high_rank: int = 4, most: int = 6) -> Shape:
+    """A shape of some rank with dimensions in [1, most]."""
+    return tuple(draw.integer(1, most) for _ in range(draw.integer(low_rank, high_rank)))
+
+
+def boolean(draw: Draw) -> bool:
+    return draw.choice((False, True))
+
+
+def broadcastable(draw: Draw, to: Shape) -> Shape:
+    """A shape that broadcasts to ``to``: some leading dimensions dropped, some others 1."""
+    kept = to[draw.choice((0, 0, 0, *range(len(to) + 1))) :]
+    return tuple(draw.choice((d, d, 1)) for d in kept)
+
+
+def broadcast_pair(draw: Draw) -> tuple[Shape, Shape]:
+    """Two shapes that broadcast together, either of them the smaller one."""
+    whole = shape(draw, 0, 5, 5)
+    pair = (whole, broadcastable(draw, whole) if boolean(draw) else whole)
+    return pair if boolean(draw) else pair[::-1]
+
+
+def unary(draw: Draw, definition: Definition) -> Case:
+    """Cases of an operator with one operand of any shape and no options."""
+    return Case((data(shape(draw, 0, 4)),))
+
+
+def binary(draw: Draw, definition: Definition) -> Case:
+    """Cases of an operator with two operands that broadcast, and no options."""
+    return Case(tuple(map(data, broadcast_pair(draw))))
+
+
+ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+
+
+def activated(draw: Draw) -> dict[str, Any]:
+    """The option ``fused_activation_function``."""
+    return {"fused_activation_function": draw.choice(ACTIVATIONS)}

@@ -1,0 +1,57 @@
+"""Constant tensors: from the file's bytes to arrays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minilite.errors import ModelError
+from minilite.model import Model, Tensor
+from minilite.spec import DTYPES
+
+
+def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | None:
+    """The tensor's constant as a read-only array, uncopied where the type allows; None when it has no bytes.
+
+    Raises :class:`ModelError` when the number of bytes does not fit shape and type.
+    """
+    data = model.buffers[tensor.buffer].data if tensor.buffer < len(model.buffers) else None
+    type_ = str(tensor.type).lower()
+    if data is None or (data.size == 0) or tensor.is_variable or type_ not in DTYPES:
+        return None
+    shape = tensor.shape or ()
+    if type_ == "string":
+        return _strings(data, shape)
+    if type_ in ("int4", "int2"):
+        return _unpacked(data, 4 if type_ == "int4" else 2, shape)
+    dtype = np.dtype(DTYPES[type_])
+    wanted = math.prod(shape) * dtype.itemsize
+    if data.size != wanted:
+        raise ModelError(
+            f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
+            f"{type_.upper()} {list(shape)}, got {data.size} in buffer {tensor.buffer}."
+        )
+    return data.view(dtype.newbyteorder("<")).reshape(shape)
+
+
+def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Sign-extended values of packed int4 or int2, the low bits of a byte first."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    fields = (data[:, None] >> shifts) & np.uint8((1 << bits) - 1)
+    size = math.prod(shape)
+    values = (fields.astype(np.uint8) << np.uint8(8 - bits)).view(np.int8) >> np.int8(8 - bits)
+    result = values.reshape(-1)[:size].reshape(shape)
+    result.flags.writeable = False
+    return result
+
+
+def _strings(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """TFLite's string buffer: count, count + 1 offsets (int32), then the bytes."""
+    count = int(data[:4].view("<i4")[0]) if data.size >= 4 else -1
+    if count < 0 or 8 + 4 * count > data.size:
+        raise ModelError(f"a string tensor's buffer of {data.size} bytes does not hold {count} offsets.")
+    offsets = data[4 : 8 + 4 * count].view("<i4")
+    raw = data.tobytes()
+    result = np.array([raw[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)] + [None], object)[:-1]
+    return result.reshape(shape) if math.prod(shape) == count else result

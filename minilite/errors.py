@@ -1,0 +1,50 @@
+"""Everything minilite raises on purpose.
+
+    Error
+    ├── ModelError              (ValueError)    the file is not a sound .tflite model
+    ├── UnsupportedOperatorError
+    │   ├── UnsupportedBuiltinError   (ValueError)    a built-in operator or version there is no row for
+    │   └── UnresolvedCustomError     (RuntimeError)  a custom or Flex (TensorFlow) operator
+    ├── OperatorError           (RuntimeError)  an operator cannot be prepared or computed
+    ├── ArgumentError           (ValueError)    an argument has an impossible value
+    ├── ArgumentTypeError       (TypeError)     an argument has the wrong type
+    └── StateError              (RuntimeError)  the call is right, but not now
+
+Each is also the built-in class LiteRT raises in the same situation, so scripts that catch that keep working.
+"""
+
+
+class Error(Exception):
+    """Base class of every error minilite raises on purpose."""
+
+
+class ModelError(Error, ValueError):
+    """The bytes are not a sound model; the message says where in the file and what was wrong."""
+
+
+class UnsupportedOperatorError(Error):
+    """The model needs an operator, or a version of one, that minilite has no row for."""
+
+
+class UnsupportedBuiltinError(UnsupportedOperatorError, ValueError):
+    """A built-in operator or version without a row; raised when the interpreter is constructed."""
+
+
+class UnresolvedCustomError(UnsupportedOperatorError, RuntimeError):
+    """A custom or Flex (TensorFlow) operator; raised when tensors are allocated."""
+
+
+class OperatorError(Error, RuntimeError):
+    """An operator cannot be prepared or computed with these types, shapes or quantization."""
+
+
+class ArgumentError(Error, ValueError):
+    """An argument has the right type and an impossible value."""
+
+
+class ArgumentTypeError(Error, TypeError):
+    """An argument has the wrong type."""
+
+
+class StateError(Error, RuntimeError):
+    """The call is legal, but not in the interpreter's present state."""

@@ -1,0 +1,62 @@
+"""Who rounds how: the kernel sets, as a table.
+
+The same integer model gives different integers in different runtimes. A kernel set names one of them. Sets differ
+operator by operator in the word below; operators that are not in the table compute the same everywhere. What a word
+means is said where it is used: the requantizing ones are :data:`minilite.fixed_point.ROUNDINGS`, the others belong to
+the operator's own file.
+
+Measured against LiteRT 2.3.0 on x86-64 with AVX-512 (VNNI):
+
+reference   OpResolverType.BUILTIN_REF, portable reference kernels. minilite's default.
+builtin     OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, optimized kernels (ruy, x86).
+xnnpack     OpResolverType.AUTO or BUILTIN: nodes that the XNNPACK delegate takes (:mod:`minilite.delegate`) use the
+            third column, all others the second.
+
+See ``docs/conformance.md`` for what was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minilite.errors import ArgumentError
+
+ARITHMETIC: dict[str, tuple[str, str, str]] = {
+    # operator              reference          builtin            xnnpack, where its delegate takes the node
+    "CONV_2D":             ("double rounding", "half up",         "float32"),
+    "DEPTHWISE_CONV_2D":   ("double rounding", "half up",         "float32"),
+    "TRANSPOSE_CONV":      ("double rounding", "half up",         "float32"),
+    "FULLY_CONNECTED":     ("float64",         "half up",         "float32"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KernelSet:
+    """A column of the table. ``sums`` says how floats are added: in the kernel's own order, or in any."""
+
+    name: str
+    column: int
+    sums: str
+    delegate: bool = False
+
+    def arithmetic(self, op: str, delegated: bool) -> str | None:
+        """The word for an operator: the delegate's where it takes the node, else the column the set falls back to."""
+        words = ARITHMETIC.get(op)
+        if words is None:
+            return None
+        return words[2] if delegated else words[self.column]
+
+
+REFERENCE = KernelSet("reference", 0, "sequential")
+BUILTIN = KernelSet("builtin", 1, "any")
+XNNPACK = KernelSet("xnnpack", 1, "any", delegate=True)
+
+KERNEL_SETS = {s.name: s for s in (REFERENCE, BUILTIN, XNNPACK)}
+
+
+def kernel_set(name: str) -> KernelSet:
+    """The set called ``name``. Raises :class:`ArgumentError` listing the sets there are."""
+    try:
+        return KERNEL_SETS[name]
+    except (KeyError, TypeError):
+        raise ArgumentError(f"unknown kernel set {name!r}; there are: {', '.join(KERNEL_SETS)}") from None

@@ -1,0 +1,94 @@
+"""Sliding windows over images ``[batch, height, width, channels]``: padding, output sizes, patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite.cases import Draw
+from minilite.errors import OperatorError
+from minilite.spec import Shape
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One spatial dimension of a window: its size, step and dilation, and the padding before and after."""
+
+    size: int
+    filter: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+
+    @property
+    def output(self) -> int:
+        """Positions the window takes."""
+        return output_size(self.size, self.filter, self.stride, self.dilation, self.before + self.after)
+
+
+def output_size(size: int, filter_: int, stride: int, dilation: int, padding: int) -> int:
+    """``floor((size + padding - effective filter) / stride) + 1``."""
+    return (size + padding - ((filter_ - 1) * dilation + 1)) // stride + 1
+
+
+def axis(padding: str | int, size: int, filter_: int, stride: int, dilation: int = 1) -> Axis:
+    """The window along one dimension. SAME gives ``ceil(size / stride)`` positions and puts the odd padding after."""
+    if stride < 1 or dilation < 1 or filter_ < 1:
+        raise OperatorError(
+            f"expected stride, dilation and filter size of 1 or more, got {stride}, {dilation}, {filter_}."
+        )
+    if padding not in ("SAME", "VALID"):
+        raise OperatorError(f"expected padding SAME or VALID, got {padding}.")
+    total = 0
+    if padding == "SAME":
+        total = max((-(-size // stride) - 1) * stride + (filter_ - 1) * dilation + 1 - size, 0)
+    result = Axis(size, filter_, stride, dilation, total // 2, total - total // 2)
+    if result.output < 1 and size:
+        raise OperatorError(
+            f"expected a filter that fits the input, got size {filter_} (dilation {dilation}) over {size} with {padding}."
+        )
+    return result
+
+
+def axes(options: Any, image: Shape, filter_: Shape) -> tuple[Axis, Axis]:
+    """Height and width windows from options with ``padding``, ``stride_*`` and, where it has them, dilation factors."""
+    return (
+        axis(options.padding, image[1], filter_[0], options.stride_h, options.get("dilation_h_factor", 1)),
+        axis(options.padding, image[2], filter_[1], options.stride_w, options.get("dilation_w_factor", 1)),
+    )
+
+
+def padded(x: np.ndarray, rows: Axis, columns: Axis, value: Any) -> np.ndarray:
+    """The image with its borders, filled with ``value``."""
+    if not (rows.before or rows.after or columns.before or columns.after):
+        return x
+    widths = ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0))
+    return np.pad(x, widths, constant_values=value)
+
+
+def patches(x: np.ndarray, rows: Axis, columns: Axis) -> np.ndarray:
+    """Every window of a padded image, as a view ``[batch, out_h, out_w, filter_h, filter_w, channels]``."""
+    n, h, w, c = x.strides
+    shape = (x.shape[0], rows.output, columns.output, rows.filter, columns.filter, x.shape[3])
+    strides = (n, h * rows.stride, w * columns.stride, h * rows.dilation, w * columns.dilation, c)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+
+def window_options(draw: Draw, dilated: bool = True) -> dict[str, Any]:
+    """Drawn options of a sliding window."""
+    options = {
+        "padding": draw.choice(("VALID", "SAME")),
+        "stride_h": draw.integer(1, 3),
+        "stride_w": draw.integer(1, 3),
+    }
+    if dilated:
+        options |= {"dilation_h_factor": draw.choice((1, 1, 2, 3)), "dilation_w_factor": draw.choice((1, 1, 2, 3))}
+    return options
+
+
+def image_size(draw: Draw, filter_: int, dilation: int = 1) -> int:
+    """A drawn image size that the filter fits in."""
+    return (filter_ - 1) * dilation + 1 + draw.integer(0, 6)

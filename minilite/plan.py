@@ -1,0 +1,272 @@
+"""From a model and a kernel set to steps that are ready to run.
+
+A :class:`Plan` resolves every operator of one subgraph to its row when it is built, works out shapes and prepares the
+steps in :meth:`Plan.allocate`, and computes them in :meth:`Plan.run`. A step whose output shapes depend on values is
+prepared while running, as soon as the values are there. Steps whose inputs are all known are computed while planning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite import delegate, schema
+from minilite.constants import constant_array
+from minilite.engines import Engine
+from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
+from minilite.kernel_sets import KernelSet
+from minilite.model import Model, Operator, OperatorCode, Subgraph, Tensor
+from minilite.ops import OPS
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
+
+LARGEST_TENSOR = 2**31 - 1
+"""Bytes. A tensor that is larger is an error before memory is asked for."""
+
+
+@dataclass
+class Step:
+    """One operator, resolved to its row. ``call`` is None while the step waits for values to be known."""
+
+    op: Op
+    node: Node
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    definition: Definition | None = None
+    prepared: Any = None
+    call: Callable[..., Any] | None = None
+    releases: tuple[int, ...] = ()
+
+
+class Plan:
+    """The prepared form of one subgraph. ``infos`` holds what is known of every tensor; ``steps`` run in order."""
+
+    def __init__(self, model: Model, subgraph_index: int, kernels: KernelSet, engine: Engine):
+        self.model, self.kernels, self.engine = model, kernels, engine
+        self.subgraph_index = subgraph_index
+        self.subgraph: Subgraph = model.subgraphs[subgraph_index]
+        self.steps = [
+            self._resolve(index, operator, model.operator_codes[operator.opcode_index])
+            for index, operator in enumerate(self.subgraph.operators)
+        ]
+        self.infos: list[TensorInfo] = []
+        self.dynamic: set[int] = set()
+
+    # ---- resolving -------------------------------------------------------------------------------------------
+
+    def _resolve(self, index: int, operator: Operator, code: OperatorCode) -> Step:
+        op = OPS.get(code.name) if not code.is_custom else None
+        if op is None and not code.is_custom:
+            raise _unsupported(code, index, self.subgraph_index, None)
+        if op is not None and code.version > op.version:
+            raise _unsupported(code, index, self.subgraph_index, op)
+        node = Node(
+            op=code.name,
+            options=_options(operator, code),
+            index=index,
+            subgraph=self.subgraph_index,
+            version=code.version,
+            kernels=self.kernels.name,
+            sums=self.kernels.sums,
+        )
+        return Step(op, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
+
+    # ---- preparing -------------------------------------------------------------------------------------------
+
+    def allocate(self, shapes: Mapping[int, Shape] = {}) -> None:
+        """Work out every shape that can be known and prepare the steps. ``shapes`` overrides tensors' shapes.
+
+        Raises :class:`UnresolvedCustomError` for custom operators and :class:`OperatorError` for an operator that
+        cannot be prepared."""
+        self._refuse_custom()
+        self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(self.subgraph.tensors)]
+        self.dynamic = set()
+        for step in self.steps:
+            step.call = None
+            try:
+                self._prepare(step)
+            except ValueNeeded:
+                self.dynamic.update(step.outputs)
+        self._plan_releases()
+
+    def _refuse_custom(self) -> None:
+        flex = sorted({s.node.op for s in self.steps if s.op is None and s.node.op.startswith("Flex")})
+        if flex:
+            raise UnresolvedCustomError(
+                "Select TensorFlow op(s), included in the given model, is(are) not supported by this interpreter. "
+                f"These need TensorFlow itself: {', '.join(flex)}. Convert the model without SELECT_TF_OPS."
+            )
+        for step in self.steps:
+            if step.op is None:
+                raise UnresolvedCustomError(
+                    f"Encountered unresolved custom op: {step.node.op}. It is operator {step.node.index}, version "
+                    f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it."
+                )
+
+    def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
+        q = tensor.quantization
+        value = constant_array(self.model, tensor, index)
+        return TensorInfo(
+            index=index,
+            name=tensor.name or "",
+            type=str(tensor.type).lower(),
+            shape=tuple(shapes.get(index, tensor.shape or ())),
+            scales=_vector(q and q.scales, np.float32),
+            zero_points=_vector(q and q.zero_points, np.int64),
+            axis=q.quantized_dimension if q else 0,
+            value=value,
+            constant=value is not None,
+            is_variable=tensor.is_variable,
+        )
+
+    def _prepare(self, step: Step) -> None:
+        """Shapes, then definition, then prepared values. Raises ValueNeeded when it is too early."""
+        if any(i in self.dynamic for i in step.inputs):
+            raise ValueNeeded
+        inputs = tuple(self.infos[i] if i >= 0 else None for i in step.inputs)
+        outputs = tuple(self.infos[i] for i in step.outputs)
+        node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs)
+        with _named(node, "failed to prepare"):
+            shapes = [tuple(int(d) for d in shape) for shape in step.op.shapes(node, *_operands(step.op, inputs))]
+            outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
+            node = self._placed(dataclasses.replace(node, outputs=outputs))
+            step.definition = step.op.definition(node)
+            step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
+        step.node = node
+        for info in outputs:
+            self.infos[info.index] = info
+        step.call = self.engine.compile(step)
+        if step.op.foldable and inputs and all(i is None or (i.value is not None and not i.is_variable) for i in inputs):
+            self._fold(step, inputs)
+
+    def _placed(self, node: Node) -> Node:
+        """The node with what the kernel set says about it."""
+        delegated = self.kernels.delegate and delegate.takes(node)
+        return dataclasses.replace(
+            node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated)
+        )
+
+    def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:
+        for info, value in zip(step.node.outputs, self._compute(step, [i and i.value for i in inputs]), strict=True):
+            self.infos[info.index] = dataclasses.replace(info, value=value)
+
+    def _plan_releases(self) -> None:
+        """After which step each intermediate tensor is no longer needed."""
+        last: dict[int, int] = {}
+        for position, step in enumerate(self.steps):
+            last.update(dict.fromkeys((*step.inputs, *step.outputs), position))
+        kept = {-1, *self.subgraph.inputs, *self.subgraph.outputs}
+        kept.update(i for i, info in enumerate(self.infos) if info.value is not None or info.is_variable)
+        for position, step in enumerate(self.steps):
+            step.releases = tuple(
+                i for i in {*step.inputs, *step.outputs} if last[i] == position and i not in kept
+            )
+
+    # ---- running ---------------------------------------------------------------------------------------------
+
+    def run(self, values: dict[int, np.ndarray], keep: bool = False) -> None:
+        """Compute every step. ``values`` holds the inputs and variables by tensor index, and receives the results;
+        intermediate results are dropped after their last use unless ``keep``."""
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                if step.call is None or any(i in self.dynamic for i in step.inputs):
+                    self._prepare_now(step, values)
+                elif step.outputs and all(self.infos[i].value is not None for i in step.outputs):
+                    continue
+                results = self._compute(step, [self.value(i, values) for i in step.inputs])
+                values.update(zip(step.outputs, results, strict=True))
+                if not keep:
+                    for index in step.releases:
+                        values.pop(index, None)
+
+    def value(self, index: int, values: Mapping[int, np.ndarray]) -> np.ndarray | None:
+        """A tensor's present value: computed, or constant, or None."""
+        found = values.get(index)
+        return self.infos[index].value if found is None and index >= 0 else found
+
+    def _prepare_now(self, step: Step, values: Mapping[int, np.ndarray]) -> None:
+        saved = {i: self.infos[i] for i in step.inputs if i >= 0}
+        for i, info in saved.items():
+            array = self.value(i, values)
+            if array is not None:
+                self.infos[i] = dataclasses.replace(info, value=array, shape=array.shape)
+        dynamic, self.dynamic = self.dynamic, set()
+        folds, step.op = step.op, dataclasses.replace(step.op, foldable=False)
+        try:
+            self._prepare(step)
+        finally:
+            self.dynamic, step.op = dynamic, folds
+            for i, info in saved.items():
+                self.infos[i] = dataclasses.replace(info, shape=self.infos[i].shape)
+
+    def _compute(self, step: Step, arrays: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+        assert step.call is not None
+        with _named(step.node, "failed to invoke"):
+            result = step.call(*arrays)
+        return result if isinstance(result, tuple) else (result,)
+
+
+class _named:
+    """Puts the operator's name before errors raised inside, and LiteRT's words behind; other exceptions become ours."""
+
+    def __init__(self, node: Node, what: str):
+        self.node, self.what = node, what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, ValueNeeded) or not isinstance(error, Exception):
+            return
+        if isinstance(error, Error) and not isinstance(error, OperatorError):
+            return
+        said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
+        raise OperatorError(
+            f"{self.node}: {said} Node number {self.node.index} ({self.node.op}) {self.what}."
+        ) from error
+
+
+def _operands(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo | None, ...]:
+    """The inputs, with None for optional operands the file leaves off the end."""
+    missing = 0 if op.inputs and op.inputs[-1].variadic else len(op.inputs) - len(inputs)
+    optional = [o.optional for o in op.inputs[len(inputs) :]]
+    if missing < 0 or not all(optional[: max(missing, 0)]):
+        names = ", ".join(o.name + ("?" if o.optional else "") for o in op.inputs)
+        raise OperatorError(f"expected the inputs {names}, got {len(inputs)} tensors.")
+    for operand, info in zip(op.inputs, inputs, strict=False):
+        if info is None and not operand.optional:
+            raise OperatorError(f"input {operand.name!r}: expected a tensor, got none (index -1).")
+    return (*inputs, *[None] * max(missing, 0))
+
+
+def _sized(info: TensorInfo, shape: Shape) -> TensorInfo:
+    if any(d < 0 for d in shape):
+        raise OperatorError(f"{info}: expected dimensions of 0 or more, got shape {shape}.")
+    if info.type not in DTYPES:
+        raise OperatorError(f"{info}: no kernel computes type {info.type.upper()}.")
+    bytes_ = math.prod(shape) * np.dtype(DTYPES[info.type]).itemsize
+    if bytes_ > LARGEST_TENSOR:
+        raise OperatorError(f"{info}: expected at most {LARGEST_TENSOR} bytes, got {bytes_} (shape {shape}).")
+    return dataclasses.replace(info, shape=shape, value=None)
+
+
+def _vector(values: Iterable[Any] | None, dtype: Any) -> np.ndarray:
+    return np.empty(0, dtype) if values is None else np.asarray(values, dtype)
+
+
+def _options(operator: Operator, code: OperatorCode) -> Any:
+    """The operator's options, or the schema's defaults where the file leaves them out."""
+    return operator.options or operator.options_2 or schema.default_options_of(code.name)
+
+
+def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -> UnsupportedBuiltinError:
+    known = f"minilite knows versions up to {op.version}" if op else "minilite has no row for this operator"
+    return UnsupportedBuiltinError(
+        f"Didn't find op for builtin opcode '{code.name}' version '{code.version}'. "
+        + ("An older version of this builtin might be supported. " if op else "")
+        + f"It is operator {index} of subgraph {subgraph}; {known}. Registration failed."
+    )

@@ -1,0 +1,298 @@
+"""The row: what an operator is, said once, for the interpreter, the quantizer, the tests and the documentation.
+
+An operator lives in one file of :mod:`minilite.ops` and is one :class:`Op`. Its :class:`Operand`\\ s name the tensors
+and what quantization must hold for them; each :class:`Definition` is one combination of types and the functions that
+compute it. Definitions see arrays and prepared values only, never a model.
+
+    shapes(node, *operands)   -> the output shapes; operands are TensorInfo, None where an optional one is absent
+    prepare(node, *operands)  -> whatever compute wants to know, worked out once (scales become integers here);
+                                 operands are all inputs, then all outputs
+    compute(prepared, *arrays)-> the output array, or a tuple of them; without a prepare, ``prepared`` is the node
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minilite.errors import OperatorError
+
+Shape = tuple[int, ...]
+
+DTYPES: dict[str, Any] = {
+    "float64": np.float64,
+    "float32": np.float32,
+    "float16": np.float16,
+    "int64": np.int64,
+    "int32": np.int32,
+    "int16": np.int16,
+    "int8": np.int8,
+    "uint64": np.uint64,
+    "uint32": np.uint32,
+    "uint16": np.uint16,
+    "uint8": np.uint8,
+    "int4": np.int8,
+    "int2": np.int8,
+    "bool": np.bool_,
+    "complex64": np.complex64,
+    "complex128": np.complex128,
+    "string": np.object_,
+}
+"""NumPy's type for each of TFLite's. int4 and int2 are computed on unpacked, one value a byte."""
+
+QUANTIZED = ("int8", "uint8", "int16")
+"""The types whose values usually stand for real numbers through a scale and a zero point."""
+
+INTEGER_RANGE = {
+    "int2": (-2, 1),
+    "int4": (-8, 7),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+
+
+class ValueNeeded(Exception):
+    """Raised by ``shapes`` when an output shape depends on a value that is not known before ``invoke``."""
+
+
+@dataclass(frozen=True, eq=False)
+class TensorInfo:
+    """A tensor as an operator sees it while it is prepared.
+
+    ``scales`` and ``zero_points`` are 1-D and empty when the tensor is not quantized. ``value`` is the array of a
+    constant, or of anything already known; ``constant`` is true only for constants of the file.
+    """
+
+    index: int
+    name: str
+    type: str
+    shape: Shape
+    scales: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    zero_points: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    axis: int = 0
+    value: np.ndarray | None = None
+    constant: bool = False
+    is_variable: bool = False
+
+    def __str__(self) -> str:
+        return f"tensor {self.index} {self.name!r}"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return DTYPES[self.type]
+
+    @property
+    def quantized(self) -> bool:
+        return self.scales.size > 0
+
+    @property
+    def scale(self) -> np.float32:
+        """The per-tensor scale, float32 as in the file."""
+        self.need(self.scales.size == 1, "one scale (per-tensor quantization)", f"{self.scales.size} scales")
+        return np.float32(self.scales[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The per-tensor zero point; 0 when the file leaves it out."""
+        return int(self.zero_points[0]) if self.zero_points.size else 0
+
+    def known(self) -> np.ndarray:
+        """The value, when it is known before ``invoke``."""
+        if self.value is None:
+            raise ValueNeeded(str(self))
+        return self.value
+
+    def need(self, condition: bool | np.bool_, expected: object, got: object, advice: str = "") -> None:
+        """Raise an :class:`OperatorError` about this tensor unless ``condition`` holds."""
+        if not condition:
+            raise OperatorError(f"{self}: expected {expected}, got {got}." + (f" {advice}" if advice else ""))
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator of a model while it is prepared.
+
+    ``arithmetic`` is the word :mod:`minilite.kernel_sets` has for this operator in the chosen set (after asking
+    whether the set's delegate takes the node); ``sums`` says how floats are added: ``"sequential"`` in the
+    reference kernel's order, float32 by float32, or ``"any"``.
+    """
+
+    op: str
+    options: Any = None
+    inputs: tuple[TensorInfo | None, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    index: int = 0
+    subgraph: int = 0
+    version: int = 1
+    kernels: str = "reference"
+    arithmetic: str | None = None
+    delegated: bool = False
+    sums: str = "sequential"
+
+    def __str__(self) -> str:
+        return f"{self.op} (operator {self.index} of subgraph {self.subgraph})"
+
+    def need(self, condition: bool | np.bool_, expected: object, got: object, advice: str = "") -> None:
+        """Raise an :class:`OperatorError` about the operator as a whole unless ``condition`` holds."""
+        if not condition:
+            raise OperatorError(f"expected {expected}, got {got}." + (f" {advice}" if advice else ""))
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One input or output of an operator, and the quantization the 8-bit specification asks of it.
+
+    role: ``activation``; ``weight`` (usually constant, zero point 0); ``bias`` (its scale is the product of the
+    operands in ``scale_of``); ``parameter`` (axes, shapes, indices: never quantized, usually constant).
+    axis: the dimension along which a weight may be quantized per-axis. same_as: shares scale and zero point with
+    that operand. fixed: type -> (scale, zero point) the kernel insists on. symmetric: the zero point must be 0.
+    """
+
+    name: str
+    role: str = "activation"
+    optional: bool = False
+    variadic: bool = False
+    axis: int | None = None
+    scale_of: tuple[str, ...] = ()
+    same_as: str | None = None
+    fixed: tuple[tuple[str, float, int], ...] = ()
+    symmetric: bool = False
+
+
+def activation(name: str, **constraints: Any) -> Operand:
+    """An operand that holds data; see :class:`Operand` for the constraints."""
+    return Operand(name, **constraints)
+
+
+def weight(name: str, axis: int | None = None, **constraints: Any) -> Operand:
+    """A trained operand, quantized symmetrically, per-axis along ``axis`` if that is given."""
+    return Operand(name, "weight", axis=axis, symmetric=True, **constraints)
+
+
+def bias_of(*operands: str, optional: bool = False) -> Operand:
+    """A bias: int32 (int64 beside int16 activations) with the product of the operands' scales and zero point 0."""
+    return Operand("bias", "bias", optional=optional, scale_of=operands, symmetric=True)
+
+
+def parameter(name: str, **constraints: Any) -> Operand:
+    """An operand that says what to do (axes, shapes, indices) rather than holding data."""
+    return Operand(name, "parameter", **constraints)
+
+
+def _node_itself(node: Node, *operands: TensorInfo | None) -> Any:
+    return node
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One combination of types and what computes it.
+
+    ``types`` reads like a signature: ``"int8 int8 int32? -> int8"``. ``?`` marks an operand that may be absent, ``*``
+    one that stands for any number of operands. ``arithmetic``, when given, limits the definition to the sets with
+    that word. ``label`` names the row in tests and tables (default: the type of the first input). ``ulp`` and
+    ``atol`` bound float results against LiteRT's reference kernels: within ``ulp`` units in the last place, or
+    within ``atol``. ``produces`` says whether outputs follow from the file alone (random operators do not).
+    """
+
+    types: str
+    compute: Callable[..., Any]
+    prepare: Callable[..., Any] = _node_itself
+    arithmetic: str | None = None
+    label: str = ""
+    ulp: int = 0
+    atol: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.input_types[0].rstrip("?*"))
+
+    @property
+    def input_types(self) -> tuple[str, ...]:
+        return tuple(self.types.partition("->")[0].split())
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        return tuple(self.types.partition("->")[2].split())
+
+    def accepts(self, inputs: Sequence[str | None], outputs: Sequence[str | None]) -> bool:
+        """Whether these types, in this order, are this definition's."""
+        return _match(self.input_types, inputs) and _match(self.output_types, outputs)
+
+
+def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
+    pattern = list(pattern)
+    if pattern and pattern[-1].endswith("*"):
+        missing = max(len(types) - len(pattern) + 1, 0)
+        pattern[-1:] = [pattern[-1].rstrip("*")] * missing
+    if len(types) > len(pattern):
+        return False
+    padded = list(types) + [None] * (len(pattern) - len(types))
+    return all(
+        p.endswith("?") if t is None else p.rstrip("?") == t for p, t in zip(pattern, padded, strict=True)
+    )
+
+
+def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: Any) -> tuple[Definition, ...]:
+    """One definition per type name, ``T`` in ``types`` standing for it."""
+    return tuple(
+        Definition(" ".join(n + w[1:] if w[:1] == "T" else w for w in types.split()), compute, **rest) for n in names
+    )
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operator: its operands, its definitions, its output shapes, and the space of its valid cases.
+
+    ``version`` is the newest version of the operator LiteRT registers. ``cases(draw, definition)`` returns a valid
+    :class:`minilite.cases.Case`; the tests draw all their models from it. ``float_`` computes the operator on real
+    numbers (float32 or float64 arrays alike); kernel set ``ideal`` is built on it.
+    """
+
+    name: str
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    definitions: tuple[Definition, ...]
+    shapes: Callable[..., Sequence[Shape]]
+    cases: Callable[..., Any]
+    version: int = 1
+    foldable: bool = True
+
+    @property
+    def description(self) -> str:
+        """The docstring of the file that holds the operator."""
+        import sys
+
+        return sys.modules[self.definitions[0].compute.__module__].__doc__ or ""
+
+    def operand(self, position: int) -> Operand:
+        """The operand at an input position; the last one repeats when it is variadic."""
+        return self.inputs[min(position, len(self.inputs) - 1)]
+
+    def result(self, position: int) -> Operand:
+        """The operand at an output position; the last one repeats when it is variadic."""
+        return self.outputs[min(position, len(self.outputs) - 1)]
+
+    def definition(self, node: Node) -> Definition:
+        """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none."""
+        inputs = [t and t.type for t in node.inputs]
+        outputs = [t.type for t in node.outputs]
+        for definition in self.definitions:
+            if definition.arithmetic in (None, node.arithmetic) and definition.accepts(inputs, outputs):
+                return definition
+        known = "; ".join(dict.fromkeys(d.types for d in self.definitions))
+        got = f"{' '.join(t or 'none' for t in inputs)} -> {' '.join(t or 'none' for t in outputs)}"
+        raise OperatorError(f"no kernel for these types: expected one of: {known}; got {got}.")
+
+
+def same_shape(node: Node, first: TensorInfo, *rest: TensorInfo | None) -> tuple[Shape, ...]:
+    """``shapes`` of an operator whose output looks like its first input."""
+    return (first.shape,)

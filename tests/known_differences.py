@@ -1,0 +1,27 @@
+"""Integer results that are not LiteRT's, measured and explained; ``docs/conformance.md`` prints them.
+
+Anything not listed here must be equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Results of ``op`` with ``label`` in ``kernels`` may be up to ``steps`` apart, because of ``why``."""
+
+    op: str
+    label: str
+    kernels: str
+    steps: int
+    why: str
+
+
+DIFFERENCES: tuple[Difference, ...] = ()
+
+
+def allowed_steps(op: str, label: str, kernels: str) -> int:
+    """How many integer steps a result may differ: 0 unless it is listed."""
+    return next((d.steps for d in DIFFERENCES if (d.op, d.label, d.kernels) == (op, label, kernels)), 0)

@@ -1,0 +1,298 @@
+"""A drawn case as a complete model of one operator, with inputs: quantization that exercises it, data, and shapes.
+
+The scale of a quantized output comes from the range of the real results (the row's float definition on the
+dequantized operands), because a scale drawn blindly saturates most outputs and hides most bugs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite import schema
+from minilite.cases import Arg, Case, Draw
+from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
+from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Node, Op, Operand, TensorInfo
+
+NARROW = {"int8": 127, "int4": 7, "int2": 1, "int16": 32767}
+
+
+@dataclass
+class OneOperator:
+    """A model of one operator and arrays for its inputs, in the order of the subgraph's inputs."""
+
+    model: Model
+    inputs: list[np.ndarray]
+    node: Node
+
+    def __repr__(self) -> str:  # what Hypothesis prints of a falsifying example
+        tensors = [
+            f"{t.name}: {t.type}{list(t.shape)} scales={t.scales.tolist()} zero_points={t.zero_points.tolist()}"
+            + (f" value={t.value.tolist()}" if t.value is not None and t.value.size <= 40 else "")
+            for t in (*self.node.inputs, *self.node.outputs)
+            if t is not None
+        ]
+        return f"{self.node.op}({self.node.options})\n    " + "\n    ".join(tensors)
+
+
+def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int = 1) -> OneOperator:
+    """The case as a model: operands filled with data, outputs sized by the row and scaled by the real results."""
+    types = _expand(definition.input_types, len(case.inputs))
+    infos: list[TensorInfo | None] = []
+    arrays: list[np.ndarray | None] = []
+    for position, (arg, type_) in enumerate(zip(case.inputs, types, strict=True)):
+        if arg is None:
+            infos.append(None)
+            arrays.append(None)
+            continue
+        info, array = _operand(draw, op.operand(position), arg, type_.rstrip("?"), infos, op, len(infos))
+        infos.append(info)
+        arrays.append(array)
+    options = _options(op, case)
+    node = Node(op.name, options, tuple(infos), (), version=version)
+    outputs = _outputs(draw, op, definition, case, node, arrays)
+    node = dataclasses.replace(node, outputs=outputs)
+    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node)
+
+
+def _expand(types: tuple[str, ...], count: int) -> list[str]:
+    if types and types[-1].endswith("*"):
+        return [*types[:-1], *[types[-1].rstrip("*")] * (count - len(types) + 1)]
+    return list(types[:count])
+
+
+def _options(op: Op, case: Case) -> Any:
+    defaults = schema.default_options_of(op.name)
+    if defaults is None:
+        assert not case.options, f"{op.name} has no options table"
+        return None
+    return schema.make_options(defaults.table, **case.options)
+
+
+# ---- operands ------------------------------------------------------------------------------------------------------
+
+
+def _operand(
+    draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op, index: int
+) -> tuple[TensorInfo, np.ndarray]:
+    scales, zero_points = _quantization(draw, operand, arg, type_, before, op)
+    info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, operand.axis or 0)
+    if operand.role == "bias" and scales.size > 1:
+        info = dataclasses.replace(info, axis=0)
+    array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
+    fixed = arg.constant if arg.constant is not None else _is_constant(draw, operand, arg)
+    return dataclasses.replace(info, value=array if fixed else None, constant=fixed), array
+
+
+def _is_constant(draw: Draw, operand: Operand, arg: Arg) -> bool:
+    if arg.value is not None or operand.role == "bias":
+        return True
+    return draw.choice((True, True, True, False)) if operand.role == "weight" else False
+
+
+def _quantization(
+    draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op
+) -> tuple[np.ndarray, np.ndarray]:
+    if operand.role == "bias" and type_ in ("int32", "int64"):
+        parts = [b for b in before if b is not None and b.name in operand.scale_of and b.quantized]
+        scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0) if parts else np.empty(0)
+        return scales.astype(np.float32), np.zeros(scales.size, np.int64)
+    if type_ not in (*QUANTIZED, "int4", "int2") or operand.role == "parameter":
+        return np.empty(0, np.float32), np.empty(0, np.int64)
+    if operand.same_as:
+        other = next((b for b in before if b is not None and b.name == operand.same_as), None)
+        if other is not None:
+            return other.scales, other.zero_points
+    for fixed_type, scale, zero_point in operand.fixed:
+        if fixed_type == type_:
+            return np.array([scale], np.float32), np.array([zero_point], np.int64)
+    count = arg.shape[operand.axis] if _per_axis(draw, operand, arg, type_) else 1
+    base = draw.choice((0.02, 0.1, 1.0, 0.003, 7.0)) * (1 + draw.random.random())
+    scales = (base * draw.random.uniform(0.3, 1.0, count)).astype(np.float32)
+    symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
+    low, high = INTEGER_RANGE[type_]
+    zero_point = 0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
+    return scales, np.full(count, zero_point, np.int64)
+
+
+def _per_axis(draw: Draw, operand: Operand, arg: Arg, type_: str) -> bool:
+    return operand.axis is not None and type_ != "uint8" and draw.choice((True, False))
+
+
+def _data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.ndarray:
+    random = draw.random
+    if info.type == "bool":
+        return random.integers(0, 2, arg.shape).astype(bool)
+    if info.type.startswith("complex"):
+        return (random.normal(size=arg.shape) + 1j * random.normal(size=arg.shape)).astype(info.dtype)
+    if info.type.startswith("float"):
+        return _floats(draw, arg).astype(info.dtype)
+    if operand.role == "bias":
+        reach = 1 << draw.choice((4, 10, 14, 18))
+        return random.integers(-reach, reach, arg.shape).astype(info.dtype)
+    return _integers(draw, operand, arg, info)
+
+
+def _floats(draw: Draw, arg: Arg) -> np.ndarray:
+    random = draw.random
+    if arg.low is not None or arg.high is not None:
+        low = arg.low if arg.low is not None else (arg.high or 0.0) - 10.0
+        high = arg.high if arg.high is not None else low + 10.0
+        return random.uniform(low, high, arg.shape)
+    spread = draw.choice((1.0, 4.0, 0.01, 50.0))
+    values = random.normal(0, spread, arg.shape)
+    return np.where(random.random(arg.shape) < 0.1, np.round(values), values)
+
+
+def _integers(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.ndarray:
+    bits_low, bits_high = INTEGER_RANGE.get(info.type, (0, 100))
+    if operand.role == "weight" and info.type in NARROW and draw.choice((True, True, False)):
+        bits_low = -NARROW[info.type]
+    if not info.quantized:
+        bits_low, bits_high = max(bits_low, -100), min(bits_high, 100)
+    scale, zero = (float(info.scales[0]), int(info.zero_points[0])) if info.quantized else (1.0, 0)
+    low = bits_low if arg.low is None else max(bits_low, int(np.ceil(arg.low / scale)) + zero)
+    high = bits_high if arg.high is None else min(bits_high, int(np.floor(arg.high / scale)) + zero)
+    high = max(low, high)
+    values = draw.random.integers(low, high, arg.shape, endpoint=True)
+    extremes = draw.random.choice([low, high], arg.shape)
+    return np.where(draw.random.random(arg.shape) < draw.choice((0.05, 0.0, 0.5)), extremes, values).astype(info.dtype)
+
+
+# ---- outputs -------------------------------------------------------------------------------------------------------
+
+
+def _outputs(
+    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
+) -> tuple[TensorInfo, ...]:
+    types = _expand(definition.output_types, case.outputs)
+    names = [op.result(i) for i in range(case.outputs)]
+    blank = tuple(
+        TensorInfo(len(node.inputs) + i, f"{o.name}{i or ''}", t, ()) for i, (o, t) in enumerate(zip(names, types, strict=True))
+    )
+    known = [i and dataclasses.replace(i, value=a) for i, a in zip(node.inputs, arrays, strict=True)]
+    padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
+    shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
+    blank = tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
+    if not any(t in QUANTIZED for t in types):
+        return blank
+    reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
+    return tuple(
+        _scaled(draw, o, b, node, None if reals is None else reals[i])
+        for i, (o, b) in enumerate(zip(names, blank, strict=True))
+    )
+
+
+def _scaled(draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None) -> TensorInfo:
+    """The output with a scale: another operand's, the kernel's own, or one that fits the real results."""
+    if info.type not in QUANTIZED:
+        return info
+    source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
+    if source is not None:
+        return dataclasses.replace(info, scales=source.scales, zero_points=source.zero_points, axis=source.axis)
+    for fixed_type, scale, zero_point in operand.fixed:
+        if fixed_type == info.type:
+            return dataclasses.replace(info, scales=np.array([scale], np.float32), zero_points=np.array([zero_point]))
+    low = high = 0.0
+    if real is not None and real.size and np.isfinite(real).any():
+        finite = real[np.isfinite(real)]
+        low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
+    steps_low, steps_high = INTEGER_RANGE[info.type]
+    span = (high - low) or draw.choice((1.0, 0.1, 10.0))
+    scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.5, 0.7, 4.0, 0.25))
+    zero = 0 if info.type == "int16" else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
+    if info.type == "int16":
+        scale *= 2
+    return dataclasses.replace(info, scales=np.array([scale], np.float32), zero_points=np.array([zero], np.int64))
+
+
+def real_results(
+    op: Op, node: Node, arrays: list[np.ndarray | None], padding: list[None]
+) -> tuple[np.ndarray, ...] | None:
+    """What the operator computes on real numbers: its float definition in float64, or None where it has none."""
+    floats = next((d for d in op.definitions if d.label == "float32"), None)
+    if floats is None:
+        return None
+    reals = [a if i is None or not i.quantized else dequantize(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
+    infos = [
+        i and dataclasses.replace(i, type="float32" if i.quantized else i.type, scales=np.empty(0, np.float32), value=r)
+        for i, r in zip(node.inputs, reals, strict=True)
+    ]
+    outputs = tuple(dataclasses.replace(o, type="float32" if o.type in QUANTIZED else o.type) for o in node.outputs)
+    real_node = dataclasses.replace(node, inputs=tuple(infos), outputs=outputs, sums="any")
+    with np.errstate(all="ignore"):
+        prepared = floats.prepare(real_node, *infos, *padding, *outputs)
+        result = floats.compute(prepared, *reals, *padding)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def dequantize(info: TensorInfo, array: np.ndarray | None) -> np.ndarray:
+    """``scale * (q - zero_point)`` in float64, per-tensor or per-axis."""
+    assert array is not None
+    shape = [1] * array.ndim
+    if info.scales.size > 1:
+        shape[info.axis] = -1
+    scales, zeros = info.scales.astype(np.float64), info.zero_points
+    if array.ndim:
+        scales, zeros = scales.reshape(shape), zeros.reshape(shape)
+    return scales * (array.astype(np.float64) - zeros)
+
+
+# ---- model ---------------------------------------------------------------------------------------------------------
+
+
+def _fed(infos: list[TensorInfo | None], arrays: list[np.ndarray | None]) -> list[np.ndarray]:
+    return [a for i, a in zip(infos, arrays, strict=True) if i is not None and not i.constant and a is not None]
+
+
+def _model(op: Op, version: int, node: Node, options: Any) -> Model:
+    buffers, tensors, indices = [Buffer()], [], []
+    for info in (*node.inputs, *node.outputs):
+        if info is None:
+            indices.append(-1)
+            continue
+        buffer = 0
+        if info.constant and info.value is not None:
+            buffers.append(Buffer(np.frombuffer(pack(info), np.uint8)))
+            buffer = len(buffers) - 1
+        indices.append(len(tensors))
+        tensors.append(_tensor(info, buffer))
+    inputs, outputs = indices[: len(node.inputs)], indices[len(node.inputs) :]
+    fed = [i for i, info in zip(inputs, node.inputs, strict=True) if info is not None and not info.constant]
+    extra = {"options_2": options} if options is not None and schema.in_second_union(options.table) else {"options": options}
+    operator = Operator(0, tuple(inputs), tuple(outputs), **extra)
+    return Model(
+        operator_codes=(OperatorCode(op.name, version),),
+        subgraphs=(Subgraph(tuple(tensors), tuple(fed), tuple(outputs), (operator,), name="main"),),
+        buffers=tuple(buffers),
+    )
+
+
+def pack(info: TensorInfo) -> bytes:
+    """A constant's bytes as the file holds them."""
+    assert info.value is not None
+    if info.type == "int4":
+        flat = info.value.reshape(-1).view(np.uint8) & 15
+        flat = np.append(flat, np.zeros(flat.size % 2, np.uint8))
+        return (flat[0::2] | (flat[1::2] << 4)).astype(np.uint8).tobytes()
+    return np.ascontiguousarray(info.value).tobytes()
+
+
+def _tensor(info: TensorInfo, buffer: int) -> Tensor:
+    quantization = None
+    if info.quantized:
+        quantization = Quantization(
+            scales=info.scales, zero_points=info.zero_points.astype(np.int64), quantized_dimension=info.axis
+        )
+    return Tensor(
+        name=info.name,
+        type=info.type.upper(),
+        shape=info.shape,
+        has_rank=True,
+        buffer=buffer,
+        quantization=quantization,
+        is_variable=info.is_variable,
+    )

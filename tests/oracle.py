@@ -1,0 +1,116 @@
+"""The real runtimes, as oracles, in a child process that may die.
+
+LiteRT ends the process on some inputs (SIGABRT, SIGSEGV), so it runs in a child that is started again when it dies.
+``Oracle("litert").run(model_bytes, mode, inputs)`` returns every output, or raises :class:`OracleError` (the runtime
+refused) or :class:`OracleDied` (it took its process with it).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import pickle
+import select
+import struct
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+
+MODES = {"reference": "BUILTIN_REF", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "AUTO"}
+"""LiteRT's resolver for each kernel set."""
+
+
+class OracleError(Exception):
+    """The runtime refused the model or its inputs."""
+
+
+class OracleDied(Exception):
+    """The runtime's process ended, or did not answer in time."""
+
+
+class Oracle:
+    """One runtime (``litert``: ai-edge-litert; ``tf``: tensorflow's tf.lite) in one child process."""
+
+    def __init__(self, runtime: str = "litert", seconds: float = 60.0):
+        self.runtime, self.seconds = runtime, seconds
+        self.child: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
+
+    def run(
+        self,
+        model: bytes,
+        mode: str,
+        inputs: list[np.ndarray],
+        *,
+        resize: bool = False,
+        every: bool = False,
+        details: bool = False,
+    ) -> Any:
+        """The outputs of one invoke. ``resize`` resizes inputs to the arrays' shapes first; ``every`` returns all
+        readable tensors by index instead; ``details`` returns (outputs, operator names after allocation)."""
+        request = {
+            "model": model,
+            "mode": MODES[mode],
+            "inputs": inputs,
+            "resize": resize,
+            "every": every,
+            "details": details,
+        }
+        try:
+            answer = self._ask(request)
+        except (EOFError, BrokenPipeError, TimeoutError) as error:
+            self.close()
+            raise OracleDied(f"{self.runtime} {mode}: {type(error).__name__}") from None
+        if "error" in answer:
+            raise OracleError(answer["error"])
+        return answer["result"]
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        child = self._child()
+        assert child.stdin and child.stdout
+        payload = pickle.dumps(request)
+        child.stdin.write(struct.pack("<Q", len(payload)) + payload)
+        child.stdin.flush()
+        ready, _, _ = select.select([child.stdout], [], [], self.seconds)
+        if not ready:
+            raise TimeoutError
+        size = struct.unpack("<Q", _exactly(child.stdout, 8))[0]
+        return pickle.loads(_exactly(child.stdout, size))
+
+    def _child(self) -> subprocess.Popen[bytes]:
+        if self.child is None or self.child.poll() is not None:
+            self.child = subprocess.Popen(
+                [sys.executable, os.path.join(os.path.dirname(__file__), "oracle_child.py"), self.runtime],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self.child
+
+    def close(self) -> None:
+        """End the child."""
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                self.child.kill()
+            self.child.wait()
+            for pipe in (self.child.stdin, self.child.stdout):
+                with contextlib.suppress(OSError):
+                    pipe and pipe.close()
+            self.child = None
+
+
+def _exactly(stream: Any, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
+
+
+@functools.cache
+def oracle(runtime: str = "litert") -> Oracle:
+    """The shared child of this process."""
+    return Oracle(runtime)

@@ -1,0 +1,69 @@
+"""The child process of tests/oracle.py: answers pickled requests on stdin until it is closed, or dies trying."""
+
+import os
+import pickle
+import struct
+import sys
+import warnings
+
+
+def load(runtime):
+    """The interpreter module of a runtime."""
+    if runtime == "litert":
+        from ai_edge_litert import interpreter
+    else:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        from tensorflow.lite.python import interpreter
+    return interpreter
+
+
+def answer(module, request):
+    """Run one model once."""
+    warnings.simplefilter("ignore")
+    options = {}
+    if request["every"]:
+        options["experimental_preserve_all_tensors"] = True
+    interpreter = module.Interpreter(
+        model_content=request["model"],
+        num_threads=1,
+        experimental_op_resolver_type=module.OpResolverType[request["mode"]],
+        **options,
+    )
+    details = interpreter.get_input_details()
+    if request["resize"]:
+        for detail, array in zip(details, request["inputs"], strict=True):
+            interpreter.resize_tensor_input(detail["index"], array.shape)
+    interpreter.allocate_tensors()
+    for detail, array in zip(details, request["inputs"], strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    result = {} if request["every"] else [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    if request["every"]:
+        for detail in interpreter.get_tensor_details():
+            try:
+                result[detail["index"]] = interpreter.get_tensor(detail["index"])
+            except ValueError:
+                continue
+    if request["details"]:
+        return result, [op["op_name"] for op in interpreter._get_ops_details()]
+    return result
+
+
+def main():
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever the runtime prints must not meet the answers
+    module = load(sys.argv[1])
+    stdin = sys.stdin.buffer
+    while len(head := stdin.read(8)) == 8:
+        request = pickle.loads(stdin.read(struct.unpack("<Q", head)[0]))
+        try:
+            reply = {"result": answer(module, request)}
+        except Exception as error:  # whatever the runtime raises is its answer
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        payload = pickle.dumps(reply)
+        out.write(struct.pack("<Q", len(payload)) + payload)
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Hypothesis drives the rows' own descriptions of their valid cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minilite.ops import OPS
+from minilite.spec import Definition, Op
+from tests.one_operator import OneOperator, build
+
+T = TypeVar("T")
+
+
+class HypothesisDraw:
+    """A :class:`minilite.cases.Draw` whose choices Hypothesis makes and shrinks; bulk data comes from a drawn seed."""
+
+    def __init__(self, draw: st.DrawFn):
+        self._draw = draw
+        self.random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def integer(self, low: int, high: int) -> int:
+        return self._draw(st.integers(low, high))
+
+    def choice(self, options: Sequence[T]) -> T:
+        return self._draw(st.sampled_from(options))
+
+
+@st.composite
+def one_operator(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator:
+    """Valid one-operator models of one row and one combination of types."""
+    source = HypothesisDraw(draw)
+    return build(source, op, definition, op.cases(source, definition))
+
+
+def rows() -> list[tuple[Op, Definition]]:
+    """Every operator and every combination of types, once for each label."""
+    unique = {(op.name, d.label): (op, d) for op in OPS.values() for d in reversed(op.definitions)}
+    return [unique[key] for key in sorted(unique)]
