@@ -1,0 +1,43 @@
+# Two commands do all the set-up: `make demo` and `make test`. They need Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint types check conformance docs clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/minilite demo
+
+test: lint types
+	$(BIN)/python -m pytest -n auto -q --cov --cov-report=term:skip-covered
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+# Every row, type and kernel set at 1,000 cases each, then the table of docs/conformance.md. Takes hours.
+conformance: $(VENV)/.test
+	$(BIN)/python -m tests.conformance
+
+docs: $(VENV)/.test
+	$(BIN)/python -m docs.generate
+
+$(VENV)/.python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minilite needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
