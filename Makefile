@@ -24,7 +24,7 @@ conformance: $(VENV)/.test
 	$(BIN)/python -m tests.conformance
 
 docs: $(VENV)/.test
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 $(VENV)/.python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minilite needs Python 3.11 or newer; try: make PYTHON=python3.11")'

@@ -1,0 +1,294 @@
+"""Measures how far every row is from LiteRT and writes ``docs/conformance.md``.
+
+    python -m tests.conformance                      everything, 1,000 cases a cell (hours)
+    python -m tests.conformance --only CONV --cases 50
+    python -m tests.conformance --models             only the real models of MINILITE_MODELS
+    python -m tests.conformance --runtime tf         TensorFlow's own interpreter instead (extra `tensorflow`)
+    python -m tests.conformance --render             only write the page anew from docs/conformance.json
+
+Measurements are kept in ``docs/conformance.json``; a run replaces the cells it measures and leaves the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import platform
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from rich.progress import track
+
+import minilite
+from minilite.kernel_sets import ARITHMETIC
+from minilite.spec import Definition, Op
+from tests import models
+from tests.broken_oracles import BROKEN, stand_in
+from tests.comparison import relative_to_range, steps_apart, ulps_apart
+from tests.known_differences import DIFFERENCES
+from tests.one_operator import OneOperator
+from tests.oracle import OracleDied, OracleError, oracle
+from tests.ours import compute
+from tests.strategies import one_operator, rows
+
+DOCS = Path(__file__).parent.parent / "docs"
+DATA = DOCS / "conformance.json"
+SETS = ("reference", "builtin", "xnnpack")
+
+
+@dataclass
+class Cell:
+    """What was measured of one operator, type and kernel set.
+
+    ``exact`` cases were equal bit for bit. ``largest`` is the largest difference in ``unit``: steps (integers), ULP
+    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run.
+    """
+
+    cases: int = 0
+    exact: int = 0
+    refused: int = 0
+    largest: float = 0.0
+    unit: str = ""
+    oracle: str = ""
+    hash: str = ""
+
+
+# ---- measuring -----------------------------------------------------------------------------------------------------
+
+
+def measure(op: Op, definition: Definition, kernels: str, cases: int, runtime: str) -> Cell:
+    """Run ``cases`` drawn cases of a cell and count."""
+    mode = stand_in(op.name, definition.label, kernels)
+    cell = Cell(oracle=mode or "none", hash=row_hash(op, definition, kernels))
+    if mode is None:
+        return cell
+
+    @settings(
+        max_examples=cases,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(one_operator(op, definition))
+    def one_case(one: OneOperator) -> None:
+        try:
+            expected = oracle(runtime).run(one.model.to_bytes(), mode, one.inputs)
+        except (OracleError, OracleDied):
+            cell.refused += 1
+            return
+        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected)
+
+    one_case()
+    return cell
+
+
+def count(cell: Cell, definition: Definition, kernels: str, found: list[Any], expected: list[Any]) -> None:
+    """Enter one case into its cell."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(found, expected, strict=True)]
+    cell.cases += 1
+    cell.exact += all(a.tobytes() == b.tobytes() if a.dtype != object else np.array_equal(a, b) for a, b in pairs)
+    for got, want in pairs:
+        cell.unit, apart = distance(got, want, kernels, definition)
+        cell.largest = max(cell.largest, apart)
+
+
+def distance(got: np.ndarray, want: np.ndarray, kernels: str, definition: Definition) -> tuple[str, float]:
+    """The unit a difference is told in, and the largest one."""
+    if got.dtype.kind in "iub":
+        return "steps", float(steps_apart(got, want))
+    if got.dtype.kind == "f" and kernels == "reference":
+        ulps = ulps_apart(got, want)
+        near = np.abs(got.astype(np.float64) - want) <= definition.atol
+        return "ULP", float(np.where(near, 0, ulps).max(initial=0))
+    if got.dtype.kind in "fc":
+        return "of range", relative_to_range(got, want)
+    return "", 0.0
+
+
+def row_hash(op: Op, definition: Definition, kernels: str) -> str:
+    """A fingerprint of the code that computes a cell: the operator's module, what it imports of ours, its words."""
+    digest = hashlib.sha256(repr((definition.types, ARITHMETIC.get(op.name), kernels)).encode())
+    for name in sorted(_ours(definition.compute.__module__)):
+        digest.update(Path(str(sys.modules[name].__file__)).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _ours(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The modules under minilite.ops (and the arithmetic they use) that a module imports, itself included."""
+    if module in seen or not re.match(r"minilite\.(ops\.\w|fixed_point|gemmlowp)", module):
+        return seen
+    seen |= {module}
+    for node in ast.walk(ast.parse(Path(str(sys.modules[module].__file__)).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for target in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                if target in sys.modules:
+                    seen = _ours(target, seen)
+    return seen
+
+
+def _measure_named(job: tuple[str, str, str, int, str]) -> tuple[str, Cell]:
+    name, label, kernels, cases, runtime = job
+    op, definition = next((o, d) for o, d in rows() if (o.name, d.label) == (name, label))
+    return f"{name}|{label}|{kernels}", measure(op, definition, kernels, cases, runtime)
+
+
+def jobs(pattern: str, cases: int, runtime: str) -> Iterator[tuple[str, str, str, int, str]]:
+    """The cells whose name matches."""
+    for op, definition in rows():
+        for kernels in SETS:
+            if re.search(pattern, f"{op.name}|{definition.label}|{kernels}"):
+                yield op.name, definition.label, kernels, cases, runtime
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
+def load() -> dict[str, Any]:
+    """What has been measured so far."""
+    return json.loads(DATA.read_text()) if DATA.exists() else {"cells": {}, "tf": {}, "models": {}}
+
+
+def render(measured: dict[str, Any]) -> str:
+    """docs/conformance.md from the measurements."""
+    lines = [
+        "# Conformance",
+        "",
+        "Generated by `python -m tests.conformance` from measurements in `conformance.json`; do not edit.",
+        "",
+        f"Oracle: {measured.get('oracle', 'not measured')}.",
+        "",
+        "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how many cases ran and how",
+        "the results compare: **exact** (bit for bit), or the largest difference: steps of the integer output, units in",
+        "the last place (ULP) of floats in `reference`, a fraction of the output's range for floats elsewhere.",
+        "",
+        "| operator | types | reference | builtin | xnnpack |",
+        "|---|---|---|---|---|",
+    ]
+    for op, definition in rows():
+        cells = [measured["cells"].get(f"{op.name}|{definition.label}|{k}") for k in SETS]
+        lines.append(f"| {op.name} | {definition.label} | " + " | ".join(map(_shown, cells)) + " |")
+    return "\n".join([*lines, "", *_differences(), *_broken(), *_second(measured), *_models(measured)])
+
+
+def _shown(cell: dict[str, Any] | None) -> str:
+    if cell is None:
+        return "not measured"
+    if not cell["cases"]:
+        return "no oracle"
+    share = 1 - cell["exact"] / cell["cases"]
+    said = "exact" if share == 0 else f"{cell['largest']:.2g} {cell['unit']} ({share:.1%} of cases)"
+    return f"{said}, {cell['cases']:,}"
+
+
+def _differences() -> list[str]:
+    lines = ["## Integer results that differ, and why", ""]
+    lines += [f"- {d.op} {d.label} in `{d.kernels}`: up to {d.steps} steps. {d.why}" for d in DIFFERENCES]
+    return [*lines, *(["None."] if not DIFFERENCES else []), ""]
+
+
+def _broken() -> list[str]:
+    lines = [
+        "## Oracles that are wrong or missing",
+        "",
+        "| operator | types | set | what | compared with instead | thread |",
+        "|---|---|---|---|---|---|",
+    ]
+    for b in BROKEN:
+        instead = f"LiteRT's `{b.instead}`" if b.instead else "nothing"
+        lines.append(f"| {b.op} | {b.label} | {b.kernels} | {b.what} | {instead} | {b.thread} |")
+    return [*lines, ""]
+
+
+def _second(measured: dict[str, Any]) -> list[str]:
+    cells = measured.get("tf") or {}
+    if not cells:
+        return []
+    lines = ["## Where TensorFlow's own interpreter says otherwise", "", f"{measured.get('tf_oracle', '')}: {len(cells)} cells.", ""]
+    apart = {
+        key: cell
+        for key, cell in sorted(cells.items())
+        if cell["largest"] != (measured["cells"].get(key) or {}).get("largest", 0) and cell["exact"] != cell["cases"]
+    }
+    lines += [f"- {key.replace('|', ' ')}: {_shown(cell)}" for key, cell in apart.items()]
+    return [*lines, *([] if apart else ["Nowhere: every cell is as far from it as from LiteRT."]), ""]
+
+
+def _models(measured: dict[str, Any]) -> list[str]:
+    lines = ["## Real models", ""]
+    for kernels, outcomes in measured["models"].items():
+        verdicts = Counter(o["verdict"] for o in outcomes)
+        lines.append(f"- `{kernels}`: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()))
+        lines += [
+            f"    - {o['verdict']}: {o['file']}: {o['detail']}".replace("\n", " ")
+            for o in outcomes
+            if o["verdict"] in ("different", "error")
+        ]
+    return [*lines, ""]
+
+
+def oracle_text(runtime: str) -> str:
+    """Runtime, version and machine of a measurement."""
+    package = {"litert": "ai-edge-litert", "tf": "tensorflow-cpu"}[runtime]
+    return f"{package} {version(package)} on {platform.system()} {platform.machine()} ({_cpu()}), one thread, minilite {minilite.__version__}"
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    text = info.read_text() if info.exists() else ""
+    found = re.search(r"model name\s*: (.*)", text)
+    features = [f for f in ("avx2", "avx512f", "avx512_vnni", "amx_int8") if f in text]
+    return ", ".join([found[1] if found else platform.processor(), *features])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="regular expression over 'OPERATOR|type|set'")
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--runtime", choices=("litert", "tf"), default="litert")
+    parser.add_argument("--models", action="store_true", help="measure the real models only")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    measured = load()
+    if options.models:
+        measured["models"] = _measure_models(options.runtime)
+    elif not options.render:
+        _measure_cells(measured, options)
+    known = {f"{op.name}|{d.label}|{k}" for op, d in rows() for k in SETS}
+    measured["cells"] = {k: c for k, c in sorted(measured["cells"].items()) if k in known}
+    DATA.write_text(json.dumps(measured, indent=1) + "\n")
+    (DOCS / "conformance.md").write_text(render(measured))
+
+
+def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> None:
+    place = measured["cells"] if options.runtime == "litert" else measured["tf"]
+    work = list(jobs(options.only, options.cases, options.runtime))
+    with ProcessPoolExecutor(options.workers) as pool:
+        for key, cell in track(pool.map(_measure_named, work), "cells", total=len(work)):
+            place[key] = asdict(cell)
+            if cell.largest or cell.refused:
+                print(key, cell)
+    measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
+
+
+def _measure_models(runtime: str) -> dict[str, list[dict[str, str]]]:
+    return {
+        kernels: [asdict(models.run_one(f, kernels, runtime)) for f in track(models.files(), kernels)] for kernels in SETS
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Real models, whole: the same seeded inputs to minilite and to LiteRT, outputs compared.
+
+The folder in the environment variable ``MINILITE_MODELS`` holds ``index.json`` (a list with ``file``) or just .tflite files;
+``benchmarks/get_models.py`` makes one out of public packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import minilite
+from minilite.errors import Error, UnsupportedOperatorError
+from minilite.model import Model, Tensor
+from minilite.spec import DTYPES
+from tests.comparison import relative_to_range, steps_apart
+from tests.oracle import OracleDied, OracleError, oracle
+from tests.ours import compute
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one model in one kernel set.
+
+    verdict: ``equal`` (bit for bit), ``close`` (floats within 1e-5 of range, integers equal), ``different``,
+    ``unsupported`` (minilite has no row), ``refused`` (LiteRT does not run it either), ``error`` (ours).
+    """
+
+    file: str
+    kernels: str
+    verdict: str
+    detail: str = ""
+
+
+def folder() -> Path | None:
+    """Where the models are, or None."""
+    path = os.environ.get("MINILITE_MODELS")
+    return Path(path) if path else None
+
+
+def files() -> list[str]:
+    """Relative paths of all models, sorted."""
+    where = folder()
+    if where is None:
+        return []
+    index = where / "index.json"
+    if index.exists():
+        return sorted(entry["file"] for entry in json.loads(index.read_text()))
+    return sorted(str(p.relative_to(where)) for p in where.rglob("*.tflite"))
+
+
+def inputs_of(model: Model, seed: int = 0) -> list[np.ndarray]:
+    """Seeded data for the first subgraph's inputs: floats around 0, the whole range of 8 and 16 bit integers,
+    small wider integers (they are often indices)."""
+    random = np.random.default_rng(seed)
+    graph = model.subgraphs[0]
+    return [_filled(random, graph.tensors[i]) for i in graph.inputs]
+
+
+def _filled(random: np.random.Generator, tensor: Tensor) -> np.ndarray:
+    shape, dtype = tuple(tensor.shape or ()), np.dtype(DTYPES[str(tensor.type).lower()])
+    if dtype.kind == "f":
+        return random.normal(size=shape).astype(dtype)
+    if dtype.kind == "b":
+        return random.integers(0, 2, shape).astype(bool)
+    if dtype.kind in "iu":
+        low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.itemsize <= 2 else (0, 3)
+        return random.integers(low, high, shape, endpoint=True).astype(dtype)
+    raise OracleError(f"inputs of type {tensor.type} are not drawn here")
+
+
+def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed: int = 0) -> Outcome:
+    """One model, both ways."""
+    where = folder()
+    assert where is not None
+    content = (where / file).read_bytes()
+    try:
+        model = minilite.read(content)
+        inputs = inputs_of(model, seed)
+        expected = oracle(runtime).run(content, kernels, inputs)
+    except (OracleError, OracleDied) as error:
+        return Outcome(file, kernels, "refused", str(error)[:300])
+    except Error as error:
+        return Outcome(file, kernels, "error", f"{type(error).__name__}: {error}"[:300])
+    try:
+        found = compute(model, kernels, inputs, "auto")
+    except UnsupportedOperatorError as error:
+        return Outcome(file, kernels, "unsupported", str(error)[:300])
+    except Error as error:
+        return Outcome(file, kernels, "error", f"{type(error).__name__}: {error}"[:300])
+    except Exception:  # a defect of ours, to be reported like the others
+        return Outcome(file, kernels, "error", traceback.format_exc(limit=-3)[-600:])
+    return _judged(file, kernels, found, expected)
+
+
+def _judged(file: str, kernels: str, found: list[np.ndarray], expected: list[np.ndarray]) -> Outcome:
+    worst = "equal"
+    notes = []
+    for position, (got, want) in enumerate(zip(found, expected, strict=True)):
+        verdict, note = _compared(np.asarray(got), np.asarray(want))
+        worst = max(worst, verdict, key=["equal", "close", "different"].index)
+        if note:
+            notes.append(f"output {position}: {note}")
+    return Outcome(file, kernels, worst, "; ".join(notes))
+
+
+def _compared(got: np.ndarray, want: np.ndarray) -> tuple[str, str]:
+    if (got.dtype, got.shape) != (want.dtype, want.shape):
+        return "different", f"{got.dtype}{list(got.shape)} for {want.dtype}{list(want.shape)}"
+    if np.array_equal(got, want, equal_nan=got.dtype.kind in "fc"):
+        return "equal", ""
+    if got.dtype.kind in "fc":
+        apart = relative_to_range(got, want)
+        return ("close" if apart <= 1e-5 else "different"), f"{apart:.1e} of range"
+    if got.dtype.kind == "O":
+        return "different", "strings differ"
+    share = float(np.mean(got != want))
+    return "different", f"up to {steps_apart(got, want)} steps in {share:.2%}"
+

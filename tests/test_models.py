@@ -1,0 +1,17 @@
+"""Every real model in ``MINILITE_MODELS``: where LiteRT runs it, minilite runs it too, and says the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.models import files, run_one
+
+pytest.importorskip("ai_edge_litert")
+
+
+@pytest.mark.parametrize("file", files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))])
+def test_model_equals_litert(file: str) -> None:
+    outcome = run_one(file, "reference")
+    if outcome.verdict == "refused":
+        outcome = run_one(file, "builtin")
+    assert outcome.verdict in ("equal", "close", "refused", "unsupported"), outcome.detail
