@@ -143,8 +143,7 @@ class Operator(_Plain):
     options_2: Options | None = None
     custom_options: np.ndarray | None = None
     custom_options_format: Code = "FLEXBUFFERS"
-    large_custom_options_offset: int = 0
-    large_custom_options_size: int = 0
+    custom_options_outside: bool = False
     mutating_variable_inputs: tuple[bool, ...] | None = None
     intermediates: tuple[int, ...] | None = None
     debug_metadata_index: int = -1

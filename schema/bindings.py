@@ -1,9 +1,9 @@
 """What a package of generated FlatBuffers bindings says about its schema, found by calling it.
 
-Generated Python has no reflection, but it is regular: for a field ``stride_w`` of a table ``Conv2DOptions`` there are
-``Conv2DOptionsAddStrideW(builder, value)`` and ``Conv2DOptions.StrideW()``. Calling the first with a builder that only
-takes notes shows slot, scalar type and default; calling the second on a table that only takes notes shows what lies
-behind an offset. An enumeration is a class of integers, and a union is one whose members are all tables.
+Generated Python has no reflection, but it is regular: for a field ``stride_w`` of a table ``Conv2DOptions`` there
+are ``Conv2DOptionsAddStrideW(builder, value)`` and ``Conv2DOptions.StrideW()``. Calling the first with a builder
+that only takes notes shows slot, scalar type and default; calling the second on a table that only takes notes shows
+what lies behind an offset. An enumeration is a class of integers; a union is one whose members are all tables.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ class _Table:
     Pos = 0
     seen = ""
 
-    def Offset(self, vtable_offset: int) -> int:  # noqa: N802  # the names are FlatBuffers'
+    def Offset(self, vtable_offset: int) -> int:
         return vtable_offset
 
-    def Vector(self, offset: int) -> int:  # noqa: N802
+    def Vector(self, offset: int) -> int:
         return 0
 
     Indirect = Vector
 
-    def Union(self, table: Any, offset: int) -> None:  # noqa: N802
+    def Union(self, table: Any, offset: int) -> None:
         self.seen = "union"
 
-    def String(self, offset: int) -> None:  # noqa: N802
+    def String(self, offset: int) -> None:
         self.seen = "string"
 
-    def Get(self, flags: Any, offset: int) -> int:  # noqa: N802
+    def Get(self, flags: Any, offset: int) -> int:
         self.seen = flags.__name__.removesuffix("Flags").lower()
         return 0
 

@@ -1,0 +1,61 @@
+"""A .tflite file to a :class:`~minilite.model.Model`, everything checked."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+from minilite.errors import ArgumentTypeError, ModelError
+from minilite.model import Model
+from minilite.schema.decode import Damage, File
+from minilite.schema.layout import layout_of
+from minilite.schema.path import where
+
+INVALID = "The model is not a valid Flatbuffer buffer"
+"""How LiteRT begins when the bytes are not a model."""
+
+ADVICE = "The file is damaged, cut short or not a .tflite model; fetch or convert it again."
+
+
+def read(source: str | bytes | os.PathLike[str]) -> Model:
+    """Read a model from a path, or from the bytes of a file.
+
+    A path is memory-mapped: constants are read-only views of the file and are loaded when they are touched.
+    Do not overwrite a file in place while a model read from it is in use; :meth:`Model.save` is safe.
+
+    Raises :class:`~minilite.errors.ModelError` when there is no such file or it is not a sound model, saying where.
+    """
+    if isinstance(source, bytes):
+        return decode(source)
+    if isinstance(source, str | os.PathLike):
+        return decode(_map(Path(source)))
+    raise ArgumentTypeError(f"read() takes a path or the bytes of a file, not {type(source).__name__}.")
+
+
+def _map(path: Path) -> Any:
+    """The file's content, memory-mapped."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ModelError(f"mmap of size 0 requested: {str(path)!r} is an empty file.")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except IsADirectoryError:
+        raise ModelError(f"Mmap of {str(path)!r} at offset '0' failed: it is a directory, not a file.") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"Could not open {str(path)!r}. {error}") from None
+
+
+def decode(content: Any) -> Model:
+    """The model in the bytes of a file: any read-only buffer."""
+    file = File(content)
+    if len(file.content) < 8 or file.view[4:8] != b"TFL3":
+        found = bytes(file.view[4:8])
+        raise ModelError(f"{INVALID}: bytes 4 to 8 must be b'TFL3' and are {found!r}. {ADVICE}")
+    try:
+        model: Model = file.table(layout_of("Model"), file.target(0))
+    except Damage as damage:
+        place = f"at byte {damage.position} ({where(damage.path)})"
+        raise ModelError(f"{INVALID}: {place}, {damage.problem}. {ADVICE}") from None
+    return model

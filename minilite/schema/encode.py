@@ -1,0 +1,304 @@
+"""Values to bytes: the same rows as :mod:`minilite.schema.decode`, the other way round.
+
+What is one object in the model is one object in the file, so a buffer that is shared is written once.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from flatbuffers import number_types
+
+from minilite.model import Buffer, Operator, OperatorCode, Options
+from minilite.schema.decode import UNKNOWN_OPTIONS
+from minilite.schema.layout import SIZES, Field, Kind, Layout, enum_codes, layout_of, union_tables
+from minilite.schema.records import RECORDS
+
+FLAGS = {
+    "?": number_types.BoolFlags,
+    "b": number_types.Int8Flags,
+    "B": number_types.Uint8Flags,
+    "h": number_types.Int16Flags,
+    "H": number_types.Uint16Flags,
+    "i": number_types.Int32Flags,
+    "I": number_types.Uint32Flags,
+    "q": number_types.Int64Flags,
+    "Q": number_types.Uint64Flags,
+    "f": number_types.Float32Flags,
+    "d": number_types.Float64Flags,
+}
+NOT_YET = 2
+"""Stands for an offset outside the flatbuffer until that is known; 0 and 1 would mean that there is none."""
+
+
+class Unwritable(Exception):
+    """A value the schema has no place for. ``path`` leads there, innermost first."""
+
+    def __init__(self, problem: str):
+        self.problem = problem
+        self.path: list[str | int] = []
+
+
+class Outside:
+    """The value of an offset field whose bytes will follow the flatbuffer; ``place`` counts from the end."""
+
+    def __init__(self, data: np.ndarray):
+        self.data = data
+        self.place = 0
+
+
+Placed = tuple[int, Any, Any]
+"""Slot, number type and value; the number type is ``None`` for an offset."""
+
+
+class Output:
+    """A flatbuffer under construction, written from its end to its beginning."""
+
+    def __init__(self, size: int):
+        self.builder = flatbuffers.Builder(size)
+        self.known: dict[tuple[int, Any], tuple[Any, int]] = {}
+        self.outside: list[Outside] = []
+
+    def once(self, write: Callable[[Output, Any], int], value: Any) -> int:
+        """The offset of ``value``, which is written now if it has not been before."""
+        key = id(value), write
+        known = self.known.get(key)
+        if known is None:
+            # The value is kept because a freed one's id may be given to another.
+            known = self.known[key] = value, write(self, value)
+        return known[1]
+
+    def put(self, slot: int, flags: Any, value: Any) -> None:
+        """Add one field to the table that is being built."""
+        builder = self.builder
+        if flags is None:
+            builder.PrependUOffsetTRelative(value)
+        elif isinstance(value, Outside):
+            builder.Prepend(flags, NOT_YET)
+            value.place = builder.Offset()
+            self.outside.append(value)
+        else:
+            builder.Prepend(flags, value)
+        builder.Slot(slot)
+
+
+@functools.cache
+def table_writer(table: str) -> Callable[[Output, Any], int]:
+    """The function that writes one table and returns its offset."""
+    layout = layout_of(table)
+    record = RECORDS.get(table)
+    # Large fields first: they need no padding then.
+    fields = sorted(layout.fields, key=lambda field: -SIZES.get(field.kind.format, 4))
+    prepared = [(record.name(field.name) if record else field.name, _preparer(field)) for field in fields]
+    slots = max((field.slot + 1 for field in layout.fields), default=0)
+    unbuild = UNBUILD.get(table, _unbuild)
+
+    def write(output: Output, value: Any) -> int:
+        values = unbuild(layout, value)
+        places: list[Placed] = []
+        for name, prepare in prepared:
+            item = values[name]
+            if item is not None:
+                places.extend(_at(name, prepare, output, item))
+        output.builder.StartObject(slots)
+        for slot, flags, item in places:
+            output.put(slot, flags, item)
+        return int(output.builder.EndObject())
+
+    return write
+
+
+def _at(step: str | int, write: Callable[[Output, Any], Any], output: Output, item: Any) -> Any:
+    """``write(output, item)``, with the way there in the error."""
+    try:
+        return write(output, item)
+    except Unwritable as error:
+        error.path.append(step)
+        raise
+    except flatbuffers.builder.BuilderSizeError:
+        raise
+    except (struct.error, TypeError, ValueError, OverflowError, AttributeError) as error:
+        wrong = Unwritable(f"{_short(item)} cannot be written: {error}")
+        wrong.path.append(step)
+        raise wrong from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:76]} ..."
+
+
+def _preparer(field: Field) -> Callable[[Output, Any], list[Placed]]:
+    """Turns a field's value into what goes into the table: nothing for a default, an offset for what is elsewhere."""
+    shape = field.kind.shape
+    if shape == "scalar":
+        return _scalar(field)
+    if shape == "union":
+        return _union(field)
+    write = _writer(field.kind, field.alignment)
+    if shape == "tables":
+        return lambda output, item: [(field.slot, None, write(output, item))]
+    return lambda output, item: [(field.slot, None, output.once(write, item))]
+
+
+def _scalar(field: Field) -> Callable[[Output, Any], list[Placed]]:
+    flags = FLAGS[field.kind.format]
+    codes = enum_codes(field.kind.enum) if field.kind.enum else None
+    default = codes[field.default] if codes else field.default
+    pack = struct.Struct("<" + field.kind.format).pack
+    packed_default = pack(default)
+
+    def prepare(output: Output, item: Any) -> list[Placed]:
+        if isinstance(item, Outside):
+            return [(field.slot, flags, item)]
+        value = _code(item, codes, field.kind.enum) if codes else item
+        # Compared as bytes, so that -0.0 is not taken for 0.0.
+        return [] if pack(value) == packed_default else [(field.slot, flags, value)]
+
+    return prepare
+
+
+def _code(item: Any, codes: Mapping[str, int], enum: str) -> int:
+    if not isinstance(item, str):
+        return int(item)
+    if item not in codes:
+        raise Unwritable(f"{item!r} is no {enum}; it has {_short(', '.join(codes))}")
+    return codes[item]
+
+
+def _union(field: Field) -> Callable[[Output, Any], list[Placed]]:
+    tags = {table: tag for tag, table in enumerate(union_tables(field.kind.table)) if tag}
+
+    def prepare(output: Output, item: Any) -> list[Placed]:
+        table = getattr(item, "table", None)
+        if table == UNKNOWN_OPTIONS:
+            tag, offset = item["tag"], output.once(_unknown, item)
+        elif table in tags:
+            tag, offset = tags[table], output.once(table_writer(table), item)
+        else:
+            raise Unwritable(f"{_short(item)} is no table of the union {field.kind.table}")
+        return [(field.slot - 1, FLAGS["B"], tag), (field.slot, None, offset)]
+
+    return prepare
+
+
+def _unknown(output: Output, item: Options) -> int:
+    if item["slots"]:
+        raise Unwritable(
+            f"options of a kind unknown to this schema (tag {item['tag']}) cannot be written, because nobody can tell"
+            " their numbers from their offsets; replace them or set them to None"
+        )
+    output.builder.StartObject(0)
+    return int(output.builder.EndObject())
+
+
+@functools.cache
+def _writer(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
+    """The function that writes what an offset leads to."""
+    if kind.shape == "string":
+        return _string
+    if kind.shape == "table":
+        return table_writer(kind.table)
+    if kind.shape == "tables":
+        return _tables(kind)
+    return _vector(kind, alignment)
+
+
+def _string(output: Output, item: str) -> int:
+    return int(output.builder.CreateString(item, errors="surrogateescape"))
+
+
+def _tables(kind: Kind) -> Callable[[Output, Any], int]:
+    write = table_writer(kind.table)
+
+    def write_all(output: Output, items: Any) -> int:
+        offsets = [_at(i, lambda out, value: out.once(write, value), output, item) for i, item in enumerate(items)]
+        builder = output.builder
+        builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            builder.PrependUOffsetTRelative(offset)
+        return int(builder.EndVector())
+
+    return write_all
+
+
+def _vector(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
+    dtype = np.dtype("<" + kind.format)
+    codes = enum_codes(kind.enum) if kind.enum else None
+
+    def array_of(items: Any) -> np.ndarray:
+        if kind.shape == "array":
+            array = np.asarray(items)
+            if array.dtype != dtype or array.ndim != 1:
+                raise Unwritable(f"an array of {array.dtype}, shape {array.shape}, must be {dtype} and have one axis")
+            return array
+        numbers = [_code(item, codes, kind.enum) for item in items] if codes else items
+        return np.frombuffer(struct.pack(f"<{len(numbers)}{kind.format}", *numbers), dtype)
+
+    def write(output: Output, items: Any) -> int:
+        array = array_of(items)
+        output.builder.Prep(max(alignment, 4), array.nbytes)
+        return int(output.builder.CreateNumpyVector(array))
+
+    return write
+
+
+def _unbuild(layout: Layout, value: Any) -> Mapping[str, Any]:
+    """The fields of a dataclass or :class:`~minilite.model.Options`, under our names."""
+    record = RECORDS.get(layout.name)
+    if record:
+        if type(value) is not record.type:
+            raise Unwritable(f"{_short(value)} must be a {record.type.__name__}")
+        return vars(value)
+    if not isinstance(value, Options) or value.table != layout.name:
+        raise Unwritable(f"{_short(value)} must be {layout.name} options")
+    unknown = value.keys() - {field.name for field in layout.fields}
+    if unknown:
+        names = ", ".join(field.name for field in layout.fields)
+        raise Unwritable(f"{layout.name} has no field {', '.join(sorted(unknown))}; it has {names or 'none'}")
+    return {field.name: value.get(field.name, field.default) for field in layout.fields}
+
+
+def _operator_code(layout: Layout, value: OperatorCode) -> Mapping[str, Any]:
+    """A code over 126 is said by the newer field, with 127 in the older one."""
+    code = _code(value.builtin_code, enum_codes("BuiltinOperator"), "BuiltinOperator")
+    return {**_unbuild(layout, value), "builtin_code": code, "deprecated_builtin_code": min(code, 127)}
+
+
+def _buffer(layout: Layout, value: Buffer) -> Mapping[str, Any]:
+    fields = _unbuild(layout, value)
+    if not value.outside or value.data is None:
+        return {**fields, "offset": 0, "size": 0}
+    return {"data": None, "offset": Outside(value.data), "size": value.data.nbytes}
+
+
+def _operator(layout: Layout, value: Operator) -> Mapping[str, Any]:
+    fields = _unbuild(layout, value)
+    options = value.custom_options
+    if not value.custom_options_outside or options is None:
+        return {**fields, "large_custom_options_offset": 0, "large_custom_options_size": 0}
+    return {
+        **fields,
+        "custom_options": None,
+        "large_custom_options_offset": Outside(options),
+        "large_custom_options_size": options.nbytes,
+    }
+
+
+def _tensor_map(layout: Layout, value: tuple[str, int]) -> Mapping[str, Any]:
+    name, tensor_index = value
+    return {"name": name, "tensor_index": tensor_index}
+
+
+UNBUILD: dict[str, Callable[[Layout, Any], Mapping[str, Any]]] = {
+    "Buffer": _buffer,
+    "Operator": _operator,
+    "OperatorCode": _operator_code,
+    "TensorMap": _tensor_map,
+}
+"""The inverse of the reader's ``BUILD``."""

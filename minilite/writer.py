@@ -1,0 +1,63 @@
+"""A :class:`~minilite.model.Model` to the bytes of a .tflite file."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from flatbuffers.builder import BuilderSizeError
+
+from minilite.errors import ModelError
+from minilite.model import Model
+from minilite.schema.encode import Output, Unwritable, table_writer
+from minilite.schema.path import where
+
+OUTSIDE_ALIGNMENT = 16
+"""Constants outside the flatbuffer begin at a multiple of so many bytes, as those inside do."""
+
+
+def to_bytes(model: Model) -> bytes:
+    """The model as a .tflite file.
+
+    Fields at their default are left out, constants begin at a multiple of 16 bytes, and buffers marked ``outside``
+    follow the flatbuffer.
+
+    Raises :class:`~minilite.errors.ModelError` for a value the format has no place for, saying where in the model.
+    """
+    output = Output(_size(model))
+    try:
+        root = table_writer("Model")(output, model)
+        output.builder.Finish(root, file_identifier=b"TFL3")
+    except Unwritable as error:
+        raise ModelError(f"The model cannot be written: {where(error.path)}: {error.problem}.") from None
+    except BuilderSizeError:
+        raise ModelError(
+            "The model cannot be written: a flatbuffer is at most 2 GB. Mark large buffers Buffer(data, outside=True)."
+        ) from None
+    return _with_outside(output)
+
+
+def _size(model: Model) -> int:
+    """About how large the flatbuffer will be; a good guess saves copies."""
+    constants = {id(buffer): buffer.data.nbytes for buffer in model.buffers if _inside(buffer)}
+    tensors = sum(len(subgraph.tensors) + len(subgraph.operators) for subgraph in model.subgraphs)
+    return min(sum(constants.values()) + 256 * tensors + 2048, 2**31)
+
+
+def _inside(buffer: object) -> bool:
+    return isinstance(getattr(buffer, "data", None), np.ndarray) and not getattr(buffer, "outside", False)
+
+
+def _with_outside(output: Output) -> bytes:
+    """The flatbuffer, then the constants outside it, whose offsets are known only now."""
+    flatbuffer = output.builder.Output()
+    if not output.outside:
+        return bytes(flatbuffer)
+    end = len(flatbuffer)
+    pieces = []
+    for later in output.outside:
+        start = -(-end // OUTSIDE_ALIGNMENT) * OUTSIDE_ALIGNMENT
+        struct.pack_into("<Q", flatbuffer, len(flatbuffer) - later.place, start)
+        pieces += [bytes(start - end), later.data.tobytes()]
+        end = start + later.data.nbytes
+    return b"".join([flatbuffer, *pieces])
