@@ -260,7 +260,9 @@ def _vector(values: Iterable[Any] | None, dtype: Any) -> np.ndarray:
 
 def _options(operator: Operator, code: OperatorCode) -> Any:
     """The operator's options, or the schema's defaults where the file leaves them out."""
-    return operator.options or operator.options_2 or schema.default_options_of(code.name)
+    found = operator.options if operator.options is not None else operator.options_2
+    table = schema.OPTIONS_OF.get(code.name)
+    return schema.default_options(table) if found is None and table else found
 
 
 def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -> UnsupportedBuiltinError:

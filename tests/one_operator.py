@@ -65,11 +65,11 @@ def _expand(types: tuple[str, ...], count: int) -> list[str]:
 
 
 def _options(op: Op, case: Case) -> Any:
-    defaults = schema.default_options_of(op.name)
-    if defaults is None:
+    table = schema.OPTIONS_OF.get(op.name)
+    if table is None:
         assert not case.options, f"{op.name} has no options table"
         return None
-    return schema.make_options(defaults.table, **case.options)
+    return schema.make_options(table, **case.options)
 
 
 # ---- operands ------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
         tensors.append(_tensor(info, buffer))
     inputs, outputs = indices[: len(node.inputs)], indices[len(node.inputs) :]
     fed = [i for i, info in zip(inputs, node.inputs, strict=True) if info is not None and not info.constant]
-    extra = {"options_2": options} if options is not None and schema.in_second_union(options.table) else {"options": options}
+    extra = {"options_2": options} if options is not None and schema.is_second_union(options.table) else {"options": options}
     operator = Operator(0, tuple(inputs), tuple(outputs), **extra)
     return Model(
         operator_codes=(OperatorCode(op.name, version),),
