@@ -37,6 +37,9 @@ class OneOperator:
         ]
         return f"{self.node.op}({self.node.options})\n    " + "\n    ".join(tensors)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
 
 def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int = 1) -> OneOperator:
     """The case as a model: operands filled with data, outputs sized by the row and scaled by the real results."""
