@@ -1,7 +1,8 @@
 """A model is plain data: frozen dataclasses that say what a .tflite file says, nothing more.
 
-Names are the schema's in snake_case. Enumerations are the schema's names (``"INT8"``, ``"SAME"``, ``"RELU6"``); a code
-the schema does not know stays an ``int``, so that nothing is refused until something must be computed with it.
+Names are the schema's in snake_case. Enumerations are the schema's names (``"INT8"``, ``"SAME"``,
+``"RELU6"``); a code the schema does not know stays an ``int``, so that nothing is refused until something
+must be computed with it.
 Editing is building anew: ``dataclasses.replace(model, ...)``.
 
 Two models are equal when their files say the same; arrays are compared bit by bit, so NaN equals itself.
@@ -67,7 +68,8 @@ class Options(Mapping[str, Any]):
         try:
             return self._fields[name]
         except KeyError:
-            raise AttributeError(f"{self.table} has no field {name!r}; it has {', '.join(self._fields)}") from None
+            names = ", ".join(self._fields) or "none"
+            raise AttributeError(f"{self.table} has no field {name!r}; it has {names}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -84,8 +86,10 @@ class Options(Mapping[str, Any]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Options):
             return NotImplemented
-        return self.table == other.table and self._fields.keys() == other._fields.keys() and all(
-            _same(value, other._fields[name]) for name, value in self._fields.items()
+        return (
+            self.table == other.table
+            and self._fields.keys() == other._fields.keys()
+            and all(_same(value, other._fields[name]) for name, value in self._fields.items())
         )
 
     __hash__ = None  # type: ignore[assignment]  # a mapping of values that may be arrays
@@ -101,9 +105,9 @@ class Options(Mapping[str, Any]):
 class Quantization(_Plain):
     """How integers stand for real numbers: ``real = scale * (q - zero_point)``.
 
-    One scale is per-tensor; several are per-axis, along ``quantized_dimension``. ``details`` carries the schema's
-    custom, blockwise or multi-axis quantization as an :class:`Options` table. ``min`` and ``max`` are what a
-    converter recorded; nothing is computed from them. Absent vectors are ``None``.
+    One scale is per-tensor; several are per-axis, along ``quantized_dimension``. ``details`` carries the
+    schema's custom, blockwise or multi-axis quantization as an :class:`Options` table. ``min`` and ``max``
+    are what a converter recorded; nothing is computed from them. Absent vectors are ``None``.
     """
 
     scales: np.ndarray | None = None
@@ -116,8 +120,12 @@ class Quantization(_Plain):
 
 @dataclass(frozen=True, eq=False)
 class Tensor(_Plain):
-    """A tensor's declaration. ``shape`` is ``None`` when the file has none; ``shape_signature`` marks free
-    dimensions with -1. ``buffer`` indexes :attr:`Model.buffers`; an empty buffer means the tensor is no constant."""
+    """A tensor's declaration.
+
+    ``shape`` is ``None`` when the file has none; ``shape_signature`` marks free dimensions with -1.
+    ``buffer`` indexes :attr:`Model.buffers`; a buffer without data means that the tensor is no constant,
+    and so does index 0, whatever is there.
+    """
 
     name: str | None = None
     type: Code = "FLOAT32"
@@ -134,7 +142,13 @@ class Tensor(_Plain):
 
 @dataclass(frozen=True, eq=False)
 class Operator(_Plain):
-    """One node: which code, which tensors (-1 is an absent optional input), which options."""
+    """One node: which code, which tensors (-1 is an absent optional input), which options.
+
+    ``options`` holds a table of the schema's union BuiltinOptions, ``options_2`` one of the later union
+    BuiltinOptions2 (StableHLO and others); ``None`` when the file has none, and then every option is at its
+    default. A custom operator's options are bytes, usually a FlexBuffer; ``custom_options_outside`` says that
+    they follow the flatbuffer (``large_custom_options_offset`` and ``_size`` in the file).
+    """
 
     opcode_index: int = 0
     inputs: tuple[int, ...] | None = ()
@@ -151,7 +165,7 @@ class Operator(_Plain):
 
 @dataclass(frozen=True, eq=False)
 class OperatorCode(_Plain):
-    """Which operator, in which version. ``builtin_code`` is already the larger of the schema's two code fields."""
+    """Which operator, in which version. ``builtin_code`` is the larger of the schema's two code fields."""
 
     builtin_code: Code = "ADD"
     version: int = 1
@@ -186,8 +200,8 @@ class Subgraph(_Plain):
 class Buffer(_Plain):
     """Constant bytes, read-only and uncopied from the file. ``data`` is ``None`` when the file has none.
 
-    Bytes that lie outside the flatbuffer (``offset``, ``size`` in the file) are already resolved into ``data``;
-    ``outside`` remembers it, and the writer puts them outside again.
+    Bytes that lie outside the flatbuffer (``offset``, ``size`` in the file) are already resolved into
+    ``data``; ``outside`` remembers it, and the writer puts them outside again.
     """
 
     data: np.ndarray | None = None

@@ -25,7 +25,8 @@ def read(source: str | bytes | os.PathLike[str]) -> Model:
     A path is memory-mapped: constants are read-only views of the file and are loaded when they are touched.
     Do not overwrite a file in place while a model read from it is in use; :meth:`Model.save` is safe.
 
-    Raises :class:`~minilite.errors.ModelError` when there is no such file or it is not a sound model, saying where.
+    Raises :class:`~minilite.errors.ModelError` when there is no such file, or it is not a sound model; the
+    message says where in the file.
     """
     if isinstance(source, bytes):
         return decode(source)
@@ -42,7 +43,7 @@ def _map(path: Path) -> Any:
                 raise ModelError(f"mmap of size 0 requested: {str(path)!r} is an empty file.")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except IsADirectoryError:
-        raise ModelError(f"Mmap of {str(path)!r} at offset '0' failed: it is a directory, not a file.") from None
+        raise ModelError(f"Mmap of {str(path)!r} failed: it is a directory, not a file.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"Could not open {str(path)!r}. {error}") from None
 

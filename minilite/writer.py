@@ -19,10 +19,11 @@ OUTSIDE_ALIGNMENT = 16
 def to_bytes(model: Model) -> bytes:
     """The model as a .tflite file.
 
-    Fields at their default are left out, constants begin at a multiple of 16 bytes, and buffers marked ``outside``
-    follow the flatbuffer.
+    Fields at their default are left out, constants begin at a multiple of 16 bytes, and buffers marked
+    ``outside`` follow the flatbuffer.
 
-    Raises :class:`~minilite.errors.ModelError` for a value the format has no place for, saying where in the model.
+    Raises :class:`~minilite.errors.ModelError` for a value the format has no place for; the message says
+    where.
     """
     output = Output(_size(model))
     try:
@@ -32,20 +33,20 @@ def to_bytes(model: Model) -> bytes:
         raise ModelError(f"The model cannot be written: {where(error.path)}: {error.problem}.") from None
     except BuilderSizeError:
         raise ModelError(
-            "The model cannot be written: a flatbuffer is at most 2 GB. Mark large buffers Buffer(data, outside=True)."
+            "The model cannot be written: a flatbuffer has at most 2 GB. Mark large buffers outside=True."
         ) from None
     return _with_outside(output)
 
 
 def _size(model: Model) -> int:
     """About how large the flatbuffer will be; a good guess saves copies."""
-    constants = {id(buffer): buffer.data.nbytes for buffer in model.buffers if _inside(buffer)}
-    tensors = sum(len(subgraph.tensors) + len(subgraph.operators) for subgraph in model.subgraphs)
-    return min(sum(constants.values()) + 256 * tensors + 2048, 2**31)
-
-
-def _inside(buffer: object) -> bool:
-    return isinstance(getattr(buffer, "data", None), np.ndarray) and not getattr(buffer, "outside", False)
+    constants = {
+        id(buffer.data): buffer.data.nbytes
+        for buffer in model.buffers
+        if isinstance(buffer.data, np.ndarray) and not buffer.outside
+    }
+    tables = sum(len(subgraph.tensors) + len(subgraph.operators) for subgraph in model.subgraphs)
+    return min(sum(constants.values()) + 256 * tables + 2048, 2**31)
 
 
 def _with_outside(output: Output) -> bytes:

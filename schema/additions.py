@@ -1,4 +1,4 @@
-"""A parser for the little of the .fbs language that ``additions.fbs`` needs, and its merging into a schema."""
+"""A parser for as much of the .fbs language as ``additions.fbs`` needs, and its merging into a schema."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """What a package of generated FlatBuffers bindings says about its schema, found by calling it.
 
-Generated Python has no reflection, but it is regular: for a field ``stride_w`` of a table ``Conv2DOptions`` there
-are ``Conv2DOptionsAddStrideW(builder, value)`` and ``Conv2DOptions.StrideW()``. Calling the first with a builder
-that only takes notes shows slot, scalar type and default; calling the second on a table that only takes notes shows
-what lies behind an offset. An enumeration is a class of integers; a union is one whose members are all tables.
+Generated Python has no reflection, but it is regular: for a field ``stride_w`` of a table ``Conv2DOptions``
+there are ``Conv2DOptionsAddStrideW(builder, value)`` and ``Conv2DOptions.StrideW()``. Calling the first
+with a builder that only takes notes shows slot, scalar type and default; calling the second on a table that
+only takes notes shows what lies behind an offset. An enumeration is a class of integers; a union is one
+whose members are all tables.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def generate() -> str:
         *_enums(schema, storage),
         *_unions(schema),
         *_tables(schema),
-        *_mapping("ALIGNMENT: dict[str, int]", "vectors that begin at a multiple of so many bytes", alignment),
+        *_mapping("ALIGNMENT: dict[str, int]", "a vector begins at a multiple of so many bytes", alignment),
         *_mapping("OPTIONS_OF: dict[str, str]", "an operator without a row has no options", options),
     ]
     return HEAD + "\n".join(parts).rstrip("\n") + "\n"

@@ -28,7 +28,7 @@ def default_options(table: str) -> Options:
     Raises :class:`~minilite.errors.ModelError` for a table the schema does not have.
     """
     if table not in TABLES:
-        raise ModelError(f"The schema has no table {table!r}; operators' tables are in minilite.schema.OPTIONS_OF.")
+        raise ModelError(f"The schema has no table {table!r}; minilite.schema.OPTIONS_OF has operators' tables.")
     return Options(table, {field.name: field.default for field in layout_of(table).fields})
 
 
@@ -40,10 +40,11 @@ def make_options(table: str, **fields: Any) -> Options:
     options = default_options(table)
     unknown = fields.keys() - options.keys()
     if unknown:
-        raise ModelError(f"{table} has no field {', '.join(sorted(unknown))}; it has {', '.join(options) or 'none'}.")
+        names = ", ".join(options) or "none"
+        raise ModelError(f"{table} has no field {', '.join(sorted(unknown))}; it has {names}.")
     return Options(table, {**options, **fields})
 
 
 def is_second_union(table: str) -> bool:
-    """Whether an options table goes into ``Operator.options_2`` (StableHLO's and later ones) and not ``options``."""
+    """Whether an options table goes into ``Operator.options_2`` (StableHLO and later) and not ``options``."""
     return table in union_tables("BuiltinOptions2")

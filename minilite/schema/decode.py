@@ -1,9 +1,9 @@
 """Bytes to values: a table of the schema read by its rows, every step checked before it is taken.
 
-What is checked is what FlatBuffers' own verifier checks: offsets, vtables, vectors and strings lie inside the file and
-are aligned, strings end in a zero byte, and no more than a million tables are visited. On top of it the vectors that become
-Python objects are limited in total, so that no small file can ask for much memory by using the same bytes twice.
-The schema is not recursive, so depth needs no limit.
+What is checked is what FlatBuffers' own verifier checks: offsets, vtables, vectors and strings lie inside
+the file and are aligned, strings end in a zero byte, and no more than a million tables are visited. On top
+of it the vectors that become Python objects are limited in total, so that no small file can ask for much
+memory by using the same bytes again and again. The schema is not recursive, so depth needs no limit.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ FLATBUFFER_END = 2**31 - 1
 """Offsets are 31 bits; only buffers outside the flatbuffer lie beyond."""
 
 UNKNOWN_OPTIONS = "UnknownOptions"
-"""The table name of options whose union tag the schema does not know. Fields: ``tag``, and ``slots``, the raw bytes
-of each field that is present, by slot. Without the schema nobody can tell numbers from offsets in them."""
+"""The table name of options whose union tag the schema does not know. Fields: ``tag``, and ``slots``, the raw
+bytes of each field that is present, by slot. Without the schema nobody can tell numbers from offsets in
+them."""
 
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
@@ -72,14 +73,14 @@ class File:
             raise Damage(start, "a vector is not aligned to 4 bytes")
         (count,) = _U32(self.view, start)
         if count * size >= self.size - start - 3:
-            raise Damage(start, f"a vector of {count} elements of {size} bytes reaches beyond the end of the file")
+            raise Damage(start, f"a vector of {count} x {size} bytes reaches beyond the end of the file")
         return start + 4, count
 
     def spend(self, position: int, size: int) -> None:
         """Account for ``size`` bytes that become Python objects."""
         self.budget -= size
         if self.budget < 0:
-            raise Damage(position, "the file uses the same bytes for many vectors and would take too much memory")
+            raise Damage(position, "the file uses the same bytes for too many vectors")
 
     def vtable(self, position: int) -> tuple[int, int]:
         """Start and size of the vtable of the table at ``position``."""
@@ -87,7 +88,7 @@ class File:
             raise Damage(position, "a table is not aligned to 4 bytes, or lies beyond the end of the file")
         start = position - _I32(self.view, position)[0]
         if not 0 <= start < self.size - 1 or start % 2:
-            raise Damage(position, f"a table's vtable at byte {start} lies outside the file or is not aligned")
+            raise Damage(position, f"a vtable at byte {start} lies outside the file or is not aligned")
         (size,) = _U16(self.view, start)
         if size % 2 or size < 4 or start + size >= self.size:
             raise Damage(start, f"a vtable cannot have {size} bytes here")
@@ -98,7 +99,7 @@ class File:
         return struct.unpack_from(f"<{size // 2 - 2}H", self.view, vtable + 4)
 
     def plan(self, layout: Layout, position: int) -> list[tuple[str, int, Read]]:
-        """What to read of the table at ``position``: field, offset, how. Tables that share a vtable share it."""
+        """What to read of the table at ``position``: field, offset, how. Tables with one vtable share it."""
         vtable, size = self.vtable(position)
         key = layout.name, vtable
         plan = self.plans.get(key)
@@ -290,7 +291,7 @@ def _operator_code(table: str, values: dict[str, Any], file: File) -> OperatorCo
 
 def _outside(file: File, offset: int, size: int, what: str) -> np.ndarray:
     if offset + size > len(file.content):
-        raise Damage(offset, f"{what} of {size} bytes outside the flatbuffer reaches beyond the end of the file")
+        raise Damage(offset, f"{what} outside the flatbuffer, {size} bytes, reaches beyond the end of the file")
     return np.frombuffer(file.content, np.uint8, size, offset)
 
 

@@ -134,7 +134,8 @@ def _short(value: Any) -> str:
 
 
 def _preparer(field: Field) -> Callable[[Output, Any], list[Placed]]:
-    """Turns a field's value into what goes into the table: nothing for a default, an offset for what is elsewhere."""
+    """Turns a field's value into its table's part: nothing for a default, an offset for what lies
+    elsewhere."""
     shape = field.kind.shape
     if shape == "scalar":
         return _scalar(field)
@@ -190,8 +191,8 @@ def _union(field: Field) -> Callable[[Output, Any], list[Placed]]:
 def _unknown(output: Output, item: Options) -> int:
     if item["slots"]:
         raise Unwritable(
-            f"options of a kind unknown to this schema (tag {item['tag']}) cannot be written, because nobody can tell"
-            " their numbers from their offsets; replace them or set them to None"
+            f"options of a kind unknown to this schema (tag {item['tag']}) cannot be written, because"
+            " nobody can tell their numbers from their offsets; replace them or set them to None"
         )
     output.builder.StartObject(0)
     return int(output.builder.EndObject())
@@ -216,8 +217,11 @@ def _string(output: Output, item: str) -> int:
 def _tables(kind: Kind) -> Callable[[Output, Any], int]:
     write = table_writer(kind.table)
 
+    def write_once(output: Output, item: Any) -> int:
+        return output.once(write, item)
+
     def write_all(output: Output, items: Any) -> int:
-        offsets = [_at(i, lambda out, value: out.once(write, value), output, item) for i, item in enumerate(items)]
+        offsets = [_at(index, write_once, output, item) for index, item in enumerate(items)]
         builder = output.builder
         builder.StartVector(4, len(offsets), 4)
         for offset in reversed(offsets):
@@ -235,7 +239,7 @@ def _vector(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
         if kind.shape == "array":
             array = np.asarray(items)
             if array.dtype != dtype or array.ndim != 1:
-                raise Unwritable(f"an array of {array.dtype}, shape {array.shape}, must be {dtype} and have one axis")
+                raise Unwritable(f"an array of {array.dtype}{list(array.shape)} must be {dtype} and have one axis")
             return array
         numbers = [_code(item, codes, kind.enum) for item in items] if codes else items
         return np.frombuffer(struct.pack(f"<{len(numbers)}{kind.format}", *numbers), dtype)

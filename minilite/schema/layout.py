@@ -28,11 +28,11 @@ SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "Q": 8,
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field holds. ``shape`` is one of ``scalar``, ``string``, ``table``, ``union``, ``tuple`` (a vector of
-    scalars read as a tuple), ``array`` (one read as an array) and ``tables`` (a vector of tables).
+    """What a field holds.
 
-    ``format`` is the scalar's or the element's, with the names of its enumeration if it has one; ``table`` names
-    the table or union.
+    ``shape`` is one of ``scalar``, ``string``, ``table``, ``union``, ``tuple`` (a vector of scalars read as
+    a tuple), ``array`` (one read as an array) and ``tables`` (a vector of tables). ``format`` is the
+    scalar's or the element's, ``enum`` its enumeration if it has one; ``table`` names the table or union.
     """
 
     shape: str
@@ -43,7 +43,8 @@ class Kind:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a table. ``alignment`` is that of a vector's first element, where the schema asks for one."""
+    """One field of a table. ``alignment`` is that of a vector's first element, where the schema asks for
+    it."""
 
     slot: int
     name: str
@@ -89,7 +90,9 @@ def kind_of(text: str) -> Kind:
         return Kind("array", FORMATS[text[6:-1]])
     if text.startswith("["):
         item = kind_of(text[1:-1])
-        return Kind("tables", table=item.table) if item.shape == "table" else Kind("tuple", item.format, item.enum)
+        if item.shape == "table":
+            return Kind("tables", table=item.table)
+        return Kind("tuple", item.format, item.enum)
     if text in FORMATS:
         return Kind("scalar", FORMATS[text])
     if text in ENUMS:

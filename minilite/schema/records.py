@@ -10,8 +10,11 @@ from minilite import model
 
 @dataclass(frozen=True)
 class Record:
-    """How a dataclass spells a table: renamed fields (schema's name -> ours), and vectors that are never ``None``
-    (absent and empty mean the same, and are written empty)."""
+    """How a dataclass spells a table.
+
+    ``renamed`` maps the schema's name of a field to ours. Vectors in ``never_none`` mean the same absent and
+    empty; they are written empty.
+    """
 
     type: type
     renamed: dict[str, str]

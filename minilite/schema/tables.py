@@ -633,7 +633,7 @@ TABLES: dict[str, tuple[tuple[int, str, str, Any], ...]] = {
     "ZerosLikeOptions": (),
 }
 
-# vectors that begin at a multiple of so many bytes
+# a vector begins at a multiple of so many bytes
 ALIGNMENT: dict[str, int] = {
     "Buffer.data": 16,
     "CustomQuantization.custom": 16,
