@@ -38,6 +38,7 @@ class Arg:
 
     low, high: the real numbers the data must stay within, where the operator is defined on part of the line only.
     constant: the operand must be a constant of the file (a ``value`` always is, unless ``constant`` is false).
+    scale: the scale to quantize with, where the operator treats some scales in a way of their own.
     """
 
     shape: Shape
@@ -45,16 +46,18 @@ class Arg:
     low: float | None = None
     high: float | None = None
     constant: bool | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """Operands (None is an absent optional one), option fields that differ from the schema's defaults, and how many
-    outputs the operator has."""
+    """Operands (None is an absent optional one), option fields that differ from the schema's defaults, how many
+    outputs the operator has, and their scale where it may not follow from the results."""
 
     inputs: tuple[Arg | None, ...]
     options: dict[str, Any] = field(default_factory=dict)
     outputs: int = 1
+    output_scale: float | None = None
 
 
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:

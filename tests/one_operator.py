@@ -115,6 +115,8 @@ def _quantization(
     count = arg.shape[operand.axis] if _per_axis(draw, operand, arg, type_) else 1
     base = draw.choice((0.02, 0.1, 1.0, 0.003, 7.0)) * (1 + draw.random.random())
     scales = (base * draw.random.uniform(0.3, 1.0, count)).astype(np.float32)
+    if arg.scale is not None:
+        scales = np.full(count, arg.scale, np.float32)
     symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
     low, high = INTEGER_RANGE[type_]
     zero_point = 0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
@@ -184,20 +186,22 @@ def _outputs(
         return blank
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
-        _scaled(draw, o, b, node, None if reals is None else reals[i])
+        _scaled(draw, o, b, node, None if reals is None else reals[i], case.output_scale)
         for i, (o, b) in enumerate(zip(names, blank, strict=True))
     )
 
 
-def _scaled(draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None) -> TensorInfo:
-    """The output with a scale: another operand's, the kernel's own, or one that fits the real results."""
+def _scaled(
+    draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None, given: float | None
+) -> TensorInfo:
+    """The output with a scale: another operand's, the kernel's own, the case's, or one that fits the real results."""
     if info.type not in QUANTIZED:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
     if source is not None:
         return dataclasses.replace(info, scales=source.scales, zero_points=source.zero_points, axis=source.axis)
     for fixed_type, scale, zero_point in operand.fixed:
-        if fixed_type == info.type:
+        if fixed_type == info.type and given is None:
             return dataclasses.replace(info, scales=np.array([scale], np.float32), zero_points=np.array([zero_point]))
     low = high = 0.0
     if real is not None and real.size and np.isfinite(real).any():
@@ -209,17 +213,20 @@ def _scaled(draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np
     zero = 0 if info.type == "int16" else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
     if info.type == "int16":
         scale *= 2
+    if given is not None:
+        scale = given
     return dataclasses.replace(info, scales=np.array([scale], np.float32), zero_points=np.array([zero], np.int64))
 
 
 def real_results(
     op: Op, node: Node, arrays: list[np.ndarray | None], padding: list[None]
 ) -> tuple[np.ndarray, ...] | None:
-    """What the operator computes on real numbers: its float definition in float64, or None where it has none."""
+    """What the operator computes on real numbers: its float definition in float64; without one, the first operand of
+    an operator that only converts it; or None."""
     floats = next((d for d in op.definitions if d.label == "float32"), None)
-    if floats is None:
-        return None
     reals = [a if i is None or not i.quantized else dequantize(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
+    if floats is None:
+        return (reals[0],) if len(reals) == 1 and reals[0] is not None else None
     infos = [
         i and dataclasses.replace(i, type="float32" if i.quantized else i.type, scales=np.empty(0, np.float32), value=r)
         for i, r in zip(node.inputs, reals, strict=True)
