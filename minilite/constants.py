@@ -18,9 +18,11 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     """
     data = model.buffers[tensor.buffer].data if tensor.buffer < len(model.buffers) else None
     type_ = str(tensor.type).lower()
-    if data is None or (data.size == 0) or tensor.is_variable or type_ not in DTYPES:
-        return None
     shape = tensor.shape or ()
+    if tensor.is_variable or type_ not in DTYPES:
+        return None
+    if data is None or data.size == 0:  # a constant without elements has no bytes either; buffer 0 is no constant
+        return np.empty(shape, DTYPES[type_]) if tensor.buffer and math.prod(shape) == 0 else None
     if type_ == "string":
         return _strings(data, shape)
     if type_ in ("int4", "int2"):

@@ -198,6 +198,8 @@ class Plan:
         folds, step.op = step.op, dataclasses.replace(step.op, foldable=False)
         try:
             self._prepare(step)
+        except ValueNeeded as missing:
+            raise OperatorError(f"{step.node}: {missing} has no value: nothing computes it.") from None
         finally:
             self.dynamic, step.op = dynamic, folds
             for i, info in saved.items():

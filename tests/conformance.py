@@ -1,6 +1,6 @@
 """Measures how far every row is from LiteRT and writes ``docs/conformance.md``.
 
-    python -m tests.conformance                      everything, 1,000 cases a cell (hours)
+    python -m tests.conformance                      everything, 1,000 cases a cell (an hour or two)
     python -m tests.conformance --only CONV --cases 50
     python -m tests.conformance --models             only the real models of MINILITE_MODELS
     python -m tests.conformance --runtime tf         TensorFlow's own interpreter instead (extra `tensorflow`)
@@ -19,7 +19,6 @@ import platform
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rich.progress import track
 
 import minilite
+from minilite.errors import Error
 from minilite.kernel_sets import ARITHMETIC
 from minilite.spec import Definition, Op
 from tests import models
@@ -52,12 +52,13 @@ class Cell:
     """What was measured of one operator, type and kernel set.
 
     ``exact`` cases were equal bit for bit. ``largest`` is the largest difference in ``unit``: steps (integers), ULP
-    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run.
+    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run, ``errors`` we did not.
     """
 
     cases: int = 0
     exact: int = 0
     refused: int = 0
+    errors: int = 0
     largest: float = 0.0
     unit: str = ""
     oracle: str = ""
@@ -67,12 +68,10 @@ class Cell:
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(op: Op, definition: Definition, kernels: str, cases: int, runtime: str) -> Cell:
-    """Run ``cases`` drawn cases of a cell and count."""
-    mode = stand_in(op.name, definition.label, kernels)
-    cell = Cell(oracle=mode or "none", hash=row_hash(op, definition, kernels))
-    if mode is None:
-        return cell
+def measure(op: Op, definition: Definition, cases: int, runtime: str) -> dict[str, Cell]:
+    """Run ``cases`` drawn cases of a row through every kernel set and count, a cell a set."""
+    modes = {k: stand_in(op.name, definition.label, k) for k in SETS}
+    cells = {k: Cell(oracle=mode or "none", hash=row_hash(op, definition, k)) for k, mode in modes.items()}
 
     @settings(
         max_examples=cases,
@@ -84,15 +83,29 @@ def measure(op: Op, definition: Definition, kernels: str, cases: int, runtime: s
     )
     @given(one_operator(op, definition))
     def one_case(one: OneOperator) -> None:
-        try:
-            expected = oracle(runtime).run(one.model.to_bytes(), mode, one.inputs)
-        except (OracleError, OracleDied):
-            cell.refused += 1
-            return
-        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected)
+        content = one.model.to_bytes()
+        for kernels, mode in modes.items():
+            if mode is not None:
+                one_set(cells[kernels], definition, one, content, kernels, mode, runtime)
 
     one_case()
-    return cell
+    return cells
+
+
+def one_set(
+    cell: Cell, definition: Definition, one: OneOperator, content: bytes, kernels: str, mode: str, runtime: str
+) -> None:
+    """One case in one kernel set."""
+    try:
+        expected = oracle(runtime).run(content, mode, one.inputs)
+    except (OracleError, OracleDied):
+        cell.refused += 1
+        return
+    try:
+        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected)
+    except Error as error:
+        cell.errors += 1
+        print(f"{one!r}\n{error}", file=sys.stderr)
 
 
 def count(cell: Cell, definition: Definition, kernels: str, found: list[Any], expected: list[Any]) -> None:
@@ -139,18 +152,16 @@ def _ours(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
     return seen
 
 
-def _measure_named(job: tuple[str, str, str, int, str]) -> tuple[str, Cell]:
-    name, label, kernels, cases, runtime = job
+def _measure_named(job: tuple[str, str, int, str]) -> dict[str, Cell]:
+    name, label, cases, runtime = job
     op, definition = next((o, d) for o, d in rows() if (o.name, d.label) == (name, label))
-    return f"{name}|{label}|{kernels}", measure(op, definition, kernels, cases, runtime)
+    return {f"{name}|{label}|{kernels}": cell for kernels, cell in measure(op, definition, cases, runtime).items()}
 
 
-def jobs(pattern: str, cases: int, runtime: str) -> Iterator[tuple[str, str, str, int, str]]:
-    """The cells whose name matches."""
-    for op, definition in rows():
-        for kernels in SETS:
-            if re.search(pattern, f"{op.name}|{definition.label}|{kernels}"):
-                yield op.name, definition.label, kernels, cases, runtime
+def jobs(pattern: str, cases: int, runtime: str) -> list[tuple[str, str, int, str]]:
+    """The rows whose name matches."""
+    matching = ((o, d) for o, d in rows() if re.search(pattern, f"{o.name}|{d.label}"))
+    return [(op.name, definition.label, cases, runtime) for op, definition in matching]
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -255,7 +266,7 @@ def _cpu() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="regular expression over 'OPERATOR|type|set'")
+    parser.add_argument("--only", default="", help="regular expression over 'OPERATOR|type'")
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--runtime", choices=("litert", "tf"), default="litert")
     parser.add_argument("--models", action="store_true", help="measure the real models only")
@@ -275,12 +286,13 @@ def main() -> None:
 
 def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> None:
     place = measured["cells"] if options.runtime == "litert" else measured["tf"]
-    work = list(jobs(options.only, options.cases, options.runtime))
+    work = jobs(options.only, options.cases, options.runtime)
     with ProcessPoolExecutor(options.workers) as pool:
-        for key, cell in track(pool.map(_measure_named, work), "cells", total=len(work)):
-            place[key] = asdict(cell)
-            if cell.largest or cell.refused:
-                print(key, cell)
+        for cells in track(pool.map(_measure_named, work), "rows", total=len(work)):
+            for key, cell in cells.items():
+                place[key] = asdict(cell)
+                if cell.largest or cell.refused or cell.errors:
+                    print(key, cell)
     measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import os
 import pickle
 import select
 import struct
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class Oracle:
     def _child(self) -> subprocess.Popen[bytes]:
         if self.child is None or self.child.poll() is not None:
             self.child = subprocess.Popen(
-                [sys.executable, os.path.join(os.path.dirname(__file__), "oracle_child.py"), self.runtime],
+                [sys.executable, str(Path(__file__).with_name("oracle_child.py")), self.runtime],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
