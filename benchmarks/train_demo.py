@@ -4,15 +4,17 @@
 
 FOLDER holds `fashion_mnist.npz` (x_train, y_train, x_test, y_test, as Keras lays it out); without it the environment
 variable MINILITE_DATA names the folder, and without that Keras downloads the data. Needs TensorFlow
-(`pip install tensorflow-cpu`).
+(`pip install tensorflow-cpu`) and about four minutes.
 
 Written: `fashion_float.tflite`, `fashion_int8.tflite` (TFLiteConverter, post-training, int8 in and out, ranges from
-the first 300 training images) and `fashion_samples.npz`, the first 300 of the 10,000 test images in their own order,
-so that nothing is picked. The batch dimension is free in both models.
+the first 300 training images) and `fashion_samples.npz`, the first 300 of x_test in their own order, so that nothing
+is picked. The batch dimension is free in both models.
 
 Seeds, deterministic kernels and a single thread make two runs on one machine write the same bytes; another processor
-or TensorFlow version changes the last digits. The files in the package came from tensorflow-cpu 2.21.0 on x86-64:
-RESULT_LINE
+or TensorFlow version changes the last digits. The files in the package came from tensorflow-cpu 2.21.0 on x86-64 and
+classify 91.09 % (float32) and 90.91 % (int8) of 10,000 images they never saw. Those were held out of a random split of
+all 70,000 images. Fashion-MNIST's own test set is therefore no fair test of the shipped models, most of it having been
+trained on; train anew from Keras's data for figures to compare with published ones.
 """
 
 from __future__ import annotations
@@ -71,13 +73,11 @@ def network() -> tf.keras.Model:
 
 
 def train(model: tf.keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
-    """Adam with a rate that falls to zero along a cosine; every image is mirrored half of the time."""
-    steps = epochs * (len(x) // 128)
-    rate = tf.keras.optimizers.schedules.CosineDecay(4e-3, steps)
+    """Adam with a rate that falls to zero along a cosine."""
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=SEED).batch(128, drop_remainder=True)
+    rate = tf.keras.optimizers.schedules.CosineDecay(4e-3, epochs * len(batches))
     model.compile(tf.keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=SEED).batch(128, drop_remainder=True)
-    mirror = tf.keras.layers.RandomFlip("horizontal", seed=SEED)
-    model.fit(data.map(lambda images, labels: (mirror(images, training=True), labels)), epochs=epochs, verbose=2)
+    model.fit(batches, epochs=epochs, verbose=2)
 
 
 def convert(model: tf.keras.Model, representative: np.ndarray) -> tuple[bytes, bytes]:
@@ -144,7 +144,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for name, content in (("fashion_float.tflite", float_model), ("fashion_int8.tflite", int8_model)):
         (arguments.output / name).write_bytes(content)
-        print(f"{name}: {len(content):,} bytes, {accuracy(content, scaled(x_test), y_test):.2%} of the test images")
+        print(f"{name}: {len(content):,} bytes, {accuracy(content, scaled(x_test), y_test):.2%} of x_test")
     np.savez_compressed(arguments.output / "fashion_samples.npz", images=x_test[:SAMPLES], labels=y_test[:SAMPLES])
 
 

@@ -1,0 +1,7 @@
+"""``python -m minilite`` is the command ``minilite``."""
+
+import sys
+
+from minilite.cli import main
+
+sys.exit(main())

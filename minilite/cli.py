@@ -1,0 +1,192 @@
+"""The command line: ``minilite inspect``, ``minilite run``, ``minilite demo``.
+
+Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
+:mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
+
+Exit status: 0 done, 1 failed (the message is on stderr), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from minilite.errors import ArgumentError, Error
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from minilite.inspection.listing import Section
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+app = typer.Typer(
+    help="Run, inspect and understand TensorFlow Lite (LiteRT) models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> int:
+    """The entry point. Returns the exit status."""
+    app(prog_name="minilite")
+    return 0
+
+
+def _reported(command: Command) -> Command:
+    """Let a command's failure be one message and an exit status instead of a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except BrokenPipeError:
+            raise
+        except (Error, OSError) as error:
+            typer.echo(f"minilite: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+    return wrapper  # type: ignore[return-value]  # wraps() keeps the signature
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"minilite {version('minilite-interpreter')}")
+        except PackageNotFoundError:
+            typer.echo("minilite (not installed)")
+        raise typer.Exit
+
+
+def _kernels(name: str) -> str:
+    from minilite.kernel_sets import kernel_set
+
+    return _usage(kernel_set, name)
+
+
+def _engine(name: str) -> str:
+    from minilite.engines import engine
+
+    return _usage(engine, name)
+
+
+def _usage(check: Callable[[str], Any], name: str) -> str:
+    """A wrong name on the command line is wrong usage."""
+    try:
+        check(name)
+    except ArgumentError as error:
+        raise typer.BadParameter(str(error)) from None
+    return name
+
+
+Model = Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A .tflite file.")]
+Kernels = Annotated[str, typer.Option(callback=_kernels, help="Whose arithmetic: reference, builtin or xnnpack.")]
+Engine = Annotated[str, typer.Option(callback=_engine, help="What computes: auto, numpy or numba.")]
+
+
+@app.callback()
+def minilite(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Run, inspect and understand TensorFlow Lite (LiteRT) models."""
+
+
+@app.command()
+@_reported
+def inspect(
+    model: Model,
+    operators: Annotated[bool, typer.Option("--operators", help="List every operator with its options.")] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor with its quantization.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show what is in a model: inputs, outputs, operators, sizes, quantization and work."""
+    from minilite.inspection import listing
+    from minilite.inspection.summary import summarize, to_json
+    from minilite.reader import read
+
+    summary = summarize(read(model))
+    if json:
+        typer.echo(to_json(summary, file=str(model), bytes=model.stat().st_size))
+        return
+    console = _console()
+    described = f", {summary.description}" if summary.description else ""
+    size = f"{model.stat().st_size:,} bytes, schema version {summary.schema_version}{described}"
+    _print(console, [(f"{model.name}: {size}", [])])
+    _print(console, listing.overview(summary))
+    if operators:
+        _print(console, listing.operators(summary))
+    if tensors:
+        _print(console, listing.tensors(summary))
+
+
+@app.command()
+@_reported
+def run(
+    model: Model,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the outputs: an .npz by names.")] = None,
+) -> None:
+    """Run a model once and show its outputs.
+
+    Random floats are between 0 and 1, quantized integers of the whole range, other integers 0 or 1. Free dimensions
+    are 1, unless an array given says otherwise.
+    """
+    from minilite import run_command
+
+    if output is not None and output.suffix != ".npz":
+        raise typer.BadParameter("must end in .npz", param_hint="--output")
+    if not input_ and not random:
+        raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
+    result = run_command.run_files(model, input_ or [], seed if random else None, kernels, engine)
+    _print(_console(), run_command.describe(result))
+    if output is not None:
+        run_command.save(output, result.outputs)
+
+
+@app.command()
+@_reported
+def demo(
+    engine: Engine = "auto",
+    save: Annotated[Path | None, typer.Option(help="Copy the models and images to this folder instead.")] = None,
+) -> None:
+    """Classify pictures of clothing with a small network, in float32 and int8."""
+    from minilite import demo
+    from minilite.demo.show import show
+
+    console = _console()
+    if save is not None:
+        for path in demo.copy(save):
+            typer.echo(path)
+        return
+    with console.status("Classifying ..."):
+        result = demo.classify_samples(engine=engine)
+    show(console, result)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print(console: Console, sections: Iterable[Section]) -> None:
+    for heading, lines in sections:
+        console.print(heading, style="bold", markup=False, soft_wrap=True)
+        for line in lines:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
