@@ -39,6 +39,7 @@ class Arg:
     low, high: the real numbers the data must stay within, where the operator is defined on part of the line only.
     constant: the operand must be a constant of the file (a ``value`` always is, unless ``constant`` is false).
     scale: the scale to quantize with, where the operator treats some scales in a way of their own.
+    nonzero: neither the real numbers nor the stored ones may be 0 (divisors).
     """
 
     shape: Shape
@@ -47,6 +48,7 @@ class Arg:
     high: float | None = None
     constant: bool | None = None
     scale: float | None = None
+    nonzero: bool = False
 
 
 @dataclass(frozen=True)

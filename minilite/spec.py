@@ -199,9 +199,10 @@ class Definition:
 
     ``types`` reads like a signature: ``"int8 int8 int32? -> int8"``. ``?`` marks an operand that may be absent, ``*``
     one that stands for any number of operands. ``arithmetic``, when given, limits the definition to the sets with
-    that word. ``label`` names the row in tests and tables (default: the type of the first input). ``ulp`` and
-    ``atol`` bound float results against LiteRT's reference kernels: within ``ulp`` units in the last place, or
-    within ``atol``. ``produces`` says whether outputs follow from the file alone (random operators do not).
+    that word. ``quantized`` False says that its 8- and 16-bit integers stand for themselves; where types alone do not
+    decide, True and False are for nodes whose first operand has, or has no, scale. ``label`` names the row in tests
+    and tables (default: the type of the first input). ``ulp`` and ``atol`` bound float results against LiteRT's
+    reference kernels: within ``ulp`` units in the last place, or within ``atol``. ``produces`` says whether outputs follow from the file alone (random operators do not).
     """
 
     types: str
@@ -211,6 +212,7 @@ class Definition:
     label: str = ""
     ulp: int = 0
     atol: float = 0.0
+    quantized: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.input_types[0].rstrip("?*"))
@@ -285,9 +287,12 @@ class Op:
         """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none."""
         inputs = [t and t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
-        for definition in self.definitions:
-            if definition.arithmetic in (None, node.arithmetic) and definition.accepts(inputs, outputs):
-                return definition
+        fitting = [
+            d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and d.accepts(inputs, outputs)
+        ]
+        if fitting:
+            quantized = any(t is not None and t.quantized for t in node.inputs[:1])
+            return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
         known = "; ".join(dict.fromkeys(d.types for d in self.definitions))
         got = f"{' '.join(t or 'none' for t in inputs)} -> {' '.join(t or 'none' for t in outputs)}"
         raise OperatorError(f"no kernel for these types: expected one of: {known}; got {got}.")

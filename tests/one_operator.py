@@ -51,7 +51,10 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
             infos.append(None)
             arrays.append(None)
             continue
-        info, array = _operand(draw, op.operand(position), arg, type_.rstrip("?"), infos, op, len(infos))
+        operand = op.operand(position)
+        if definition.quantized is False:
+            operand = dataclasses.replace(operand, role="parameter")
+        info, array = _operand(draw, operand, arg, type_.rstrip("?"), infos, op, len(infos))
         infos.append(info)
         arrays.append(array)
     options = _options(op, case)
@@ -86,8 +89,16 @@ def _operand(
     if operand.role == "bias" and scales.size > 1:
         info = dataclasses.replace(info, axis=0)
     array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
+    if arg.nonzero:
+        array = _without_zeros(info, array)
     fixed = arg.constant if arg.constant is not None else _is_constant(draw, operand, arg)
     return dataclasses.replace(info, value=array if fixed else None, constant=fixed), array
+
+
+def _without_zeros(info: TensorInfo, array: np.ndarray) -> np.ndarray:
+    zeros = {0, info.zero_point}
+    other = next(v for v in (1, 2, 3) if v not in zeros)
+    return np.where(np.isin(array, list(zeros)), other, array).astype(array.dtype)
 
 
 def _is_constant(draw: Draw, operand: Operand, arg: Arg) -> bool:
@@ -182,7 +193,7 @@ def _outputs(
     padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
     shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
     blank = tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
-    if not any(t in QUANTIZED for t in types):
+    if definition.quantized is False or not any(t in QUANTIZED for t in types):
         return blank
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
