@@ -73,6 +73,12 @@ def constant(value: Any, dtype: Any = np.int32) -> Arg:
     return Arg(array.shape, array)
 
 
+def fed(values: Any, dtype: Any = np.float32, **rest: Any) -> Arg:
+    """An operand that is fed these values, no constant of the file."""
+    array = np.asarray(values, dtype)
+    return Arg(array.shape, array, constant=False, **rest)
+
+
 def shape(draw: Draw, low_rank: int = 1, high_rank: int = 4, most: int = 6) -> Shape:
     """A shape of some rank with dimensions in [1, most]."""
     return tuple(draw.integer(1, most) for _ in range(draw.integer(low_rank, high_rank)))

@@ -8,9 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minilite.spec import Node
+from minilite.spec import Node, TensorInfo
 
-TAKES: dict[str, Callable[[Node], bool]] = {}
+
+
+def _per_tensor_8_bit(info: TensorInfo | None) -> bool:
+    return info is not None and info.type in ("int8", "uint8") and info.scales.size == 1 and info.axis == 0
+
+
+def _quantize(node: Node) -> bool:
+    input, output = node.inputs[0], node.outputs[0]
+    if input is None or not _per_tensor_8_bit(output):
+        return False
+    if input.type == "float32":
+        return True
+    ratio_fits = _per_tensor_8_bit(input) and 1 / 256 <= input.scale / output.scale <= 128
+    return input.type == output.type and bool(ratio_fits)
+
+
+TAKES: dict[str, Callable[[Node], bool]] = {
+    "QUANTIZE": _quantize,
+}
 
 
 def takes(node: Node) -> bool:

@@ -27,6 +27,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "DEPTHWISE_CONV_2D":   ("double rounding", "half up",         "float32"),
     "TRANSPOSE_CONV":      ("double rounding", "half up",         "float32"),
     "FULLY_CONNECTED":     ("float64",         "half up",         "float32"),
+    "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def _quantization(
         parts = [b for b in before if b is not None and b.name in operand.scale_of and b.quantized]
         scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0) if parts else np.empty(0)
         return scales.astype(np.float32), np.zeros(scales.size, np.int64)
-    if type_ not in (*QUANTIZED, "int4", "int2") or operand.role == "parameter":
+    if (type_ not in (*QUANTIZED, "int4", "int2") and arg.scale is None) or operand.role == "parameter":
         return np.empty(0, np.float32), np.empty(0, np.int64)
     if operand.same_as:
         other = next((b for b in before if b is not None and b.name == operand.same_as), None)
@@ -135,7 +135,7 @@ def _quantization(
 
 
 def _per_axis(draw: Draw, operand: Operand, arg: Arg, type_: str) -> bool:
-    return operand.axis is not None and type_ != "uint8" and draw.choice((True, False))
+    return operand.axis is not None and type_ not in ("uint8", "int16") and draw.choice((True, False))
 
 
 def _data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.ndarray:
@@ -193,7 +193,7 @@ def _outputs(
     padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
     shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
     blank = tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
-    if definition.quantized is False or not any(t in QUANTIZED for t in types):
+    if definition.quantized is False or not (case.output_scale or any(t in QUANTIZED for t in types)):
         return blank
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
@@ -206,7 +206,7 @@ def _scaled(
     draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None, given: float | None
 ) -> TensorInfo:
     """The output with a scale: another operand's, the kernel's own, the case's, or one that fits the real results."""
-    if info.type not in QUANTIZED:
+    if info.type not in QUANTIZED and given is None:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
     if source is not None:
@@ -221,7 +221,7 @@ def _scaled(
     steps_low, steps_high = INTEGER_RANGE[info.type]
     span = (high - low) or draw.choice((1.0, 0.1, 10.0))
     scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.5, 0.7, 4.0, 0.25))
-    zero = 0 if info.type == "int16" else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
+    zero = 0 if info.type in ("int16", "int32") else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
     if info.type == "int16":
         scale *= 2
     if given is not None:
@@ -295,10 +295,11 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
 def pack(info: TensorInfo) -> bytes:
     """A constant's bytes as the file holds them."""
     assert info.value is not None
-    if info.type == "int4":
-        flat = info.value.reshape(-1).view(np.uint8) & 15
-        flat = np.append(flat, np.zeros(flat.size % 2, np.uint8))
-        return (flat[0::2] | (flat[1::2] << 4)).astype(np.uint8).tobytes()
+    if info.type in ("int4", "int2"):
+        bits = int(info.type[3:])
+        fields = info.value.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
+        fields = np.append(fields, np.zeros(-fields.size % (8 // bits), np.uint8)).reshape(-1, 8 // bits)
+        return (fields << np.arange(0, 8, bits, dtype=np.uint8)).sum(1).astype(np.uint8).tobytes()
     return np.ascontiguousarray(info.value).tobytes()
 
 
