@@ -39,6 +39,7 @@ class Arg:
     low, high: the real numbers the data must stay within, where the operator is defined on part of the line only.
     constant: the operand must be a constant of the file (a ``value`` always is, unless ``constant`` is false).
     scale: the scale to quantize with, where the operator treats some scales in a way of their own.
+    per_axis: whether a weight must have one scale for each channel, or must not.
     nonzero: neither the real numbers nor the stored ones may be 0 (divisors).
     """
 

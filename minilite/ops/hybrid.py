@@ -1,0 +1,92 @@
+"""Hybrid operators: float32 activations times int8 weights, computed in integers.
+
+The activations are quantized on the way in, a row at a time (an image, for convolutions), with a scale that fits the
+row. Sums of products are integers; the result is a float:
+
+    output = float32(sum over i of (q[row, i] - z[row]) * weight[o, i]) * s[row] * s_weight[o] + bias[o]
+
+Three ways to quantize a row:
+
+    symmetric    s = max|x| / 127, z = 0, q = round_half_away(x * (127 / max|x|))
+    asymmetric   s = (max(x, 0) - min(x, 0)) / 255, z = -128 - min/s or 127 - max/s, whichever is the smaller sum,
+                 q = round_half_away(x / s) + z
+    xnnpack      as asymmetric, but everything is float32, and ties are rounded to even
+
+Sources: LiteRT's tensor_utils (x86 build) and XNNPACK's quantization.h.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minilite.fixed_point import round_half_away
+from minilite.spec import Node, TensorInfo
+
+Array = np.ndarray
+F32 = np.float32
+
+
+class Rows(NamedTuple):
+    """Quantized rows: ``steps`` is ``q - z`` (int32), one scale (float32) and one zero point (int32) for each row."""
+
+    steps: Array
+    scales: Array
+    zero_points: Array
+
+
+def quantize_rows(x: Array, how: str) -> Rows:
+    """Quantize the rows of ``x`` [rows, terms], each with a scale of its own."""
+    return {"symmetric": symmetric, "asymmetric": asymmetric, "xnnpack": xnnpack}[how](x.astype(F32))
+
+
+def symmetric(x: Array) -> Rows:
+    """A row of zeros gets scale 1."""
+    reach = np.abs(x).max(axis=1, initial=0, keepdims=True)
+    zero = reach == 0
+    q = np.clip(round_half_away(x * np.where(zero, F32(0), F32(127) / reach)), -127, 127)
+    scales = np.where(zero, F32(1), reach / F32(127))
+    return Rows(q.astype(np.int32), scales[:, 0], np.zeros(len(x), np.int32))
+
+
+def asymmetric(x: Array) -> Rows:
+    """The range is a float32 difference, what follows is float64, as the x86 kernels have it."""
+    low, high = _range(x)
+    zero = low == high
+    real = np.where(zero, 1.0, (high - low).astype(np.float64) / 255)
+    from_low, from_high = -128 - low / real, 127 - high / real
+    z = np.where(128 + np.abs(low / real) < 127 + np.abs(high / real), from_low, from_high)
+    z = np.where(zero, 0, round_half_away(np.clip(z, -128, 127)))
+    scales = real.astype(F32)
+    q = np.clip(round_half_away(x * (F32(1) / scales)) + z, -128, 127)
+    return Rows((q - z).astype(np.int32), scales[:, 0], z[:, 0].astype(np.int32))
+
+
+def xnnpack(x: Array) -> Rows:
+    low, high = _range(x)
+    inverse = np.where(low == high, F32(1), F32(255) / (high - low))
+    down, up = low * inverse, high * inverse
+    z = np.where((F32(-128) + down) + (F32(127) + up) > 0, F32(-128) - down, F32(127) - up)
+    z = np.rint(np.clip(z, F32(-128), F32(127)))
+    q = np.clip(np.rint(x * inverse) + z, -128, 127)
+    return Rows((q - z).astype(np.int32), (F32(1) / inverse)[:, 0], z[:, 0].astype(np.int32))
+
+
+def _range(x: Array) -> tuple[Array, Array]:
+    return x.min(axis=1, initial=0, keepdims=True), x.max(axis=1, initial=0, keepdims=True)
+
+
+def way(node: Node, builtin: str) -> str:
+    """How a node quantizes its rows: XNNPACK's way where its delegate takes the node."""
+    return "xnnpack" if node.delegated else builtin
+
+
+def weight_scales(weights: TensorInfo, axis: int) -> Array:
+    """The weights' scales, one or one per channel along ``axis``."""
+    weights.need(weights.quantized, "quantization scales", "none")
+    if weights.scales.size > 1:
+        channels = weights.shape[axis]
+        weights.need(weights.axis == axis, f"quantized_dimension {axis}", weights.axis)
+        weights.need(weights.scales.size == channels, f"1 or {channels} scales", weights.scales.size)
+    return weights.scales
