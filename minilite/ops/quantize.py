@@ -8,8 +8,9 @@ An output of float32 input may be quantized per-axis. How the quotient is formed
     "division"      float32 quotient, half away from zero; integers by a multiplier rounded twice
     "reciprocal"    float32 product with ``1 / s_output``, half to even; integers ``((input - z) * m + 128) >> 8`` with
                     ``m = rint(256 * s_input / s_output)``
-    "blocks"        the flattened tensor in blocks of 8 elements as "reciprocal"; what is left over by a float64 quotient, half
-                    away from zero; integers as "division"
+    "blocks"        the flattened tensor in blocks of 8 elements as "reciprocal", what is left over by a float64 quotient, half
+                    away from zero; 8-bit integers in blocks of 16 by a multiplier whose second rounding takes ties up,
+                    all others as "division"
 
 x86 turns a quotient that does not fit int32 (and NaN) into INT32_MIN before the zero point is added, "reciprocal" saturates
 and turns NaN into the largest integer.
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from minilite.cases import Case, Draw, data, fed, shape
-from minilite.fixed_point import Multiplier, multiply_double_rounding, round_half_away, saturate, wrap32
+from minilite.fixed_point import Multiplier, multiply_double_rounding, multiply_half_up, round_half_away, saturate, wrap32
 from minilite.ops.elementary import to_int32
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
 
@@ -107,19 +108,32 @@ class Rescaling:
 
 def prepare_rescaling(node: Node, input: TensorInfo, output: TensorInfo) -> Rescaling:
     output.need(float(output.scale) > 0, "a positive scale", output.scale)
+    eight_bit = {input.type, output.type} <= {"int8", "uint8"}
+    arithmetic = node.arithmetic if node.arithmetic and eight_bit else "division"
     real = np.float64(input.scale) / np.float64(output.scale)
-    if node.arithmetic == "reciprocal":
+    if arithmetic == "reciprocal":
         real = np.float64(np.rint(np.float32(256) * (input.scale / output.scale)))
-    return Rescaling(node.arithmetic or "division", real, input.zero_point, output.zero_point, output.type)
+    return Rescaling(arithmetic, real, input.zero_point, output.zero_point, output.type)
 
 
 def rescale(p: Rescaling, input: Array) -> Array:
     x = wrap32(input.astype(np.int64) - p.input_zero_point)
-    if p.arithmetic == "reciprocal":
-        steps = (x * np.int64(p.real) + 128) >> 8
-    else:
-        steps = multiply_double_rounding(x, Multiplier.of(p.real))
+    steps = RESCALINGS[p.arithmetic](x, p.real)
     return np.asarray(saturate(wrap32(steps + p.output_zero_point), p.type).astype(p.type))
+
+
+def _rescale_in_blocks(x: Array, real: np.float64) -> Array:
+    flat, m = x.reshape(-1), Multiplier.of(real)
+    whole = flat.size - flat.size % 16
+    parts = multiply_half_up(flat[:whole], m), multiply_double_rounding(flat[whole:], m)
+    return np.concatenate(parts).reshape(x.shape)
+
+
+RESCALINGS = {
+    "division": lambda x, real: multiply_double_rounding(x, Multiplier.of(real)),
+    "blocks": _rescale_in_blocks,
+    "reciprocal": lambda x, real: (x * np.int64(real) + 128) >> 8,
+}
 
 
 def case(draw: Draw, definition: Definition) -> Case:
