@@ -84,9 +84,10 @@ def multiply_half_up(x: Any, m: Multiplier) -> Any:
 
 
 def multiply_int64(x: Any, m: Multiplier) -> Any:
-    """MultiplyByQuantizedMultiplier of int64 values (int16 activations): 16-bit significand, one rounding, ties up."""
+    """MultiplyByQuantizedMultiplier of int64 values (int16 activations): 16-bit significand, one rounding, ties up. The
+    result is read as int32."""
     reduced = np.where(m.q < 0x7FFF0000, (m.q + (1 << 15)) >> 16, 0x7FFF)
-    return rounding_shift_half_up(np.asarray(x, np.int64) * reduced, 15 - m.e)
+    return wrap32(rounding_shift_half_up(np.asarray(x, np.int64) * reduced, 15 - m.e))
 
 
 def _float64(acc: Array, real: Any) -> Array:
@@ -97,20 +98,38 @@ def _float32(acc: Array, real: Any) -> Array:
     return np.rint(acc.astype(np.float32) * np.asarray(real, np.float32))
 
 
+def _half_up_by_eights(acc: Array, real: Any) -> Array:
+    channels = acc.shape[-1]
+    return _mixed(np.arange(channels) < channels // 8 * 8, acc, real)
+
+
+def _half_up_by_sixteens(acc: Array, real: Any) -> Array:
+    return _mixed(np.arange(acc.size).reshape(acc.shape) < acc.size // 16 * 16, acc, real)
+
+
+def _mixed(in_vectors: Array, acc: Array, real: Any) -> Array:
+    m = Multiplier.of(real)
+    return np.where(in_vectors, multiply_half_up(acc, m), multiply_double_rounding(acc, m))
+
+
 ROUNDINGS: dict[str, Callable[[Array, Any], Array]] = {
     "double rounding": lambda acc, real: multiply_double_rounding(acc, Multiplier.of(real)),
     "half up": lambda acc, real: multiply_half_up(acc, Multiplier.of(real)),
+    "half up by eights": _half_up_by_eights,
+    "half up by sixteens": _half_up_by_sixteens,
     "int64": lambda acc, real: multiply_int64(acc, Multiplier.of(real)),
     "float64": _float64,
     "float32": _float32,
 }
 """How an accumulator becomes an output step, by the word the kernel sets use:
 
-double rounding   fixed point, :func:`multiply_double_rounding` (reference kernels)
-half up           fixed point, :func:`multiply_half_up` (ruy on x86)
-int64             fixed point on int64 accumulators, :func:`multiply_int64` (int16 activations)
-float64           ``round_half_away(float64(acc) * real)`` (reference FULLY_CONNECTED)
-float32           ``rint(float32(acc) * float32(real))``, ties to even (XNNPACK on x86)
+double rounding      fixed point, :func:`multiply_double_rounding` (reference kernels)
+half up              fixed point, :func:`multiply_half_up` (ruy on x86)
+half up by eights    half up for whole vectors of 8 channels, double rounding for the channels that are left over
+half up by sixteens  half up for whole vectors of 16 elements of the output, double rounding for those left over
+int64                fixed point on int64 accumulators, :func:`multiply_int64` (int16 activations)
+float64              ``round_half_away(float64(acc) * real)`` (reference FULLY_CONNECTED)
+float32              ``rint(float32(acc) * float32(real))``, ties to even (XNNPACK on x86)
 """
 
 
@@ -118,7 +137,9 @@ float32           ``rint(float32(acc) * float32(real))``, ties to even (XNNPACK 
 class Requantizer:
     """From int32 (or int64) accumulators to output integers: ``clip(round(acc * real) + zero_point, low, high)``.
 
-    ``real`` is a float64, or one per output channel (the last axis). ``rounding`` is a word of :data:`ROUNDINGS`.
+    ``real`` is one multiplier, or one per output channel (the last axis): float64, or float32 where the rounding is
+    ``float32``. ``rounding`` is a word of :data:`ROUNDINGS`. Vectors are counted over the whole output, so it takes one
+    call to requantize it.
     """
 
     rounding: str
@@ -135,17 +156,55 @@ class Requantizer:
         return np.clip(steps + self.zero_point, self.low, self.high).astype(self.type)
 
 
+def output_multiplier(input: TensorInfo, weights: TensorInfo, output: TensorInfo, product: str = "float64") -> Any:
+    """``s_input * s_weights / s_output``, one or one per channel.
+
+    ``product`` is where the kernel rounds: ``"float64"`` divides a product of float64, ``"float32"`` a product that is
+    rounded to float32, and ``"ratio"`` stays in float32 throughout (XNNPACK).
+    """
+    output.need(float(output.scale) > 0, "a positive scale", output.scale)
+    weights.need(weights.quantized, "quantization scales", "none")
+    scales = weights.scales if weights.scales.size > 1 else weights.scale
+    if product == "ratio":
+        return input.scale * scales / output.scale
+    if product == "float32":
+        return (input.scale * scales).astype(np.float64) / np.float64(output.scale)
+    return np.float64(input.scale) * scales.astype(np.float64) / np.float64(output.scale)
+
+
+_BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "RELU": (0.0, None),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+
+
 def activation_range(activation: str | int, output: TensorInfo) -> tuple[int, int]:
     """The integers a fused activation lets through: its real bounds divided by the output scale in float32, rounded
-    half away from zero, moved by the zero point and clipped to the type."""
-    low, high = INTEGER_RANGE[output.type]
-    bottom, top = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}.get(str(activation), (None, None))
+    half away from zero, moved by the zero point and clipped to the type. TANH and SIGN_BIT let everything through."""
 
     def step(real: float) -> int:
         quotient = np.float32(real) / output.scale
         output.need(abs(quotient) < 2.0**31, "a scale that keeps the activation's bounds in int32", output.scale)
         return output.zero_point + int(round_half_away(quotient))
 
+    return _range(activation, output, step)
+
+
+def xnnpack_activation_range(activation: str | int, output: TensorInfo) -> tuple[int, int]:
+    """Like :func:`activation_range`, the way XNNPACK does it: the zero point is added in float32, and that sum is
+    rounded half to even."""
+
+    def step(real: float) -> int:
+        moved = np.float32(real) / output.scale + np.float32(output.zero_point)
+        return int(np.rint(saturate(moved, output.type)))
+
+    return _range(activation, output, step)
+
+
+def _range(activation: str | int, output: TensorInfo, step: Callable[[float], int]) -> tuple[int, int]:
+    low, high = INTEGER_RANGE[output.type]
+    bottom, top = _BOUNDS.get(str(activation), (None, None))
     return (
         low if bottom is None else min(max(low, step(bottom)), high),
         high if top is None else max(min(high, step(top)), low),
@@ -154,16 +213,15 @@ def activation_range(activation: str | int, output: TensorInfo) -> tuple[int, in
 
 def requantizer(node: Node, real: Any, output: TensorInfo, rounding: str | None = None) -> Requantizer:
     """The requantizer of a node: the set's rounding (or a given one), the output's zero point, the fused activation."""
-    low, high = activation_range(getattr(node.options, "fused_activation_function", "NONE"), output)
-    return Requantizer(rounding or node.arithmetic or "double rounding", real, output.zero_point, low, high, output.type)
+    rounding = rounding or node.arithmetic or "double rounding"
+    bounds = xnnpack_activation_range if rounding == "float32" else activation_range
+    low, high = bounds(getattr(node.options, "fused_activation_function", "NONE"), output)
+    return Requantizer(rounding, real, output.zero_point, low, high, output.type)
 
 
 def float_activation(node: Node, x: Array) -> Array:
-    """The fused activation on real numbers. Without one LiteRT's own kernels still clip to the finite range."""
-    name = node.options.fused_activation_function
-    if name == "TANH":
-        return np.tanh(x)
-    low, high = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}.get(str(name), (None, None))
-    limit = np.finfo(np.float32).max
+    """The fused activation on real numbers: clipping, in LiteRT's own kernels to the finite range at least."""
+    low, high = _BOUNDS.get(str(node.options.fused_activation_function), (None, None))
+    limit = np.inf if node.delegated else np.finfo(np.float32).max
     low, high = (-limit if low is None else low), (limit if high is None else high)
     return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))

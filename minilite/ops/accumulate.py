@@ -1,4 +1,8 @@
-"""Sums of products: integers exactly, floats in a named order."""
+"""Sums of products: integers exactly, floats in a named order.
+
+Floats have two orders. ``"sequential"`` is the reference kernels': for each output one rounded product after the other
+is added to one accumulator, from the first term to the last, without fused multiply-add. ``"any"`` leaves it to BLAS.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +15,38 @@ BLOCK = 1 << 22
 """Elements of an intermediate matrix that are worth having at once."""
 
 
-def integer_dot(a: Array, b: Array) -> Array:
-    """``a @ b`` of integers, exact, as int64. BLAS does it in floats, which hold every partial sum exactly: float32 up
-    to 2**24, float64 up to 2**53."""
-    terms = a.shape[-1]
-    bound = terms * _magnitude(a) * _magnitude(b)
-    if bound >= 2**53:
-        return a.astype(np.int64) @ b.astype(np.int64)
-    dtype = np.float32 if bound <= 2**24 else np.float64
-    return (a.astype(dtype) @ b.astype(dtype)).astype(np.int64)
+def exactly(terms: int, *operands: Array) -> list[Array]:
+    """The operands in a type in which sums of ``terms`` products of integers are exact, and BLAS fast if possible.
+
+    Floats hold every partial sum exactly while it stays small: float32 up to 2**24, float64 up to 2**53.
+    """
+    bound = terms * np.prod([_magnitude(x) for x in operands], dtype=object)
+    dtype = np.float32 if bound <= 2**24 else np.float64 if bound <= 2**53 else np.int64
+    return [x.astype(dtype) for x in operands]
 
 
 def _magnitude(x: Array) -> int:
-    return max(abs(int(x.min())), abs(int(x.max()))) if x.size else 0
+    return max(abs(int(x.min())), abs(int(x.max())), 1) if x.size else 1
+
+
+def integer_dot(a: Array, b: Array) -> Array:
+    """``a @ b`` of integers, exact, as int64."""
+    a, b = exactly(a.shape[-1], a, b)
+    return (a @ b).astype(np.int64)
 
 
 def float_dot(a: Array, b: Array, sums: str) -> Array:
-    """``a @ b`` of floats; ``sums`` is ``"any"`` (BLAS decides) or ``"sequential"``: for each output, one rounded product
-    after the other added to one accumulator, from the first term to the last, no fused multiply-add."""
-    if sums != "sequential":
-        return a @ b
+    """``a @ b`` of floats, summed in the order ``sums``."""
+    return sequential_dot(a, b) if sums == "sequential" else a @ b
+
+
+def sequential_dot(a: Array, b: Array) -> Array:
+    """``a @ b``, term by term."""
     acc = np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), a.dtype)
+    product = np.empty_like(acc)
     for k in range(a.shape[-1]):
-        acc += a[..., :, k, None] * b[..., k, None, :]
+        np.multiply(a[..., :, k, None], b[..., k, None, :], out=product)
+        acc += product
     return acc
 
 
@@ -45,10 +58,10 @@ def sequential_sum(x: Array, axis: int) -> Array:
     return acc
 
 
-def in_blocks(batches: int, elements_per_batch: int) -> Iterator[slice]:
-    """Slices of the batch dimension that keep an intermediate matrix below :data:`BLOCK` elements."""
-    step = max(1, BLOCK // max(elements_per_batch, 1))
-    return (slice(start, start + step) for start in range(0, batches, step))
+def in_blocks(count: int, elements_each: int, block: int = BLOCK) -> Iterator[slice]:
+    """Slices of a dimension of ``count`` that keep an intermediate array at about ``block`` elements."""
+    step = max(1, block // max(elements_each, 1))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 Dot = Callable[[Array, Array], Array]

@@ -1,13 +1,19 @@
 """CONV_2D: every output channel is a filter slid over the image.
 
-    output[n, y, x, o] = bias[o] + sum over fy, fx, c of
-        input[n, y * stride_h + fy * dilation_h - pad_top, x * stride_w + fx * dilation_w - pad_left, c] * filter[o, fy, fx, c]
+    output[n, y, x, o] = bias[o] + sum over fy, fx, c of filter[o, fy, fx, c] *
+        input[n, y * stride_h + fy * dilation_h - pad_top, x * stride_w + fx * dilation_w - pad_left, c]
 
 input [batch, height, width, channels], filter [out_channels, filter_h, filter_w, channels / groups], bias
 [out_channels]. With groups, output channel ``o`` sees the channels of group ``o // (out_channels / groups)`` only. Outside
-the image the input is zero (its zero point, when quantized). SAME padding gives ceil(size / stride) positions.
+the image there is nothing to add. SAME padding gives ceil(size / stride) positions.
 
-Integers accumulate ``(input - zero_point) * filter`` and are requantized by ``s_input * s_filter[o] / s_output``.
+Integers accumulate ``(input - z_input) * (filter - z_filter)`` and are requantized by ``s_input * s_filter[o] / s_output``.
+int8 and int4 filters have zero point 0 and may be quantized per-axis along dimension 0. Activations of int16 take an
+int64 bias, or an int32 one with the option ``quantized_bias_type`` (int32 accumulators and another rounding). LiteRT's
+optimized kernels have no groups: they fall back to the reference kernel.
+
+Float activations with 8-bit or int4 filters are quantized on the way in (:mod:`minilite.ops.hybrid`): asymmetrically
+when the filter is per-axis, symmetrically when it is per-tensor.
 Sources: Jacob et al. 2018, section 2; the TensorFlow Lite 8-bit quantization specification.
 """
 
@@ -20,12 +26,15 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, data
-from minilite.fixed_point import Requantizer, float_activation, requantizer, wrap32
-from minilite.ops.accumulate import Dot, float_dot, in_blocks, integer_dot
-from minilite.ops.windows import Axis, axes, image_size, padded, patches, window_options
+from minilite.fixed_point import Requantizer, float_activation, output_multiplier, requantizer, wrap32
+from minilite.ops import hybrid
+from minilite.ops.accumulate import exactly, in_blocks
+from minilite.ops.windows import Axis, axes, image_size, padded, patches, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
+CACHED = 1 << 16
+"""Accumulators that stay in a processor's cache while all their terms are added."""
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
@@ -34,42 +43,68 @@ def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo |
     depth, filter_depth = input.shape[3], filter.shape[3]
     fits = filter_depth > 0 and depth % filter_depth == 0 and filter.shape[0] % (depth // filter_depth or 1) == 0
     filter.need(fits, f"channels that divide the input's {depth} into groups of filters", filter.shape)
-    if bias is not None:
-        bias.need(bias.shape == filter.shape[:1], f"one value per output channel, shape {filter.shape[:1]}", bias.shape)
+    check_bias(bias, filter.shape[0])
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
     return ((input.shape[0], rows.output, columns.output, filter.shape[0]),)
 
 
-def convolve(x: Array, filter: Array, rows: Axis, columns: Axis, dot: Dot) -> Array:
-    """The sums of products of a padded image, by any product of matrices ``[positions, terms] @ [terms, filters]``."""
-    outputs, *_, depth = filter.shape
-    groups = x.shape[3] // depth
-    size = (rows.output, columns.output)
-    blocks = []
-    for block in in_blocks(len(x), size[0] * size[1] * filter[0].size * groups):
-        windows = patches(x[block], rows, columns)
-        parts = [
-            dot(
-                windows[..., g * depth : (g + 1) * depth].reshape(-1, filter[0].size),
-                np.ascontiguousarray(kernel.reshape(len(kernel), -1).T),
-            )
-            for g, kernel in enumerate(np.split(filter, groups))
-        ]
-        blocks.append(np.concatenate(parts, axis=1).reshape(-1, *size, outputs))
-    return np.concatenate(blocks)
+def check_bias(bias: TensorInfo | None, channels: int) -> None:
+    """One value for each output channel."""
+    if bias is not None:
+        bias.need(bias.shape == (channels,), f"one value per output channel, shape {(channels,)}", bias.shape)
+
+
+# ---- sums of products ------------------------------------------------------------------------------------------------
+
+
+def convolve(input: Array, filter: Array, rows: Axis, columns: Axis, sums: str = "any") -> Array:
+    """The accumulators ``[batch, out_h, out_w, out_channels]``; the order of ``sums`` matters to floats only."""
+    return (term_by_term if sums == "sequential" else by_matrices)(input, filter, rows, columns)
+
+
+def by_matrices(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
+    """Every window, as a row of a matrix, times every filter. Windows are laid out a block of rows at a time."""
+    outputs, depth = len(filter), filter.shape[3]
+    groups = input.shape[3] // depth
+    matrices = [np.ascontiguousarray(k.reshape(len(k), -1).T) for k in np.split(filter, groups)]
+    windows = patches(padded(input, rows, columns, 0), rows, columns)
+    acc = np.empty((len(input), rows.output, columns.output, groups, outputs // groups), input.dtype)
+    for n, image in enumerate(windows):
+        for block in in_blocks(rows.output, columns.output * filter[0].size):
+            for g, matrix in enumerate(matrices):
+                part = image[block, ..., g * depth : (g + 1) * depth].reshape(-1, len(matrix))
+                acc[n, block, :, g] = (part @ matrix).reshape(-1, columns.output, outputs // groups)
+    return acc.reshape(*acc.shape[:3], outputs)
+
+
+def term_by_term(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
+    """One product after the other in the order filter_y, filter_x, channel, skipping what is outside of the image."""
+    depth = filter.shape[3]
+    groups = input.shape[3] // depth
+    taps = np.ascontiguousarray(np.moveaxis(filter.reshape(groups, -1, *filter.shape[1:]), (2, 3, 4), (0, 1, 2)))
+    acc = np.zeros((len(input), rows.output, columns.output, groups, len(filter) // groups), input.dtype)
+    for block in in_blocks(rows.output, acc[:, 0].size, CACHED):
+        for fy, fx in np.ndindex(filter.shape[1:3]):
+            here_y, image_y = touches(rows, fy, block.start, block.stop)
+            here_x, image_x = touches(columns, fx)
+            part, pixels = acc[:, block][:, here_y, here_x], input[:, image_y, image_x]
+            for c, tap in enumerate(taps[fy, fx]):
+                part += pixels[..., c::depth, None] * tap
+    return acc.reshape(*acc.shape[:3], len(filter))
+
+
+# ---- definitions -----------------------------------------------------------------------------------------------------
 
 
 def float_(node: Node, input: Array, filter: Array, bias: Array | None) -> Array:
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
-    acc = convolve(
-        padded(input, rows, columns, 0), filter, rows, columns, lambda a, b: float_dot(a, b, node.sums)
-    )
+    acc = convolve(input, filter, rows, columns, node.sums)
     return float_activation(node, acc if bias is None else acc + bias)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Windows and integers of a quantized convolution."""
+    """Windows and integers of a quantized convolution. ``wide``: accumulators are int64, else they wrap at int32."""
 
     rows: Axis
     columns: Axis
@@ -81,50 +116,95 @@ class Prepared:
 
 def prepare(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None, output: TensorInfo) -> Prepared:
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
-    if filter.scales.size > 1:
-        filter.need(filter.axis == 0, "quantized_dimension 0", filter.axis)
-        filter.need(filter.scales.size == filter.shape[0], f"{filter.shape[0]} scales", filter.scales.size)
-    wide = input.type == "int16" and bias is not None and bias.type == "int64"
+    check_scales(filter, 0)
+    grouped = filter.shape[3] != input.shape[3]
+    rounding = "double rounding" if grouped and node.arithmetic == "half up" else node.arithmetic
+    wide = wide_sums(node, input, bias)
     return Prepared(
         rows,
         columns,
         input.zero_point,
         filter.zero_point if filter.type == "uint8" else 0,
         wide,
-        requantizer(node, output_multiplier(input, filter, output), output, "int64" if wide else None),
+        requantizer(node, real_multiplier(node, input, filter, output), output, "int64" if wide else rounding),
     )
 
 
-def output_multiplier(input: TensorInfo, filter: TensorInfo, output: TensorInfo) -> Any:
-    """``s_input * s_filter / s_output`` in float64; for uint8 the product is rounded to float32 on the way."""
-    output.need(float(output.scale) > 0, "a positive scale", output.scale)
-    if input.type == "uint8":
-        return np.float64(input.scale * filter.scale) / np.float64(output.scale)
-    filter.need(filter.scales.size > 0, "quantization scales", "none")
-    scales = filter.scales.astype(np.float64) if filter.scales.size > 1 else np.float64(filter.scale)
-    return np.float64(input.scale) * scales / np.float64(output.scale)
+def check_scales(filter: TensorInfo, axis: int) -> None:
+    """One scale, or one for each channel along ``axis``; zero points of 0 unless the filter is uint8."""
+    hybrid.weight_scales(filter, axis)
+    filter.need(filter.type == "uint8" or not filter.zero_points.any(), "zero points of 0", filter.zero_points)
+
+
+def wide_sums(node: Node, input: TensorInfo, bias: TensorInfo | None) -> bool:
+    """Whether the accumulators are int64: int16 activations with an int64 bias, or without any unless the option says
+    INT32."""
+    if input.type != "int16":
+        return False
+    return bias.type == "int64" if bias is not None else node.options.get("quantized_bias_type") != "INT32"
+
+
+def real_multiplier(node: Node, input: TensorInfo, filter: TensorInfo, output: TensorInfo) -> Any:
+    """``s_input * s_filter / s_output``, rounded where the kernel rounds it."""
+    if node.arithmetic == "float32":
+        return output_multiplier(input, filter, output, "ratio")
+    return output_multiplier(input, filter, output, "float32" if input.type == "uint8" else "float64")
 
 
 def integer(p: Prepared, input: Array, filter: Array, bias: Array | None) -> Array:
-    x = input.astype(np.int32) - p.input_zero_point
-    w = filter.astype(np.int32) - p.filter_zero_point
-    acc = convolve(padded(x, p.rows, p.columns, 0), w, p.rows, p.columns, integer_dot)
+    x, w = input.astype(np.int32) - p.input_zero_point, filter.astype(np.int32) - p.filter_zero_point
+    acc = convolve(*exactly(filter[0].size, x, w), p.rows, p.columns).astype(np.int64)
     acc = acc if bias is None else acc + bias
     return p.requantize(acc if p.wide else wrap32(acc))
 
 
+@dataclass(frozen=True)
+class HybridPrepared:
+    """A convolution of float images with quantized filters."""
+
+    node: Node
+    rows: Axis
+    columns: Axis
+    way: str
+    scales: Array
+
+
+def prepare_hybrid(
+    node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None, output: TensorInfo
+) -> HybridPrepared:
+    rows, columns = axes(node.options, input.shape, filter.shape[1:])
+    scales = hybrid.weight_scales(filter, 0)
+    per_axis = bool(np.any(scales != scales[0])) or filter.shape[3] != input.shape[3]
+    way = hybrid.way(node, "asymmetric" if per_axis else "symmetric")
+    return HybridPrepared(node, rows, columns, way, scales)
+
+
+def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
+    steps, scales, _ = hybrid.quantize_rows(input.reshape(len(input), -1), p.way)
+    w = filter.view(np.int8)  # a uint8 filter holds int8 values: what the first converters wrote
+    acc = convolve(*exactly(filter[0].size, steps.reshape(input.shape), w), p.rows, p.columns).astype(np.float32)
+    scales = scales.reshape(-1, 1, 1, 1)
+    acc = acc * (scales * p.scales) if p.way == "symmetric" else acc * p.scales * scales
+    return float_activation(p.node, acc if bias is None else acc + bias)
+
+
+# ---- cases -----------------------------------------------------------------------------------------------------------
+
+
 def case(draw: Draw, definition: Definition) -> Case:
     """All paddings, strides, dilations and groups."""
-    groups = draw.choice((1, 1, 2, 3))
-    depth, per_group = draw.integer(1, 5), draw.integer(1, 3)
+    is_hybrid = definition.label.startswith("hybrid")
+    per_axis = draw.choice((True, False)) if is_hybrid and "uint8" not in definition.types else None
+    groups = draw.choice((1, 1, 2, 3)) if per_axis is not False else 1
+    depth, per_group = draw.integer(1, 9), draw.integer(1, 19 // groups)
     filter = (groups * per_group, draw.integer(1, 4), draw.integer(1, 4), depth)
     options = window_options(draw) | cases.activated(draw)
-    if definition.label == "int16":
+    if definition.label.startswith("int16"):
         options["quantized_bias_type"] = "INT64" if "int64" in definition.types else "INT32"
     height = image_size(draw, filter[1], options["dilation_h_factor"])
     width = image_size(draw, filter[2], options["dilation_w_factor"])
     image = (draw.integer(1, 3), height, width, groups * depth)
-    return Case((data(image), data(filter), data(filter[:1])), options)
+    return Case((data(image), data(filter, per_axis=per_axis), data(filter[:1])), options)
 
 
 CONV_2D = Op(
@@ -134,9 +214,14 @@ CONV_2D = Op(
     definitions=(
         Definition("float32 float32 float32 -> float32", float_),
         Definition("int8 int8 int32 -> int8", integer, prepare),
+        Definition("int8 int4 int32 -> int8", integer, prepare, label="int8 int4"),
         Definition("uint8 uint8 int32 -> uint8", integer, prepare),
         Definition("int16 int8 int64 -> int16", integer, prepare),
         Definition("int16 int8 int32 -> int16", integer, prepare, label="int16 bias32"),
+        Definition("int16 int4 int64 -> int16", integer, prepare, label="int16 int4"),
+        Definition("float32 int8 float32 -> float32", hybrid_, prepare_hybrid, label="hybrid int8"),
+        Definition("float32 uint8 float32 -> float32", hybrid_, prepare_hybrid, label="hybrid uint8"),
+        Definition("float32 int4 float32 -> float32", hybrid_, prepare_hybrid, label="hybrid int4"),
     ),
     shapes=shapes,
     cases=case,

@@ -53,6 +53,19 @@ def axis(padding: str | int, size: int, filter_: int, stride: int, dilation: int
     return result
 
 
+def touches(window: Axis, tap: int, start: int = 0, stop: int | None = None) -> tuple[slice, slice]:
+    """Where one element of the filter meets the image: which of the windows ``[start, stop)`` see it inside the image,
+    counted from ``start``, and which elements of the unpadded image they see."""
+    offset = tap * window.dilation - window.before
+    stop = window.output if stop is None else stop
+    first = max(start, -(offset // window.stride))
+    last = min(stop, (window.size - 1 - offset) // window.stride + 1)
+    if first >= last:
+        return slice(0, 0), slice(0, 0)
+    image = slice(first * window.stride + offset, (last - 1) * window.stride + offset + 1, window.stride)
+    return slice(first - start, last - start), image
+
+
 def axes(options: Any, image: Shape, filter_: Shape) -> tuple[Axis, Axis]:
     """Height and width windows from options with ``padding``, ``stride_*`` and, where it has them, dilation factors."""
     return (
