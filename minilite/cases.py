@@ -49,6 +49,7 @@ class Arg:
     high: float | None = None
     constant: bool | None = None
     scale: float | None = None
+    per_axis: bool | None = None
     nonzero: bool = False
 
 

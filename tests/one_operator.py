@@ -135,7 +135,9 @@ def _quantization(
 
 
 def _per_axis(draw: Draw, operand: Operand, arg: Arg, type_: str) -> bool:
-    return operand.axis is not None and type_ not in ("uint8", "int16") and draw.choice((True, False))
+    if operand.axis is None or type_ in ("uint8", "int16"):
+        return False
+    return draw.choice((True, False)) if arg.per_axis is None else arg.per_axis
 
 
 def _data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.ndarray:
