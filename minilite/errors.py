@@ -8,6 +8,9 @@
     ├── OperatorError           (RuntimeError)  an operator cannot be prepared or computed
     ├── ArgumentError           (ValueError)    an argument has an impossible value
     ├── ArgumentTypeError       (TypeError)     an argument has the wrong type
+    ├── NotAnArrayError         (AttributeError) a signature's input is no array
+    ├── ResizeError             (RuntimeError)  a tensor cannot take that shape
+    ├── DelegateError           (OSError, ValueError)  a delegate, which minilite does not have
     └── StateError              (RuntimeError)  the call is right, but not now
 
 Each is also the built-in class LiteRT raises in the same situation, so scripts that catch that keep working.
@@ -44,6 +47,18 @@ class ArgumentError(Error, ValueError):
 
 class ArgumentTypeError(Error, TypeError):
     """An argument has the wrong type."""
+
+
+class NotAnArrayError(Error, AttributeError):
+    """A value for a signature's input has no shape: it is no array."""
+
+
+class ResizeError(Error, RuntimeError):
+    """A tensor cannot take the shape that was asked for."""
+
+
+class DelegateError(Error, OSError, ValueError):
+    """A delegate was asked for; both ways in which scripts fall back to the CPU catch this."""
 
 
 class StateError(Error, RuntimeError):

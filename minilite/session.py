@@ -1,0 +1,202 @@
+"""One subgraph at work: its plan, the values of its tensors, and the rules about when they may be touched.
+
+The rules are LiteRT's. Tensors have no memory until they are allocated; a resized tensor loses its memory until they are
+allocated again. Allocating again keeps the inputs that kept their shape, and clears variables. One rule is gentler:
+a session that was never allocated nor resized allocates itself on first use.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+import numpy as np
+
+from minilite.constants import constant_array
+from minilite.errors import ArgumentError, ResizeError, StateError
+from minilite.incoming import tensor_array
+from minilite.plan import LARGEST_TENSOR, Plan
+from minilite.spec import DTYPES, Shape
+
+Loans = set["weakref.ref[Loan]"]
+"""The arrays lent out by ``tensor()`` that somebody still holds."""
+
+
+class Loan:
+    """Memory lent to an array. The array and all slices of it keep the loan alive, which is how it is noticed."""
+
+    __slots__ = ("__array_interface__", "__weakref__", "_owner")
+
+    def __init__(self, array: np.ndarray):
+        self.__array_interface__ = array.__array_interface__
+        self._owner = array
+
+
+class Session:
+    """One subgraph at work.
+
+    ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its input), so
+    arrays are replaced, not written to, unless their index is in ``owned``.
+    """
+
+    def __init__(self, plan: Plan, keep: bool):
+        self.plan, self.keep = plan, keep
+        self.ready = False
+        self.untouched = True
+        self.values: dict[int, np.ndarray] = {}
+        self.owned: set[int] = set()
+        self._asked: dict[int, Shape] = {}
+        self._resized: set[int] = set()
+
+    # ---- shapes --------------------------------------------------------------------------------------------------
+
+    def shape(self, index: int) -> Shape:
+        """The tensor's shape as far as it is known: asked for, worked out, or the file's."""
+        if index in self._resized:
+            return self._asked[index]
+        if self.plan.infos:
+            return self.plan.infos[index].shape
+        return self.plan.subgraph.tensors[index].shape or ()
+
+    def resize(self, index: int, shape: Shape) -> None:
+        """Give a tensor another shape; it has no memory until the next :meth:`allocate`.
+
+        Raises :class:`ResizeError` for a constant, and for a shape that no array can have."""
+        if self.constant(index) is not None:
+            raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant of the file.")
+        _check_bytes(shape, self.plan.subgraph.tensors[index].type)
+        self.untouched = False
+        if shape == self.shape(index) and index in self.values:
+            return
+        self.ready = False
+        self._asked[index] = shape
+        self._resized.add(index)
+        self.values.pop(index, None)
+        self.owned.discard(index)
+
+    # ---- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self) -> None:
+        """Prepare the plan and make room for inputs and variables; nothing to do when nothing was resized since."""
+        if self.ready:
+            return
+        self.untouched = False
+        self.plan.allocate(self._asked)
+        graph = self.plan.subgraph
+        kept = {i: a for i, a in self.values.items() if i in graph.inputs and a.shape == self.plan.infos[i].shape}
+        self.values = {i: self._zeros(i) for i in graph.inputs if i >= 0 and self.constant(i) is None} | kept
+        self.owned.intersection_update(kept)
+        self._resized.clear()
+        self.ready = True
+        self.reset_variables()
+
+    def reset_variables(self) -> None:
+        """Set variable tensors to zero; int8 ones to their zero point, byte by byte, as LiteRT does."""
+        if not self.ready:
+            return
+        for info in self.plan.infos:
+            if info.is_variable:
+                array = self._zeros(info.index)
+                if info.type == "int8":
+                    array.fill(info.zero_point)
+                self.values[info.index] = array
+
+    def _zeros(self, index: int) -> np.ndarray:
+        tensor = self.plan.subgraph.tensors[index]
+        shape = self.shape(index)
+        _check_bytes(shape, tensor.type)
+        dtype = DTYPES.get(str(tensor.type).lower(), np.uint8)
+        return np.full(shape, b"", object) if dtype is np.object_ else np.zeros(shape, dtype)
+
+    def constant(self, index: int) -> np.ndarray | None:
+        """The constant in the file, or what planning has already computed from constants."""
+        if self.plan.infos:
+            return self.plan.infos[index].value
+        return constant_array(self.plan.model, self.plan.subgraph.tensors[index], index)
+
+    # ---- reading and writing -------------------------------------------------------------------------------------
+
+    def invoke(self) -> None:
+        """Compute every step from the present inputs and variables."""
+        if not self.ready:
+            self._first_use("Invoke called on model that is not ready.")
+        self.owned.clear()
+        self.plan.run(self.values, self.keep)
+
+    def _first_use(self, complaint: str) -> None:
+        if not self.untouched:
+            raise StateError(
+                f"{complaint} Call allocate_tensors(): a tensor was resized, or allocation failed, since the last call."
+            )
+        self.allocate()
+
+    def array(self, index: int) -> np.ndarray:
+        """The tensor's array, to be read and not kept. Raises :class:`ArgumentError` when it has no memory."""
+        value = self.values.get(index)
+        return self._other_array(index) if value is None else np.asarray(value)
+
+    def _other_array(self, index: int) -> np.ndarray:
+        if (value := self.constant(index)) is not None:
+            return value
+        if self.untouched:
+            self.allocate()
+            return self.array(index)
+        if self.ready and index in self.plan.subgraph.outputs and index not in self.plan.dynamic:
+            return self.values.setdefault(index, self._zeros(index))
+        raise ArgumentError(f"Tensor data is null. Run allocate_tensors() first. {self._why_null(index)}")
+
+    def _why_null(self, index: int) -> str:
+        if not self.ready:
+            return f"{self._say(index)} was resized, or allocation failed, since the last call."
+        if index in self.plan.dynamic:
+            return f"The shape of {self._say(index)} depends on values: it is there after invoke()."
+        if self.keep:
+            return f"{self._say(index)} is there after invoke()."
+        return (
+            f"{self._say(index)} is an intermediate result and its memory is given away during invoke(); to read "
+            "it, construct the interpreter with experimental_preserve_all_tensors=True (no result changes)."
+        )
+
+    def set(self, index: int, value: Any) -> None:
+        """Copy a value into the tensor. Raises :class:`ArgumentError` with LiteRT's words when it does not fit."""
+        if self.untouched:
+            self.allocate()
+        if self.constant(index) is not None:
+            raise ArgumentError(
+                f"Cannot set tensor: {self._say(index)} is a constant of the model, which is read-only. To change it, "
+                "edit the model: dataclasses.replace() on what minilite.read() returns."
+            )
+        tensor = self.plan.subgraph.tensors[index]
+        array = tensor_array(value, str(tensor.type), self.shape(index), index, tensor.name or "")
+        if index in self._resized or not self.plan.infos:
+            raise ArgumentError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first.")
+        if index in self.owned:
+            np.copyto(self.values[index], array)
+            return
+        self.values[index] = np.array(array, order="C")
+        self.owned.add(index)
+
+    def lend(self, index: int, loans: Loans) -> Any:
+        """A live view of the tensor, writable unless it is a constant; a NumPy scalar when it has no dimensions."""
+        array = self.array(index)
+        if self.constant(index) is None and index not in self.owned:
+            array = self.values[index] = np.array(array, order="C")
+            self.owned.add(index)
+        if array.ndim == 0 and array.dtype != object:
+            return array[()]
+        loan = Loan(array)
+        loans.add(weakref.ref(loan, loans.discard))
+        return np.asarray(loan)
+
+    def _say(self, index: int) -> str:
+        return f"tensor {index} {self.plan.subgraph.tensors[index].name or ''!r}"
+
+
+def _check_bytes(shape: Shape, type_: Any) -> None:
+    dtype = np.dtype(DTYPES.get(str(type_).lower(), np.uint8))
+    if any(d < 0 for d in shape) or math.prod(shape) * dtype.itemsize > LARGEST_TENSOR:
+        raise ResizeError(
+            f"BytesRequired number of elements overflowed. Expected dimensions of 0 or more and at most "
+            f"{LARGEST_TENSOR} bytes, got {list(shape)} of {type_}."
+        )
