@@ -87,8 +87,11 @@ def _recurrent(*weights: int) -> Callable[[Options | None, Shapes, Shapes], int]
     """Every weight is used once for each input vector; the operands that hold weights are given by position."""
 
     def count(options: Options | None, inputs: Shapes, outputs: Shapes) -> int:
+        vectors = _dims(inputs, 0)
+        if len(vectors) < 2:
+            raise _Unknown
         present = [i for i in weights if i < len(inputs) and inputs[i] is not None]
-        return prod(_dims(inputs, 0)[:-1]) * sum(prod(_dims(inputs, i)) for i in present)
+        return prod(vectors[:-1]) * sum(prod(_dims(inputs, i)) for i in present)
 
     return count
 
