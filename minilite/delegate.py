@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from minilite.spec import Node, TensorInfo
 
 
@@ -26,7 +28,47 @@ def _quantize(node: Node) -> bool:
     return input.type == output.type and bool(ratio_fits)
 
 
+# ---- element by element ------------------------------------------------------------------------------------------
+
+
+def _elementwise(node: Node) -> bool:
+    """float32 throughout, or one 8-bit type throughout with one scale each; up to 6 dimensions."""
+    tensors = (*node.inputs, *node.outputs)
+    if any(t is None or t.rank > 6 or t.type != node.outputs[0].type for t in tensors):
+        return False
+    return node.outputs[0].type == "float32" or all(map(_per_tensor_8_bit, tensors))
+
+
+def _clips(node: Node) -> bool:
+    return str(node.options.fused_activation_function) in ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+
+
+def _scales(node: Node) -> list[np.float32]:
+    return [t.scale for t in (*node.inputs, *node.outputs) if t is not None]
+
+
+def _add(node: Node) -> bool:
+    if not (_elementwise(node) and _clips(node)):
+        return False
+    if node.outputs[0].type == "float32":
+        return True
+    s1, s2, output = _scales(node)
+    return all(bool(2.0**-10 <= s / output < 2.0**8) for s in (s1, s2))
+
+
+def _mul(node: Node) -> bool:
+    if not (_elementwise(node) and _clips(node)):
+        return False
+    if node.outputs[0].type == "float32":
+        return True
+    s1, s2, output = _scales(node)
+    return bool(2.0**-16 <= s1 * s2 / output < 2.0**8)
+
+
 TAKES: dict[str, Callable[[Node], bool]] = {
+    "ADD": _add,
+    "SUB": _add,
+    "MUL": _mul,
     "QUANTIZE": _quantize,
 }
 

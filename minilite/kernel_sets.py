@@ -23,6 +23,9 @@ from minilite.errors import ArgumentError
 
 ARITHMETIC: dict[str, tuple[str, str, str]] = {
     # operator              reference          builtin            xnnpack, where its delegate takes the node
+    "ADD":                 ("double rounding", "vectors",         "one shift"),
+    "SUB":                 ("double rounding", "double rounding", "one shift"),
+    "MUL":                 ("double rounding", "vectors",         "float32"),
     "CONV_2D":             ("double rounding", "half up",         "float32"),
     "DEPTHWISE_CONV_2D":   ("double rounding", "half up",         "float32"),
     "TRANSPOSE_CONV":      ("double rounding", "half up",         "float32"),
