@@ -12,6 +12,7 @@ from minilite.model import Model
 from minilite.schema.decode import Damage, File
 from minilite.schema.layout import layout_of
 from minilite.schema.path import where
+from minilite.soundness import check_references
 
 INVALID = "The model is not a valid Flatbuffer buffer"
 """How LiteRT begins when the bytes are not a model."""
@@ -37,15 +38,17 @@ def read(source: str | bytes | os.PathLike[str]) -> Model:
 
 def _map(path: Path) -> Any:
     """The file's content, memory-mapped."""
+    if path.is_dir():
+        raise ModelError(f"Mmap of {str(path)!r} at offset '0' failed with error '19'. It is a directory.")
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise ModelError(f"mmap of size 0 requested: {str(path)!r} is an empty file.")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except IsADirectoryError:
-        raise ModelError(f"Mmap of {str(path)!r} failed: it is a directory, not a file.") from None
+            empty = os.fstat(file.fileno()).st_size == 0
+            content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         raise ModelError(f"Could not open {str(path)!r}. {error}") from None
+    if empty:
+        raise ModelError(f"mmap of size 0 requested. {str(path)!r} is an empty file.")
+    return content
 
 
 def decode(content: Any) -> Model:
@@ -59,4 +62,5 @@ def decode(content: Any) -> Model:
     except Damage as damage:
         place = f"at byte {damage.position} ({where(damage.path)})"
         raise ModelError(f"{INVALID}: {place}, {damage.problem}. {ADVICE}") from None
+    check_references(model)
     return model
