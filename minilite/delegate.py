@@ -70,6 +70,8 @@ TAKES: dict[str, Callable[[Node], bool]] = {
     "SUB": _add,
     "MUL": _mul,
     "QUANTIZE": _quantize,
+    "LOGISTIC": _elementwise,
+    "TANH": _elementwise,
 }
 
 

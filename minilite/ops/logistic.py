@@ -1,0 +1,154 @@
+"""LOGISTIC and TANH: the S-shaped functions.
+
+    LOGISTIC  output = 1 / (1 + exp(-input))             TANH  output = tanh(input) = 2 * logistic(2 * input) - 1
+
+8 bits are looked up in a table of all 256 answers (:mod:`minilite.ops.lookup`); the output is (1/256, lowest integer) for
+LOGISTIC, and (1/128, middle) for TANH by the 8-bit specification, though its kernel takes any.
+
+16 bits are interpolated in one table of ``sigmoid(i / 24)`` (:mod:`minilite.ops.sigmoid_table`), zero points 0, output scale
+2**-15. The input is brought to units of ``1 / (3 * 4096)`` first; LOGISTIC takes the table at every 512th of these units,
+TANH at every 256th, and symmetry gives the negative half. The multiplier that does so is truncated, not rounded, except for
+an input scale of 2**-12 (TANH: or 2**-11), where it is exactly 3 (or 6). For these scales the optimized kernels (word
+"gemmlowp") use gemmlowp's fixed-point functions of [-8, 8) instead of the table.
+
+Sources: the TensorFlow Lite 8-bit quantization specification; gemmlowp, fixedpoint.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite.cases import Case, Draw, data, shape
+from minilite.fixed_point import wrap32
+from minilite.ops import elementary, lookup
+from minilite.ops.sigmoid_table import SIGMOID
+from minilite.spec import Definition, Node, Op, TensorInfo, activation, same_shape
+
+Array = np.ndarray
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), step by step in the precision of ``x``."""
+    one = x.dtype.type(1)
+    with np.errstate(over="ignore"):
+        return np.asarray(one / (one + elementary.exp(-x)))
+
+
+def logistic(node: Node, input: Array) -> Array:
+    """LiteRT computes 1 beyond 16.6 and the exponential alone below -9."""
+    inner = np.where(input < -9, elementary.exp(input), sigmoid(input))
+    return np.where(input > np.float32(16.619047), input.dtype.type(1), inner)
+
+
+def tanh(node: Node, input: Array) -> Array:
+    return elementary.tanh(input)
+
+
+def prepare_logistic(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
+    output.need(float(output.scale) == 1 / 256 or node.delegated, "scale 1/256", output.scale)
+    return lookup.table(sigmoid, input, output, node.arithmetic)
+
+
+def prepare_tanh(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
+    return lookup.table(elementary.tanh, input, output, node.arithmetic)
+
+
+@dataclass(frozen=True)
+class Units:
+    """``(x * multiplier + half) >> shift`` is an int16 input in units of 1 / (3 * 4096)."""
+
+    multiplier: int
+    shift: int
+
+
+def prepare16(node: Node, input: TensorInfo, output: TensorInfo) -> Units:
+    for info in (input, output):
+        info.need(info.zero_point == 0, "zero point 0", info.zero_point)
+    input.need(0 < float(input.scale) < np.inf, "a positive scale", input.scale)
+    output.need(float(output.scale) == 2.0**-15, "scale 2**-15", output.scale)
+    left = power_of_two(input.scale, (0, 1) if node.op == "TANH" else (0,))
+    return _units(float(input.scale)) if left is None else Units(3 << left, 0)
+
+
+def power_of_two(scale: Any, shifts: tuple[int, ...]) -> int | None:
+    """The one of ``shifts`` with ``scale`` (nearly) 2**(shift - 12), or None."""
+    log2 = np.log(np.float32(scale)) * np.float32(1 / np.log(np.float32(2)))
+    shift = int(np.rint(log2)) + 12
+    return shift if abs(log2 - np.rint(log2)) < 1e-3 and shift in shifts else None
+
+
+def _units(scale: float) -> Units:
+    multiplier, shift = scale * 4096 * 3, 0
+    while multiplier <= 32767 / 2 and shift <= 30:
+        multiplier, shift = 2 * multiplier, shift + 1
+    return Units(int(min(multiplier, 2.0**31 - 1)), shift)
+
+
+def _interpolated(p: Units, x: Array, bits: int, top: int) -> tuple[Array, Array]:
+    """The table at a magnitude, with ``bits`` bits between two entries; and which numbers were negative."""
+    units = wrap32(x.astype(np.int64) * p.multiplier + ((1 << p.shift) >> 1)) >> p.shift
+    magnitude = np.abs(units)
+    place, fraction = magnitude >> bits, magnitude & ((1 << bits) - 1)
+    start = SIGMOID[np.minimum(place, 254)]
+    between = (start << bits) + fraction * (SIGMOID[np.minimum(place, 254) + 1] - start)
+    return np.where(place >= 255, top << bits, between), units < 0
+
+
+def logistic16(p: Units, input: Array) -> Array:
+    value, negative = _interpolated(p, input, 9, 65534)
+    return (np.where(negative, (1 << 25) - value + 511, value + 512) >> 10).astype(np.int16)
+
+
+def tanh16(p: Units, input: Array) -> Array:
+    value, negative = _interpolated(p, input, 8, 65535)
+    return (np.where(negative, (1 << 23) - value + 127, value - (1 << 23) + 128) >> 8).astype(np.int16)
+
+
+def case(draw: Draw, definition: Definition) -> Case:
+    """int16 scales are powers of two as often as not."""
+    scale = draw.choice((None, 2.0**-12, 2.0**-11)) if definition.label == "int16" else None
+    return Case((data(shape(draw, 0, 4, 9), scale=scale),))
+
+
+def tanh_case(draw: Draw, definition: Definition) -> Case:
+    """8-bit outputs of any scale."""
+    drawn = case(draw, definition)
+    if definition.label in ("float32", "int16"):
+        return drawn
+    return Case(drawn.inputs, output_scale=draw.choice((None, 0.01, 0.003)))
+
+
+LOGISTIC = Op(
+    "LOGISTIC",
+    inputs=(activation("input"),),
+    outputs=(
+        activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),
+    ),
+    definitions=(
+        Definition("float32 -> float32", logistic, ulp=2),
+        Definition("int8 -> int8", lookup.look_up, prepare_logistic),
+        Definition("uint8 -> uint8", lookup.look_up, prepare_logistic),
+        Definition("int16 -> int16", logistic16, prepare16),
+    ),
+    shapes=same_shape,
+    cases=case,
+    version=3,
+)
+
+TANH = Op(
+    "TANH",
+    inputs=(activation("input"),),
+    outputs=(activation("output", fixed=(("int8", 1 / 128, 0), ("uint8", 1 / 128, 128), ("int16", 2.0**-15, 0))),),
+    definitions=(
+        Definition("float32 -> float32", tanh, ulp=2),
+        Definition("int8 -> int8", lookup.look_up, prepare_tanh),
+        Definition("uint8 -> uint8", lookup.look_up, prepare_tanh),
+        Definition("int16 -> int16", tanh16, prepare16),
+    ),
+    shapes=same_shape,
+    cases=tanh_case,
+    version=3,
+)
