@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from minilite.spec import Definition, Shape
+from minilite.spec import DTYPES, Definition, Shape
 
 T = TypeVar("T")
 
@@ -69,6 +69,13 @@ def data(shape: Sequence[int], low: float | None = None, high: float | None = No
     return Arg(tuple(shape), low=low, high=high, **rest)
 
 
+def any_integers(draw: Draw, shape: Sequence[int], type_: str) -> Arg:
+    """An operand of plain integers over the whole range of their type, so that results overflow."""
+    limits = np.iinfo(DTYPES[type_])
+    values = draw.random.integers(limits.min, limits.max, tuple(shape), DTYPES[type_], endpoint=True)
+    return Arg(tuple(shape), np.asarray(values), constant=False)
+
+
 def constant(value: Any, dtype: Any = np.int32) -> Arg:
     """An operand with this value, a constant of the file."""
     array = np.asarray(value, dtype)
@@ -79,6 +86,12 @@ def fed(values: Any, dtype: Any = np.float32, **rest: Any) -> Arg:
     """An operand that is fed these values, no constant of the file."""
     array = np.asarray(values, dtype)
     return Arg(array.shape, array, constant=False, **rest)
+
+
+def stated(draw: Draw, value: Any, dtype: Any = np.int32) -> Arg:
+    """An operand with this value: usually a constant of the file, sometimes not known before the model runs."""
+    array = np.asarray(value, dtype)
+    return Arg(array.shape, array, constant=draw.choice((True, True, True, False)))
 
 
 def shape(draw: Draw, low_rank: int = 1, high_rank: int = 4, most: int = 6) -> Shape:

@@ -22,11 +22,16 @@ NARROW = {"int8": 127, "int4": 7, "int2": 1, "int16": 32767}
 
 @dataclass
 class OneOperator:
-    """A model of one operator and arrays for its inputs, in the order of the subgraph's inputs."""
+    """A model of one operator and arrays for its inputs, in the order of the subgraph's inputs.
+
+    ``terms`` is the largest sum of the magnitudes of the products an operator with weights adds up: floats that are added
+    in another order differ in proportion to it, even if the products cancel or an activation cuts the sum off.
+    """
 
     model: Model
     inputs: list[np.ndarray]
     node: Node
+    terms: float = 0.0
 
     def __repr__(self) -> str:  # what Hypothesis prints of a falsifying example
         tensors = [
@@ -61,7 +66,8 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
     node = Node(op.name, options, tuple(infos), (), version=version)
     outputs = _outputs(draw, op, definition, case, node, arrays)
     node = dataclasses.replace(node, outputs=outputs)
-    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node)
+    terms = _terms(op, node, arrays) if definition.output_types[0] == "float32" else 0.0
+    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms)
 
 
 def _expand(types: tuple[str, ...], count: int) -> list[str]:
@@ -116,7 +122,7 @@ def _quantization(
         return scales.astype(np.float32), np.zeros(scales.size, np.int64)
     if (type_ not in (*QUANTIZED, "int4", "int2") and arg.scale is None) or operand.role == "parameter":
         return np.empty(0, np.float32), np.empty(0, np.int64)
-    if operand.same_as:
+    if operand.same_as and arg.scale is None:
         other = next((b for b in before if b is not None and b.name == operand.same_as), None)
         if other is not None:
             return other.scales, other.zero_points
@@ -211,7 +217,7 @@ def _scaled(
     if info.type not in QUANTIZED and given is None:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
-    if source is not None:
+    if source is not None and given is None:
         return dataclasses.replace(info, scales=source.scales, zero_points=source.zero_points, axis=source.axis)
     for fixed_type, scale, zero_point in operand.fixed:
         if fixed_type == info.type and given is None:
@@ -250,6 +256,21 @@ def real_results(
         prepared = floats.prepare(real_node, *infos, *padding, *outputs)
         result = floats.compute(prepared, *reals, *padding)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
+    """See :class:`OneOperator`: the real results of all operands' magnitudes, without an activation."""
+    if all(o.role != "weight" for o in op.inputs):
+        return 0.0
+    quantized = [i is not None and i.quantized for i in node.inputs]
+    reals = [dequantize(i, a) if q and i else a for i, a, q in zip(node.inputs, arrays, quantized, strict=True)]
+    magnitudes = [r if r is None or r.dtype.kind != "f" else np.abs(r.astype(np.float64)) for r in reals]
+    inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
+    plain = schema.make_options(node.options.table, **{**node.options, "fused_activation_function": "NONE"})
+    options = plain if "fused_activation_function" in node.options else node.options
+    node = dataclasses.replace(node, inputs=inputs, options=options)
+    results = real_results(op, node, magnitudes, [None] * (len(op.inputs) - len(arrays)))
+    return max((float(r.max(initial=0)) for r in results), default=0.0) if results else 0.0
 
 
 def dequantize(info: TensorInfo, array: np.ndarray | None) -> np.ndarray:
