@@ -24,13 +24,14 @@ def ulps_apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(a) & np.isnan(b), 0, apart)
 
 
-def relative_to_range(a: np.ndarray, b: np.ndarray) -> float:
-    """Largest difference divided by the largest magnitude expected; infinities and NaN must agree exactly."""
+def relative_to_range(a: np.ndarray, b: np.ndarray, terms: float = 0.0) -> float:
+    """Largest difference divided by the largest magnitude expected, or by ``terms`` if what was summed is larger than
+    what was left of it; infinities and NaN must agree exactly."""
     finite = np.isfinite(a) & np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         return float("inf")
     if not finite.any():
         return 0.0
     a64, b64 = a[finite].astype(np.complex128), b[finite].astype(np.complex128)
-    reach = np.abs(b64).max()
+    reach = max(np.abs(b64).max(), terms)
     return float(np.abs(a64 - b64).max() / reach) if reach else float(np.abs(a64 - b64).max())

@@ -102,23 +102,27 @@ def one_set(
         cell.refused += 1
         return
     try:
-        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected)
+        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected, one.terms)
     except Error as error:
         cell.errors += 1
         print(f"{one!r}\n{error}", file=sys.stderr)
 
 
-def count(cell: Cell, definition: Definition, kernels: str, found: list[Any], expected: list[Any]) -> None:
+def count(
+    cell: Cell, definition: Definition, kernels: str, found: list[Any], expected: list[Any], terms: float = 0.0
+) -> None:
     """Enter one case into its cell."""
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(found, expected, strict=True)]
     cell.cases += 1
     cell.exact += all(a.tobytes() == b.tobytes() if a.dtype != object else np.array_equal(a, b) for a, b in pairs)
     for got, want in pairs:
-        cell.unit, apart = distance(got, want, kernels, definition)
+        cell.unit, apart = distance(got, want, kernels, definition, terms)
         cell.largest = max(cell.largest, apart)
 
 
-def distance(got: np.ndarray, want: np.ndarray, kernels: str, definition: Definition) -> tuple[str, float]:
+def distance(
+    got: np.ndarray, want: np.ndarray, kernels: str, definition: Definition, terms: float = 0.0
+) -> tuple[str, float]:
     """The unit a difference is told in, and the largest one."""
     if got.dtype.kind in "iub":
         return "steps", float(steps_apart(got, want))
@@ -127,7 +131,7 @@ def distance(got: np.ndarray, want: np.ndarray, kernels: str, definition: Defini
         near = np.abs(got.astype(np.float64) - want) <= definition.atol
         return "ULP", float(np.where(near, 0, ulps).max(initial=0))
     if got.dtype.kind in "fc":
-        return "of range", relative_to_range(got, want)
+        return "of range", relative_to_range(got, want, terms)
     return "", 0.0
 
 

@@ -34,10 +34,12 @@ def test_row_equals_litert(op: Op, definition: Definition, kernels: str, data: s
     found = compute(one.model, kernels, one.inputs)
     assert len(found) == len(expected)
     for got, want in zip(found, expected, strict=True):
-        check(op, definition, kernels, np.asarray(got), np.asarray(want))
+        check(op, definition, kernels, np.asarray(got), np.asarray(want), one.terms)
 
 
-def check(op: Op, definition: Definition, kernels: str, got: np.ndarray, want: np.ndarray) -> None:
+def check(
+    op: Op, definition: Definition, kernels: str, got: np.ndarray, want: np.ndarray, terms: float = 0.0
+) -> None:
     """Integers bit for bit (or as listed); floats within the row's ULP in ``reference``, 1e-5 of range elsewhere."""
     assert (got.dtype, got.shape) == (want.dtype, want.shape)
     if got.dtype.kind in "iub":
@@ -48,6 +50,6 @@ def check(op: Op, definition: Definition, kernels: str, got: np.ndarray, want: n
         close = np.abs(got.astype(np.float64) - want) <= definition.atol
         assert np.all((ulps <= definition.ulp) | close), f"{ulps.max()} ULP apart:\n{got}\n{want}"
     elif got.dtype.kind in "fc":
-        assert relative_to_range(got, want) <= 1e-5, f"{got}\n{want}"
+        assert relative_to_range(got, want, terms) <= 1e-5, f"{got}\n{want}"
     else:
         assert np.array_equal(got, want)
