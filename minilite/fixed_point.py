@@ -150,7 +150,14 @@ class Requantizer:
     type: str
 
     def __call__(self, acc: Array) -> Array:
-        steps = ROUNDINGS[self.rounding](acc, self.real)
+        return self.clipped(self.steps(acc))
+
+    def steps(self, acc: Array) -> Array:
+        """The rounded output, before the zero point is added and anything clipped."""
+        return ROUNDINGS[self.rounding](acc, self.real)
+
+    def clipped(self, steps: Array) -> Array:
+        """The output from what :meth:`steps` gives."""
         if steps.dtype.kind == "f":
             steps = np.clip(steps, self.low - self.zero_point, self.high - self.zero_point).astype(np.int64)
         return np.clip(steps + self.zero_point, self.low, self.high).astype(self.type)
@@ -172,11 +179,13 @@ def output_multiplier(input: TensorInfo, weights: TensorInfo, output: TensorInfo
     return np.float64(input.scale) * scales.astype(np.float64) / np.float64(output.scale)
 
 
-_BOUNDS: dict[str, tuple[float | None, float | None]] = {
-    "RELU": (0.0, None),
-    "RELU6": (0.0, 6.0),
-    "RELU_N1_TO_1": (-1.0, 1.0),
+ACTIVATION_BOUNDS: dict[str, tuple[int | None, int | None]] = {
+    "RELU": (0, None),
+    "RELU6": (0, 6),
+    "RELU_N1_TO_1": (-1, 1),
+    "RELU_0_TO_1": (0, 1),
 }
+"""The real numbers an activation clips to. As fused ones TANH and SIGN_BIT do nothing, RELU_0_TO_1 does not exist."""
 
 
 def activation_range(activation: str | int, output: TensorInfo) -> tuple[int, int]:
@@ -204,7 +213,7 @@ def xnnpack_activation_range(activation: str | int, output: TensorInfo) -> tuple
 
 def _range(activation: str | int, output: TensorInfo, step: Callable[[float], int]) -> tuple[int, int]:
     low, high = INTEGER_RANGE[output.type]
-    bottom, top = _BOUNDS.get(str(activation), (None, None))
+    bottom, top = ACTIVATION_BOUNDS.get(str(activation), (None, None))
     return (
         low if bottom is None else min(max(low, step(bottom)), high),
         high if top is None else max(min(high, step(top)), low),
@@ -221,7 +230,7 @@ def requantizer(node: Node, real: Any, output: TensorInfo, rounding: str | None 
 
 def float_activation(node: Node, x: Array) -> Array:
     """The fused activation on real numbers: clipping, in LiteRT's own kernels to the finite range at least."""
-    low, high = _BOUNDS.get(str(node.options.fused_activation_function), (None, None))
-    limit = np.inf if node.delegated else np.finfo(np.float32).max
+    low, high = ACTIVATION_BOUNDS.get(str(node.options.fused_activation_function), (None, None))
+    limit = np.inf if node.delegated else np.finfo(np.float16 if x.dtype == np.float16 else np.float32).max
     low, high = (-limit if low is None else low), (limit if high is None else high)
     return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))

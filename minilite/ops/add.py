@@ -240,6 +240,9 @@ def int16_in_vectors(p: Prepared | Shifts, input1: Array, input2: Array) -> Arra
 
 def case(draw: Draw, definition: Definition) -> Case:
     options = cases.activated(draw)
+    if definition.label in ("int32", "int64", "plain int16") and cases.boolean(draw):
+        type_ = definition.input_types[0]
+        return Case(tuple(cases.any_integers(draw, s, type_) for s in cases.broadcast_pair(draw)), options)
     if definition.label != "int16":
         return Case(tuple(map(data, cases.broadcast_pair(draw))), options)
     options["pot_scale_int16"] = cases.boolean(draw)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.errors import OperatorError
+from minilite.fixed_point import ACTIVATION_BOUNDS
 from minilite.spec import Node
 
 Array = np.ndarray
 
-BOUNDS: dict[str, tuple[int, int | None]] = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
-
 
 def integer_activation(node: Node, x: Array) -> Array:
     """The fused activation on plain integers."""
-    bounds = BOUNDS.get(str(node.options.fused_activation_function))
-    return x if bounds is None else np.clip(x, *bounds)
+    low, high = ACTIVATION_BOUNDS.get(str(node.options.fused_activation_function), (None, None))
+    return x if low is None else np.clip(x, max(low, np.iinfo(x.dtype).min), high)
 
 
 def need_divisors(divisor: Array, zero: int = 0) -> None:
