@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from minilite import __version__
 from minilite.errors import ArgumentError, Error
+from minilite.kernel_sets import KERNEL_SETS, kernel_set
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,18 +60,11 @@ def _reported(command: Command) -> Command:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"minilite {version('minilite-interpreter')}")
-        except PackageNotFoundError:
-            typer.echo("minilite (not installed)")
+        typer.echo(f"minilite {__version__}")
         raise typer.Exit
 
 
 def _kernels(name: str) -> str:
-    from minilite.kernel_sets import kernel_set
-
     return _usage(kernel_set, name)
 
 
@@ -89,13 +84,15 @@ def _usage(check: Callable[[str], Any], name: str) -> str:
 
 
 Model = Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A .tflite file.")]
-Kernels = Annotated[str, typer.Option(callback=_kernels, help="Whose arithmetic: reference, builtin or xnnpack.")]
+Kernels = Annotated[str, typer.Option(callback=_kernels, help=f"Whose arithmetic: {', '.join(KERNEL_SETS)}.")]
 Engine = Annotated[str, typer.Option(callback=_engine, help="What computes: auto, numpy or numba.")]
 
 
 @app.callback()
 def minilite(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Run, inspect and understand TensorFlow Lite (LiteRT) models."""
 
@@ -140,20 +137,23 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
     kernels: Kernels = "reference",
     engine: Engine = "auto",
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the outputs: an .npz by names.")] = None,
 ) -> None:
     """Run a model once and show its outputs.
 
-    Random floats are between 0 and 1, quantized integers of the whole range, other integers 0 or 1. Free dimensions
-    are 1, unless an array given says otherwise.
+    Random floats are between 0 and 1, quantized integers of the whole range, other integers 0 or 1.
+
+    Free dimensions are as in the file, usually 1; an array from a file may have any shape the model can be resized to.
     """
-    from minilite import run_command
+    from minilite import Interpreter, run_command
 
     if output is not None and output.suffix != ".npz":
         raise typer.BadParameter("must end in .npz", param_hint="--output")
     if not input_ and not random:
         raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
-    result = run_command.run_files(model, input_ or [], seed if random else None, kernels, engine)
+    interpreter = Interpreter(model, kernels=kernels, engine=engine)
+    result = run_command.run_files(interpreter, input_ or [], seed if random else None, signature)
     _print(_console(), run_command.describe(result))
     if output is not None:
         run_command.save(output, result.outputs)
@@ -182,7 +182,7 @@ def demo(
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 def _print(console: Console, sections: Iterable[Section]) -> None:

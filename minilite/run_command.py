@@ -6,53 +6,60 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section, columns
-from minilite.model import Model, Quantization, Tensor
-from minilite.reader import read
-from minilite.spec import DTYPES
+from minilite.interpreter import Interpreter
+from minilite.run_once import run
+
+Detail = dict[str, Any]
+"""What the interpreter says of an input or output: its ``name``, ``shape``, ``dtype``, ``quantization`` ..."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run: the outputs by name, and the quantization each output tensor has in the file."""
+    """One run: the outputs by name, and ``(scale, zero_point)`` of those that have one."""
 
     outputs: dict[str, np.ndarray]
-    quantizations: tuple[Quantization | None, ...]
+    quantization: dict[str, tuple[float, int]]
 
 
-def run_files(path: Path, arguments: Sequence[str], seed: int | None, kernels: str, engine: str) -> Run:
-    """Run a model's main subgraph on arrays from files, each argument ``[NAME=]FILE``.
+def run_files(interpreter: Interpreter, files: Sequence[str], seed: int | None, signature: str | None = None) -> Run:
+    """Run a model on arrays from files, each ``[NAME=]FILE``.
 
     Files without a name go to the inputs in order. Inputs without a file are drawn at random from ``seed``; without a
     seed they are an :class:`ArgumentError`.
     """
-    import minilite
-
-    model = read(path)
-    graph = model.subgraphs[0]
-    given = place(_load_all(arguments), input_names(model))
-    generator = None if seed is None else np.random.default_rng(seed)
-    inputs = []
-    for position, index in enumerate(graph.inputs):
-        if position in given:
-            inputs.append(given[position])
-        elif generator is not None:
-            inputs.append(draw(graph.tensors[index], generator))
-        else:
-            raise ArgumentError(f"no file for input {graph.tensors[index].name!r}; give one, or --random")
-    outputs = minilite.run(model, inputs, kernels=kernels, engine=engine)
-    return Run(outputs, tuple(graph.tensors[i].quantization for i in graph.outputs))
+    inputs, outputs = ends(interpreter, signature)
+    arrays = place(load_all(files), [{name, detail["name"]} for name, detail in inputs])
+    missing = {i: detail for i, (_, detail) in enumerate(inputs) if i not in arrays}
+    if missing and seed is None:
+        names = ", ".join(repr(inputs[i][0]) for i in missing)
+        raise ArgumentError(f"no file for input {names}; give one with --input, or --random")
+    generator = np.random.default_rng(seed)
+    arrays |= {i: draw(detail, generator) for i, detail in missing.items()}
+    ordered = [arrays[i] for i in range(len(inputs))]
+    named = {name: array for (name, _), array in zip(inputs, ordered, strict=True)}
+    results = run(interpreter, named if interpreter.get_signature_list() else ordered, signature=signature)
+    quantization = {name: detail["quantization"] for name, detail in outputs if detail["quantization"][0]}
+    return Run(results, quantization)
 
 
-def input_names(model: Model) -> list[set[str]]:
-    """For every input of the main subgraph the names it answers to: its tensor's, and those in signatures."""
-    graph = model.subgraphs[0]
-    pairs = [pair for s in model.signatures if s.subgraph_index == 0 for pair in s.inputs]
-    return [{graph.tensors[i].name or "", *(name for name, tensor in pairs if tensor == i)} for i in graph.inputs]
+def ends(interpreter: Interpreter, signature: str | None) -> tuple[list[tuple[str, Detail]], list[tuple[str, Detail]]]:
+    """Inputs and outputs with their names: the signature's if there is any, else the tensors'."""
+    signatures = interpreter.get_signature_list()
+    if len(signatures) > 1 and signature is None:
+        raise ArgumentError(
+            f"the model has {len(signatures)} signatures; choose one with --signature: {', '.join(signatures)}"
+        )
+    if signatures:
+        runner = interpreter.get_signature_runner(signature)
+        return list(runner.get_input_details().items()), list(runner.get_output_details().items())
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    return [(detail["name"], detail) for detail in inputs], [(detail["name"], detail) for detail in outputs]
 
 
 def place(arrays: Iterable[tuple[str | None, np.ndarray]], names: Sequence[set[str]]) -> dict[int, np.ndarray]:
@@ -75,7 +82,7 @@ def _position(name: str | None, names: Sequence[set[str]], taken: Mapping[int, n
     return free[0]
 
 
-def _load_all(arguments: Iterable[str]) -> Iterator[tuple[str | None, np.ndarray]]:
+def load_all(arguments: Iterable[str]) -> Iterator[tuple[str | None, np.ndarray]]:
     for argument in arguments:
         name, separator, file = argument.partition("=")
         if separator and not Path(argument).exists():
@@ -106,29 +113,29 @@ def load_npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:
         raise ArgumentError(f"cannot read arrays from {str(path)!r}: {error}") from None
 
 
-def draw(tensor: Tensor, generator: np.random.Generator) -> np.ndarray:
+def draw(detail: Detail, generator: np.random.Generator) -> np.ndarray:
     """A random array for an input: floats in [0, 1), quantized integers of the type's whole range, others 0 or 1."""
-    dtype = np.dtype(DTYPES.get(str(tensor.type).lower(), np.object_))
-    shape = tensor.shape or ()
+    dtype: np.dtype[Any] = np.dtype(detail["dtype"])
+    shape = tuple(detail["shape"])
     if dtype.kind in "fc":
         return np.asarray(generator.random(shape)).astype(dtype)
-    if dtype.kind == "O":
-        raise ArgumentError(f"input {tensor.name!r} is of type {tensor.type}, which --random cannot draw")
-    quantized = tensor.quantization is not None and tensor.quantization.scales is not None
-    if not quantized or dtype.kind == "b":
+    if dtype.kind not in "biu":
+        raise ArgumentError(f"input {detail['name']!r} is of type {dtype.name}, which --random cannot draw")
+    if dtype.kind == "b" or not detail["quantization_parameters"]["scales"].size:
         return np.asarray(generator.integers(0, 2, shape)).astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.asarray(generator.integers(limits.min, limits.max, shape, dtype, endpoint=True))
+    info = np.iinfo(detail["dtype"])
+    return np.asarray(generator.integers(info.min, info.max, shape, dtype, endpoint=True))
 
 
-def describe(run: Run) -> Iterator[Section]:
-    """Each output with its type, shape, extremes, mean and first values."""
-    for (name, array), quantization in zip(run.outputs.items(), run.quantizations, strict=True):
+def describe(result: Run) -> Iterator[Section]:
+    """Each output with its type, shape, extremes, mean and first values; quantized ones as real numbers too."""
+    for name, array in result.outputs.items():
+        array = np.asarray(array)
         rows = [("", "min", "max", "mean", "first values"), ("stored", *_statistics(array))]
-        real = _real(array, quantization)
-        if real is not None:
-            rows.append(("real", *_statistics(real)))
-        yield f"{name}  {array.dtype} {list(array.shape)}", columns(rows)
+        if name in result.quantization and array.dtype.kind in "iu":
+            scale, zero_point = result.quantization[name]
+            rows.append(("real", *_statistics(scale * (array.astype(np.int64) - zero_point))))
+        yield f"{name}  {array.dtype} {list(array.shape)}", columns(rows, right=(1, 2, 3))
 
 
 def _statistics(array: np.ndarray) -> tuple[str, str, str, str]:
@@ -141,16 +148,6 @@ def _statistics(array: np.ndarray) -> tuple[str, str, str, str]:
 
 def _number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _real(array: np.ndarray, quantization: Quantization | None) -> np.ndarray | None:
-    """``scale * (q - zero_point)`` of a per-tensor quantized array."""
-    scales = None if quantization is None else quantization.scales
-    if quantization is None or scales is None or scales.size != 1 or array.dtype.kind not in "iu":
-        return None
-    zero_points = quantization.zero_points
-    zero_point = 0 if zero_points is None or not zero_points.size else int(zero_points[0])
-    return np.asarray(np.float64(scales[0]) * (array.astype(np.int64) - zero_point))
 
 
 def save(path: Path, outputs: Mapping[str, np.ndarray]) -> None:

@@ -1,0 +1,333 @@
+"""The command line: what it prints, what it exits with, and that no failure is a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minilite
+from minilite import cli, demo, run_command
+from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Signature, Subgraph, Tensor
+from minilite.schema import make_options
+
+INT8 = Quantization(np.float32([0.5]), np.int64([3]))
+
+
+def sum_model(type_="FLOAT32", quantization=None, signatures=0, name="sum"):
+    """Two inputs ``a`` and ``b`` of shape (2, 3), one output: their sum."""
+    a, b, c = (Tensor(n, type_, (2, 3), quantization=quantization) for n in ("a", "b", name))
+    operator = Operator(0, (0, 1), (2,), make_options("AddOptions"))
+    keys = [f"way_{i}" for i in range(signatures)]
+    return Model(
+        (OperatorCode("ADD", 2),),
+        (Subgraph((a, b, c), (0, 1), (2,), (operator,)),),
+        (Buffer(),),
+        tuple(Signature(key, (("left", 0), ("right", 1)), (("total", 2),)) for key in keys),
+    )
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line in this process; gives (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        sys.argv[1:] = map(str, arguments)
+        with pytest.raises(SystemExit) as exit_:
+            sys.exit(cli.main())
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return exit_.value.code or 0, captured.out, captured.err
+
+    before = sys.argv[:]
+    yield run
+    sys.argv[:] = before
+
+
+@pytest.fixture
+def folder(tmp_path):
+    sum_model().save(tmp_path / "float.tflite")
+    sum_model("INT8", INT8).save(tmp_path / "int8.tflite")
+    sum_model(signatures=1).save(tmp_path / "signature.tflite")
+    sum_model(signatures=2).save(tmp_path / "signatures.tflite")
+    np.save(tmp_path / "a.npy", np.arange(6, dtype=np.float32).reshape(2, 3))
+    np.save(tmp_path / "b.npy", np.full((2, 3), 10, np.float32))
+    return tmp_path
+
+
+def saved(path):
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+# ---- as a program --------------------------------------------------------------------------------------------------
+
+
+def program(*arguments):
+    return subprocess.run([sys.executable, "-m", "minilite", *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_the_program_itself():
+    result = program("--version")
+    assert (result.returncode, result.stdout.strip()) == (0, f"minilite {minilite.__version__}")
+    result = program("inspect", demo.INT8_MODEL, "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["bytes"] == demo.INT8_MODEL.stat().st_size
+    result = program("inspect", __file__)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("minilite: The model is not a valid Flatbuffer buffer")
+    assert "Traceback" not in result.stderr
+
+
+def test_help_loads_neither_a_compiler_nor_another_runtime():
+    code = (
+        "import sys, minilite.cli; sys.exit(any(m in sys.modules for m in ('numba', 'tensorflow', 'ai_edge_litert')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    for command in ("inspect", "run", "demo"):
+        assert command in program("--help").stdout
+
+
+def test_a_reader_that_stops_reading_gets_no_traceback():
+    command = [sys.executable, "-m", "minilite", "inspect", str(demo.INT8_MODEL), "--tensors"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    process.wait()
+
+
+def test_an_interrupt_ends_quietly(call, monkeypatch, folder):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_command, "run_files", interrupted)
+    assert call("run", folder / "float.tflite", "--random") == (130, "", "")
+
+
+# ---- wrong usage is 2, failure is 1 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ((), None),
+        (("nonsense",), "nonsense"),
+        (("inspect",), "MODEL"),
+        (("inspect", "missing.tflite"), "missing.tflite"),
+        (("inspect", "."), "directory"),
+        (("run", "float.tflite"), "--random"),
+        (("run", "float.tflite", "--random", "--kernels", "fast"), "reference"),
+        (("run", "float.tflite", "--random", "--engine", "fast"), "numpy"),
+        (("run", "float.tflite", "--random", "--seed", "-1"), "seed"),
+        (("run", "float.tflite", "--random", "--output", "out.npy"), ".npz"),
+        (("demo", "--engine", "fast"), "numpy"),
+    ],
+)
+def test_wrong_usage(call, folder, monkeypatch, arguments, says):
+    monkeypatch.chdir(folder)
+    status, out, err = call(*arguments)
+    assert status == 2
+    assert says is None or says in err
+    assert says is None or not out
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (("inspect", "empty.tflite"), "empty file"),
+        (("inspect", "a.npy"), "TFL3"),
+        (("run", "a.npy", "--random"), "TFL3"),
+        (("run", "float.tflite", "-i", "a.npy"), "no file for input 'b'"),
+        (("run", "float.tflite", "-i", "a.npy", "-i", "b.npy", "-i", "a.npy"), "there are only 2 inputs"),
+        (("run", "float.tflite", "-i", "c=a.npy", "--random"), "no input is called 'c'"),
+        (("run", "float.tflite", "-i", "a=a.npy", "-i", "a=b.npy"), "twice"),
+        (("run", "float.tflite", "-i", "nowhere.npy", "--random"), "nowhere.npy"),
+        (("run", "float.tflite", "-i", "nowhere.npz", "--random"), "nowhere.npz"),
+        (("run", "float.tflite", "-i", "empty.tflite", "--random"), "empty.tflite"),
+        (("run", "float.tflite", "-i", "a=pair.npz", "--random"), "several arrays"),
+        (("run", "float.tflite", "-i", "objects.npy", "--random"), "objects.npy"),
+        (("run", "int8.tflite", "-i", "a.npy", "--random"), "expected INT8, got float32"),
+        (("run", "signatures.tflite", "--random"), "--signature: way_0, way_1"),
+        (("run", "signature.tflite", "--random", "--signature", "other"), "other"),
+        (("run", "float.tflite", "--random", "-o", "no/such/folder.npz"), "folder"),
+        (("demo", "--save", "a.npy"), "a.npy"),
+    ],
+)
+def test_failures(call, folder, monkeypatch, arguments, says):
+    monkeypatch.chdir(folder)
+    (folder / "empty.tflite").touch()
+    np.save(folder / "objects.npy", np.array([{}], object))
+    np.savez(folder / "pair.npz", a=np.zeros(1), b=np.zeros(1))
+    status, _, err = call(*arguments)
+    assert status == 1
+    assert err.startswith("minilite: ")
+    assert says in err
+
+
+# ---- inspect -------------------------------------------------------------------------------------------------------
+
+
+def test_inspect_shows_the_model(call):
+    status, out, err = call("inspect", demo.INT8_MODEL)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith(f"fashion_int8.tflite: {demo.INT8_MODEL.stat().st_size:,} bytes, schema version 3")
+    assert lines[lines.index("Inputs") + 1].endswith(
+        "INT8 [-1, 28, 28, 1]  serving_default_image:0  scale 0.00392157, zero point -128"
+    )
+    assert "  serving_default: image -> probabilities" in lines
+    assert not any(line.startswith("Tensors") for line in lines)
+
+
+def test_inspect_lists_operators_and_tensors(call):
+    _, out, _ = call("inspect", demo.INT8_MODEL, "--operators", "--tensors")
+    graph = minilite.read(demo.INT8_MODEL).subgraphs[0]
+    operators = out.split("\nOperators\n")[1].split("\nTensors\n")[0].splitlines()
+    tensors = out.split("\nTensors\n")[1].splitlines()
+    assert len(operators) == 2 * len(graph.operators)
+    assert len(tensors) == 2 * len(graph.tensors)
+    assert operators[1].strip().startswith("padding SAME, stride_w 2, stride_h 2, fused_activation_function RELU")
+    assert [line.strip() for line in tensors[1::2]] == [tensor.name for tensor in graph.tensors]
+
+
+def test_inspect_json_is_complete(call):
+    _, out, _ = call("inspect", demo.FLOAT_MODEL, "--json")
+    content = json.loads(out)
+    graph = minilite.read(demo.FLOAT_MODEL).subgraphs[0]
+    assert content["file"] == str(demo.FLOAT_MODEL)
+    assert len(content["subgraphs"][0]["tensors"]) == len(graph.tensors)
+    assert content["subgraphs"][0]["operators"][0]["options"]["stride_w"] == 2
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(call, tmp_path):
+    sum_model(name="[bold]x[/bold] [/] :smile:").save(tmp_path / "m.tflite")
+    _, out, _ = call("inspect", tmp_path / "m.tflite")
+    assert "[bold]x[/bold] [/] :smile:" in out
+
+
+# ---- run -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-i", "a.npy", "-i", "b.npy"),
+        ("--input", "b=b.npy", "--input", "a=a.npy"),
+        ("-i", "b=b.npy", "-i", "a.npy"),
+        ("-i", "both.npz"),
+    ],
+)
+def test_run_on_files(call, folder, monkeypatch, arguments):
+    monkeypatch.chdir(folder)
+    a, b = np.load("a.npy"), np.load("b.npy")
+    np.savez("both.npz", b=b, a=a)
+    status, out, _ = call("run", "float.tflite", *arguments, "--output", "out.npz")
+    assert status == 0
+    assert out.splitlines()[0] == "sum  float32 [2, 3]"
+    assert out.splitlines()[2].split()[:5] == ["stored", "10", "15", "12.5", "10"]
+    np.testing.assert_array_equal(saved("out.npz")["sum"], a + b)
+
+
+def test_run_a_file_whose_name_has_an_equals_sign(call, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "a.npy").rename("x=1.npy")
+    assert call("run", "float.tflite", "-i", "x=1.npy", "-i", "b=b.npy")[0] == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--signature", "way_1")])
+def test_run_a_signature(call, folder, monkeypatch, options):
+    monkeypatch.chdir(folder)
+    model = "signatures.tflite" if options else "signature.tflite"
+    status, out, _ = call("run", model, "-i", "right=b.npy", "-i", "a=a.npy", "-o", "out.npz", *options)
+    assert (status, out.splitlines()[0]) == (0, "total  float32 [2, 3]")
+    np.testing.assert_array_equal(saved("out.npz")["total"], np.load("a.npy") + np.load("b.npy"))
+
+
+def test_run_at_another_shape(call, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    np.save("large.npy", np.ones((7, 3), np.float32))
+    status, out, _ = call("run", "float.tflite", "-i", "large.npy", "-i", "large.npy")
+    assert (status, out.splitlines()[0]) == (0, "sum  float32 [7, 3]")
+
+
+def test_random_inputs_follow_the_seed(call, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    first, again, other = (
+        call("run", "int8.tflite", "--random", "--seed", seed, "-o", f"{i}.npz") for i, seed in enumerate((1, 1, 2))
+    )
+    assert first == again != other
+    assert [row.split()[0] for row in first[1].splitlines()[2:4]] == ["stored", "real"]
+
+
+def test_random_inputs_fill_what_is_not_given(call, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    call("run", "float.tflite", "--random", "-i", "b=b.npy", "-o", "out.npz")
+    total = saved("out.npz")["sum"]
+    assert total.min() >= 10
+    assert total.max() < 11
+    assert total.min() != total.max()
+
+
+@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack"])
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+def test_run_passes_kernels_and_engine_on(call, folder, monkeypatch, kernels, engine):
+    monkeypatch.chdir(folder)
+    asked = []
+    construct = minilite.Interpreter
+    monkeypatch.setattr(minilite, "Interpreter", lambda *a, **k: asked.append(k) or construct(*a, **k))
+    assert call("run", "float.tflite", "--random", "--kernels", kernels, "--engine", engine)[0] == 0
+    assert asked == [{"kernels": kernels, "engine": engine}]
+
+
+def detail(dtype, shape=(4, 100), scales=()):
+    return {"name": "x", "dtype": dtype, "shape": shape, "quantization_parameters": {"scales": np.float32(scales)}}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+def test_random_floats(dtype):
+    array = run_command.draw(detail(dtype), np.random.default_rng(0))
+    assert array.dtype == dtype
+    assert array.shape == (4, 100)
+    assert 0 <= array.min() < 0.1
+    assert 0.9 < array.max() <= 1
+
+
+@pytest.mark.parametrize("dtype, low, high", [(np.int8, -128, 127), (np.uint8, 0, 255), (np.int16, -32768, 32767)])
+def test_random_integers(dtype, low, high):
+    quantized = run_command.draw(detail(dtype, (100, 100), [0.1]), np.random.default_rng(0))
+    assert quantized.dtype == dtype
+    span = high - low
+    assert low <= quantized.min() < low + span / 50
+    assert high - span / 50 < quantized.max() <= high
+    assert set(run_command.draw(detail(dtype), np.random.default_rng(0)).ravel().tolist()) == {0, 1}
+
+
+def test_random_strings_are_refused():
+    with pytest.raises(minilite.ArgumentError, match="cannot draw"):
+        run_command.draw(detail(np.bytes_), np.random.default_rng(0))
+
+
+def test_outputs_may_have_any_name(tmp_path):
+    outputs = {"file": np.arange(3), "a/b:0": np.float32(1.5), "allow_pickle": np.zeros((0, 2), bool)}
+    run_command.save(tmp_path / "out.npz", outputs)
+    found = saved(tmp_path / "out.npz")
+    assert found.keys() == outputs.keys()
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_outputs_of_all_kinds_are_described():
+    outputs = {
+        "scalar": np.int32(7),
+        "none": np.zeros((0, 3), np.float32),
+        "words": np.array([b"x"], object),
+        "yes": np.array([True]),
+    }
+    described = dict(run_command.describe(run_command.Run(outputs, {})))
+    assert list(described) == ["scalar  int32 []", "none  float32 [0, 3]", "words  object [1]", "yes  bool [1]"]
+    assert described["scalar  int32 []"][1].split() == ["stored", "7", "7", "7", "7"]
+    assert described["words  object [1]"][1].split() == ["stored", "b'x'"]
