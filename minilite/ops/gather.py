@@ -1,0 +1,80 @@
+"""GATHER: the slices of ``input`` along ``axis`` that ``positions`` name.
+
+    output[b..., i..., p..., j...] = input[b..., i..., positions[b..., p...], j...]
+
+with ``batch_dims`` leading dimensions ``b`` shared by both. An index outside the dimension is an error.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilite.cases import Arg, Case, Draw, data, shape
+from minilite.errors import OperatorError
+from minilite.ops.axes import MOVED, axis_within
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+
+Array = np.ndarray
+
+
+def _axes(node: Node, input: TensorInfo, positions: TensorInfo) -> tuple[int, int]:
+    axis = axis_within(node.options.axis, input.rank, input)
+    batch = node.options.batch_dims
+    batch = batch + positions.rank if batch < 0 else batch
+    node.need(0 <= batch <= min(axis, positions.rank), f"batch_dims in [0, {min(axis, positions.rank)}]", batch)
+    return axis, batch
+
+
+def shapes(node: Node, input: TensorInfo, positions: TensorInfo) -> tuple[Shape]:
+    axis, batch = _axes(node, input, positions)
+    positions.need(
+        positions.shape[:batch] == input.shape[:batch], f"batch dimensions {input.shape[:batch]}", positions.shape
+    )
+    return ((*input.shape[:axis], *positions.shape[batch:], *input.shape[axis + 1 :]),)
+
+
+def prepare(node: Node, input: TensorInfo, positions: TensorInfo, output: TensorInfo) -> tuple[int, int, Shape]:
+    return (*_axes(node, input, positions), output.shape)
+
+
+def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
+    axis, batch, output_shape = p
+    size = input.shape[axis]
+    if positions.size and not (0 <= positions.min() and positions.max() < size):
+        wrong = positions[(positions < 0) | (positions >= size)].reshape(-1)[0]
+        raise OperatorError(f"expected positions in [0, {size}) of dimension {axis}, got {wrong}.")
+    if not batch:
+        return np.take(input, positions, axis)
+    rows = input.reshape(-1, *input.shape[batch:])
+    picked = positions.reshape(len(rows), *positions.shape[batch:])
+    parts = [np.take(row, chosen, axis - batch) for row, chosen in zip(rows, picked, strict=True)]
+    return np.stack(parts).reshape(output_shape) if parts else np.zeros(output_shape, input.dtype)
+
+
+def case(draw: Draw, definition: Definition) -> Case:
+    image = shape(draw, 1, 4, 4)
+    axis = draw.integer(0, len(image) - 1)
+    batch = draw.choice((0, 0, draw.integer(0, axis)))
+    chosen = (*image[:batch], *shape(draw, 0, 2, 4))
+    dtype = {"int64": np.int64, "int16": np.int16}.get(definition.input_types[1], np.int32)
+    positions = draw.random.integers(0, image[axis], chosen).astype(dtype)
+    options = {"axis": draw.choice((axis, axis - len(image))), "batch_dims": batch}
+    return Case((data(image), Arg(positions.shape, positions, constant=draw.choice((True, False)))), options)
+
+
+GATHER = Op(
+    "GATHER",
+    inputs=(activation("input"), parameter("positions")),
+    outputs=(activation("output", same_as="input"),),
+    definitions=(
+        *each((*MOVED, "bool"), "T int32 -> T", gather, prepare=prepare),
+        *(
+            Definition(f"{t} {i} -> {t}", gather, prepare, label=f"{t}, {i} positions")
+            for t in ("float32", "int8", "int32")
+            for i in ("int64", "int16")
+        ),
+    ),
+    shapes=shapes,
+    cases=case,
+    version=8,
+)

@@ -1,0 +1,56 @@
+"""SHAPE: the input's dimensions, as int32 or int64 (option ``out_type``). RANK: how many there are.
+
+Both are known as soon as the input's shape is, so they are computed while planning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilite.cases import Case, Draw, data, shape
+from minilite.ops.axes import MOVED
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
+
+Array = np.ndarray
+
+
+def shape_shapes(node: Node, input: TensorInfo) -> tuple[Shape]:
+    return ((input.rank,),)
+
+
+def rank_shapes(node: Node, input: TensorInfo) -> tuple[Shape]:
+    return ((),)
+
+
+def dimensions(node: Node, input: Array) -> Array:
+    return np.array(input.shape, node.outputs[0].dtype)
+
+
+def rank(node: Node, input: Array) -> Array:
+    return np.array(input.ndim, np.int32)
+
+
+def case(draw: Draw, definition: Definition) -> Case:
+    options = {"out_type": definition.output_types[0].upper()} if definition.compute is dimensions else {}
+    return Case((data(shape(draw, 0, 5)),), options)
+
+
+SHAPE = Op(
+    "SHAPE",
+    inputs=(activation("input"),),
+    outputs=(parameter("output"),),
+    definitions=(
+        *(Definition(f"{t} -> int32", dimensions) for t in (*MOVED, "bool")),
+        *(Definition(f"{t} -> int64", dimensions, label=f"{t}, int64 out") for t in (*MOVED, "bool")),
+    ),
+    shapes=shape_shapes,
+    cases=case,
+)
+RANK = Op(
+    "RANK",
+    inputs=(activation("input"),),
+    outputs=(parameter("output"),),
+    definitions=tuple(Definition(f"{t} -> int32", rank) for t in (*MOVED, "bool")),
+    shapes=rank_shapes,
+    cases=case,
+)

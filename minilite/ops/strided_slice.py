@@ -1,0 +1,122 @@
+"""STRIDED_SLICE: ``input[begin:end:strides]``, with Python's meaning of negative indices and steps.
+
+Bit ``i`` of a mask speaks of position ``i`` of ``begin``, ``end`` and ``strides``:
+
+    begin_mask, end_mask   the start or the end is as far as it goes in the direction of the step
+    shrink_axis_mask       one element, and the dimension is dropped
+    new_axis_mask          a new dimension of size 1 here
+    ellipsis_mask          as many whole dimensions as are left over (wins over new_axis_mask)
+
+With ``offset``, ``end`` counts from ``begin``. Dimensions not mentioned are taken whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilite.cases import Case, Draw, boolean, constant, data, shape
+from minilite.ops.axes import MOVED
+from minilite.spec import Node, Op, Shape, TensorInfo, activation, each, parameter
+
+Array = np.ndarray
+Index = tuple[Any, ...]
+
+
+def index(node: Node, input: TensorInfo, begin: TensorInfo, end: TensorInfo, strides: TensorInfo) -> Index:
+    """The slice as a NumPy index: an int, a slice, or None for each position."""
+    starts, ends, steps = (t.known().reshape(-1).tolist() for t in (begin, end, strides))
+    begin.need(len(starts) == len(ends) == len(steps), "begin, end and strides of one length", (starts, ends, steps))
+    masks = node.options
+    given = [i for i in range(len(starts)) if not (_bit(masks.new_axis_mask, i) or _bit(masks.ellipsis_mask, i))]
+    begin.need(len(given) <= input.rank, f"at most {input.rank} dimensions", len(given))
+    begin.need(masks.ellipsis_mask.bit_count() <= 1, "at most one ellipsis", masks.ellipsis_mask)
+    result: list[Any] = []
+    axis = 0
+    for i in range(len(starts)):
+        if _bit(masks.ellipsis_mask, i):
+            whole = input.rank - len(given)
+            result += [slice(None)] * whole
+            axis += whole
+        elif _bit(masks.new_axis_mask, i):
+            result.append(None)
+        else:
+            result.append(_one(node, input, strides, axis, i, (starts[i], ends[i], steps[i])))
+            axis += 1
+    return tuple(result)
+
+
+def _bit(mask: int, position: int) -> bool:
+    return bool(mask >> position & 1)
+
+
+def _one(node: Node, input: TensorInfo, strides: TensorInfo, axis: int, i: int, spec: tuple[int, int, int]) -> Any:
+    start, stop, step = spec
+    size = input.shape[axis]
+    strides.need(step != 0 and abs(step) < 2**31, "a stride other than 0", step)
+    if _bit(node.options.shrink_axis_mask, i):
+        first = 0 if _bit(node.options.begin_mask, i) else start
+        input.need(-size <= first < size, f"an index in [{-size}, {size}) of dimension {axis}", first)
+        return first
+    first, last = _first(start, step, size, node, i), stop
+    if node.options.offset:
+        last = first + stop
+    last = last + size if last < 0 else last
+    last = min(max(last, 0), size) if step > 0 else min(max(last, -1), size - 1)
+    if _bit(node.options.end_mask, i):
+        last = size if step > 0 else -1
+    return slice(first, None if step < 0 and last < 0 else last, step) if first >= 0 else slice(0, 0)
+
+
+def _first(start: int, step: int, size: int, node: Node, i: int) -> int:
+    if _bit(node.options.begin_mask, i):
+        return 0 if step > 0 else size - 1
+    start = start + size if start < 0 else start
+    return min(max(start, 0), size) if step > 0 else min(max(start, -1), size - 1)
+
+
+def shapes(node: Node, input: TensorInfo, begin: TensorInfo, end: TensorInfo, strides: TensorInfo) -> tuple[Shape]:
+    view = np.broadcast_to(np.int8(0), input.shape)
+    return (view[index(node, input, begin, end, strides)].shape,)
+
+
+def prepare(
+    node: Node, input: TensorInfo, begin: TensorInfo, end: TensorInfo, strides: TensorInfo, output: TensorInfo
+) -> Index:
+    return index(node, input, begin, end, strides)
+
+
+def strided_slice(where: Index, input: Array, begin: Array, end: Array, strides: Array) -> Array:
+    return np.asarray(input[where])
+
+
+def case(draw: Draw, definition: object) -> Case:
+    image = shape(draw, 1, 4, 5)
+    count = draw.integer(1, len(image))
+    begin, end, steps = [], [], []
+    for d in image[:count]:
+        step = draw.choice((1, 1, 2, -1, -2))
+        first, last = draw.integer(0, d - 1), draw.integer(0, d - 1)
+        low, high = min(first, last), max(first, last)
+        begin.append(draw.choice((low, low - d)) if step > 0 else draw.choice((high, high - d)))
+        end.append(draw.choice((high + 1, d + 3)) if step > 0 else draw.choice((low - 1 - d, -d - 4)))
+        steps.append(step)
+    options: dict[str, Any] = {"begin_mask": draw.integer(0, 2**count - 1), "end_mask": draw.integer(0, 2**count - 1)}
+    options["shrink_axis_mask"] = draw.integer(0, 2**count - 1) if boolean(draw) else 0
+    for i in range(count):  # LiteRT asks for a positive stride where the dimension is dropped
+        if options["shrink_axis_mask"] >> i & 1:
+            steps[i] = 1
+            options["begin_mask"] &= ~(1 << i)
+    return Case((data(image), constant(begin), constant(end), constant(steps)), options)
+
+
+STRIDED_SLICE = Op(
+    "STRIDED_SLICE",
+    inputs=(activation("input"), parameter("begin"), parameter("end"), parameter("strides")),
+    outputs=(activation("output", same_as="input"),),
+    definitions=each((*MOVED, "bool"), "T int32 int32 int32 -> T", strided_slice, prepare=prepare),
+    shapes=shapes,
+    cases=case,
+    version=8,
+)
