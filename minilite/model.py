@@ -11,6 +11,7 @@ Two models are equal when their files say the same; arrays are compared bit by b
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ Code = str | int
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Equality that looks into arrays, and finds NaN equal to itself."""
+    """Equality that looks into arrays, finds NaN equal to itself, and tells -0.0 from 0.0."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return (
             isinstance(a, np.ndarray)
@@ -32,7 +33,7 @@ def _same(a: Any, b: Any) -> bool:
             and a.tobytes() == b.tobytes()
         )
     if isinstance(a, float) and isinstance(b, float):
-        return a == b or (a != a and b != b)
+        return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     return bool(a == b)
@@ -52,7 +53,8 @@ class _Plain:
 class Options(Mapping[str, Any]):
     """An operator's options: the schema's table name and every field of that table, defaults filled in.
 
-    Fields are attributes and items alike: ``options.stride_w``, ``options["stride_w"]``.
+    Fields are attributes and items alike: ``options.stride_w``, ``options["stride_w"]``. Only ``values``, which
+    the vectors of sparse tensors have, is a method of every mapping and must be read as an item.
     """
 
     __slots__ = ("_fields", "table")
@@ -248,6 +250,7 @@ class Model(_Plain):
         return to_bytes(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as a .tflite file."""
-        with open(path, "wb") as file:
-            file.write(self.to_bytes())
+        """Write the model as a .tflite file; models read from a file of that name keep their constants."""
+        from minilite.writer import save
+
+        save(self, path)

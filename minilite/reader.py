@@ -9,9 +9,9 @@ from typing import Any
 
 from minilite.errors import ArgumentTypeError, ModelError
 from minilite.model import Model
-from minilite.schema.decode import Damage, File
+from minilite.schema.decode import Decoder
 from minilite.schema.layout import layout_of
-from minilite.schema.path import where
+from minilite.schema.problems import Damage
 from minilite.soundness import check_references
 
 INVALID = "The model is not a valid Flatbuffer buffer"
@@ -52,15 +52,15 @@ def _map(path: Path) -> Any:
 
 
 def decode(content: Any) -> Model:
-    """The model in the bytes of a file: any read-only buffer."""
-    file = File(content)
-    if len(file.content) < 8 or file.view[4:8] != b"TFL3":
-        found = bytes(file.view[4:8])
-        raise ModelError(f"{INVALID}: bytes 4 to 8 must be b'TFL3' and are {found!r}. {ADVICE}")
+    """The model in the bytes of a file: any buffer."""
+    file = Decoder(content)
+    identifier = bytes(file.view[4:8])
+    if identifier != b"TFL3":
+        raise ModelError(f"{INVALID}: bytes 4 to 8 must be b'TFL3' and are {identifier!r}. {ADVICE}")
     try:
         model: Model = file.table(layout_of("Model"), file.target(0))
     except Damage as damage:
-        place = f"at byte {damage.position} ({where(damage.path)})"
-        raise ModelError(f"{INVALID}: {place}, {damage.problem}. {ADVICE}") from None
+        place = f"at byte {damage.position} ({damage.where})"
+        raise ModelError(f"{INVALID}: {place}, {damage.what}. {ADVICE}") from None
     check_references(model)
     return model

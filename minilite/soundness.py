@@ -12,7 +12,6 @@ point nowhere; constants with more bytes than they need.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +47,7 @@ BITS = {
 UNSIZED = ("STRING", "RESOURCE", "VARIANT")
 """Types whose elements have no fixed size."""
 
-MAX_ELEMENTS = 2**64
+SIZE_LIMIT = 2**64
 
 
 def check_references(model: Model) -> None:
@@ -164,8 +163,8 @@ def _check_size(index: int, tensor: Tensor, size: int | None) -> None:
     if bits is None:
         return
     shape = tensor.shape or ()
-    elements = math.prod(shape)
-    if (shape and min(shape) < 0) or elements * max(bits, 8) // 8 >= MAX_ELEMENTS:
+    elements = _elements(shape)
+    if elements is None or elements * max(bits, 8) // 8 >= SIZE_LIMIT:
         raise ModelError(
             f"BytesRequired number of elements overflowed. Tensor {index} has shape {list(shape)}; a free"
             " dimension is -1 in shape_signature and 1 in shape."
@@ -176,6 +175,16 @@ def _check_size(index: int, tensor: Tensor, size: int | None) -> None:
             f"Tensor {index} is invalidly specified in schema. Shape {list(shape)} of {tensor.type} needs {needed}"
             f" bytes and its buffer, number {tensor.buffer}, has {size}."
         )
+
+
+def _elements(shape: tuple[int, ...]) -> int | None:
+    """The number of elements; ``None`` where LiteRT's 64 bits overflow on the way, even if a 0 follows."""
+    elements = 1
+    for dimension in shape:
+        elements *= dimension
+        if dimension < 0 or elements >= SIZE_LIMIT:
+            return None
+    return elements
 
 
 def _quantization_problems(quantization: Quantization | None, shape: tuple[int, ...], tensors: int) -> Iterator[str]:

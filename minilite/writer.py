@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 from flatbuffers.builder import BuilderSizeError
 
 from minilite.errors import ModelError
 from minilite.model import Model
-from minilite.schema.encode import Output, Unwritable, table_writer
-from minilite.schema.path import where
+from minilite.schema.encode import Output, table_writer
+from minilite.schema.problems import Unwritable
 
 OUTSIDE_ALIGNMENT = 16
 """Constants outside the flatbuffer begin at a multiple of so many bytes, as those inside do."""
@@ -30,12 +33,31 @@ def to_bytes(model: Model) -> bytes:
         root = table_writer("Model")(output, model)
         output.builder.Finish(root, file_identifier=b"TFL3")
     except Unwritable as error:
-        raise ModelError(f"The model cannot be written: {where(error.path)}: {error.problem}.") from None
+        raise ModelError(f"The model cannot be written: {error.where}: {error.what}.") from None
     except BuilderSizeError:
         raise ModelError(
             "The model cannot be written: a flatbuffer has at most 2 GB. Mark large buffers outside=True."
         ) from None
     return _with_outside(output)
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write the model as a .tflite file.
+
+    A file that is there already is replaced, not overwritten: models read from it keep their constants.
+    """
+    content = to_bytes(model)
+    target = Path(path).resolve()
+    if not target.is_file():
+        target.write_bytes(content)
+        return
+    beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        shutil.copymode(target, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _size(model: Model) -> int:

@@ -14,10 +14,11 @@ import flatbuffers
 import numpy as np
 from flatbuffers import number_types
 
-from minilite.model import Buffer, Operator, OperatorCode, Options
+from minilite.model import Options
 from minilite.schema.decode import UNKNOWN_OPTIONS
-from minilite.schema.layout import SIZES, Field, Kind, Layout, enum_codes, layout_of, union_tables
-from minilite.schema.records import RECORDS
+from minilite.schema.layout import SIZES, Field, Kind, enum_codes, layout_of, union_tables
+from minilite.schema.problems import Unwritable
+from minilite.schema.records import Outside, our_name, short, unbuild
 
 FLAGS = {
     "?": number_types.BoolFlags,
@@ -34,22 +35,6 @@ FLAGS = {
 }
 NOT_YET = 2
 """Stands for an offset outside the flatbuffer until that is known; 0 and 1 would mean that there is none."""
-
-
-class Unwritable(Exception):
-    """A value the schema has no place for. ``path`` leads there, innermost first."""
-
-    def __init__(self, problem: str):
-        self.problem = problem
-        self.path: list[str | int] = []
-
-
-class Outside:
-    """The value of an offset field whose bytes will follow the flatbuffer; ``place`` counts from the end."""
-
-    def __init__(self, data: np.ndarray):
-        self.data = data
-        self.place = 0
 
 
 Placed = tuple[int, Any, Any]
@@ -91,12 +76,10 @@ class Output:
 def table_writer(table: str) -> Callable[[Output, Any], int]:
     """The function that writes one table and returns its offset."""
     layout = layout_of(table)
-    record = RECORDS.get(table)
     # Large fields first: they need no padding then.
     fields = sorted(layout.fields, key=lambda field: -SIZES.get(field.kind.format, 4))
-    prepared = [(record.name(field.name) if record else field.name, _preparer(field)) for field in fields]
+    prepared = [(our_name(table, field.name), _preparer(field)) for field in fields]
     slots = max((field.slot + 1 for field in layout.fields), default=0)
-    unbuild = UNBUILD.get(table, _unbuild)
 
     def write(output: Output, value: Any) -> int:
         values = unbuild(layout, value)
@@ -120,17 +103,10 @@ def _at(step: str | int, write: Callable[[Output, Any], Any], output: Output, it
     except Unwritable as error:
         error.path.append(step)
         raise
-    except flatbuffers.builder.BuilderSizeError:
-        raise
     except (struct.error, TypeError, ValueError, OverflowError, AttributeError) as error:
-        wrong = Unwritable(f"{_short(item)} cannot be written: {error}")
+        wrong = Unwritable(f"{short(item)} cannot be written: {error}")
         wrong.path.append(step)
         raise wrong from None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:76]} ..."
 
 
 def _preparer(field: Field) -> Callable[[Output, Any], list[Placed]]:
@@ -168,7 +144,7 @@ def _code(item: Any, codes: Mapping[str, int], enum: str) -> int:
     if not isinstance(item, str):
         return int(item)
     if item not in codes:
-        raise Unwritable(f"{item!r} is no {enum}; it has {_short(', '.join(codes))}")
+        raise Unwritable(f"{item!r} is no {enum}; it has {short(', '.join(codes))}")
     return codes[item]
 
 
@@ -182,7 +158,7 @@ def _union(field: Field) -> Callable[[Output, Any], list[Placed]]:
         elif table in tags:
             tag, offset = tags[table], output.once(table_writer(table), item)
         else:
-            raise Unwritable(f"{_short(item)} is no table of the union {field.kind.table}")
+            raise Unwritable(f"{short(item)} is no table of the union {field.kind.table}")
         return [(field.slot - 1, FLAGS["B"], tag), (field.slot, None, offset)]
 
     return prepare
@@ -250,59 +226,3 @@ def _vector(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
         return int(output.builder.CreateNumpyVector(array))
 
     return write
-
-
-def _unbuild(layout: Layout, value: Any) -> Mapping[str, Any]:
-    """The fields of a dataclass or :class:`~minilite.model.Options`, under our names."""
-    record = RECORDS.get(layout.name)
-    if record:
-        if type(value) is not record.type:
-            raise Unwritable(f"{_short(value)} must be a {record.type.__name__}")
-        return vars(value)
-    if not isinstance(value, Options) or value.table != layout.name:
-        raise Unwritable(f"{_short(value)} must be {layout.name} options")
-    unknown = value.keys() - {field.name for field in layout.fields}
-    if unknown:
-        names = ", ".join(field.name for field in layout.fields)
-        raise Unwritable(f"{layout.name} has no field {', '.join(sorted(unknown))}; it has {names or 'none'}")
-    return {field.name: value.get(field.name, field.default) for field in layout.fields}
-
-
-def _operator_code(layout: Layout, value: OperatorCode) -> Mapping[str, Any]:
-    """A code over 126 is said by the newer field, with 127 in the older one."""
-    code = _code(value.builtin_code, enum_codes("BuiltinOperator"), "BuiltinOperator")
-    return {**_unbuild(layout, value), "builtin_code": code, "deprecated_builtin_code": min(code, 127)}
-
-
-def _buffer(layout: Layout, value: Buffer) -> Mapping[str, Any]:
-    fields = _unbuild(layout, value)
-    if not value.outside or value.data is None:
-        return {**fields, "offset": 0, "size": 0}
-    return {"data": None, "offset": Outside(value.data), "size": value.data.nbytes}
-
-
-def _operator(layout: Layout, value: Operator) -> Mapping[str, Any]:
-    fields = _unbuild(layout, value)
-    options = value.custom_options
-    if not value.custom_options_outside or options is None:
-        return {**fields, "large_custom_options_offset": 0, "large_custom_options_size": 0}
-    return {
-        **fields,
-        "custom_options": None,
-        "large_custom_options_offset": Outside(options),
-        "large_custom_options_size": options.nbytes,
-    }
-
-
-def _tensor_map(layout: Layout, value: tuple[str, int]) -> Mapping[str, Any]:
-    name, tensor_index = value
-    return {"name": name, "tensor_index": tensor_index}
-
-
-UNBUILD: dict[str, Callable[[Layout, Any], Mapping[str, Any]]] = {
-    "Buffer": _buffer,
-    "Operator": _operator,
-    "OperatorCode": _operator_code,
-    "TensorMap": _tensor_map,
-}
-"""The inverse of the reader's ``BUILD``."""
