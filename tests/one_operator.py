@@ -246,8 +246,9 @@ def real_results(
     reals = [a if i is None or not i.quantized else dequantize(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
     if floats is None:
         return (reals[0],) if len(reals) == 1 and reals[0] is not None else None
+    bare = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64)}
     infos = [
-        i and dataclasses.replace(i, type="float32" if i.quantized else i.type, scales=np.empty(0, np.float32), value=r)
+        i and dataclasses.replace(i, type="float32" if i.quantized else i.type, value=r, **bare)
         for i, r in zip(node.inputs, reals, strict=True)
     ]
     outputs = tuple(dataclasses.replace(o, type="float32" if o.type in QUANTIZED else o.type) for o in node.outputs)
