@@ -65,10 +65,75 @@ def _mul(node: Node) -> bool:
     return bool(2.0**-16 <= s1 * s2 / output < 2.0**8)
 
 
+# ---- sums of products --------------------------------------------------------------------------------------------
+
+
+def _sums(node: Node, input: TensorInfo | None, weights: TensorInfo | None, bias: TensorInfo | None, axis: int) -> bool:
+    """float32 or one 8-bit type throughout (float32 with int8 weights also), weights and bias constant, the weights
+    quantized per-tensor or along ``axis``."""
+    output = node.outputs[0]
+    if input is None or weights is None or input.type != output.type or not (_clips(node) and _static_bias(bias)):
+        return False
+    if not weights.constant or (weights.scales.size > 1 and weights.axis != axis):
+        return False
+    if input.type == "float32":
+        return weights.type in ("float32", "int8")
+    return weights.type == input.type and _per_tensor_8_bit(input) and _per_tensor_8_bit(output)
+
+
+def _static_bias(bias: TensorInfo | None) -> bool:
+    if bias is None:
+        return True
+    quantized = bias.type == "int32" and bias.quantized and bias.axis == 0
+    return bias.constant and bias.rank == 1 and (bias.type == "float32" or quantized)
+
+
+def _conv_2d(node: Node) -> bool:
+    input, filter, bias = node.inputs
+    return bias is not None and _sums(node, input, filter, bias, 0)
+
+
+def _depthwise_conv_2d(node: Node) -> bool:
+    input, filter, *rest = node.inputs
+    if input is None or filter is None or not rest or rest[0] is None or input.type != filter.type:
+        return False
+    multiplier = node.options.depth_multiplier
+    return multiplier > 0 and filter.shape[3] % multiplier == 0 and _sums(node, input, filter, rest[0], 3)
+
+
+def _transpose_conv(node: Node) -> bool:
+    output_shape, weights, input, *rest = node.inputs
+    if output_shape is None or not output_shape.constant or weights is None:
+        return False
+    spatial, stride = zip(weights.shape[1:3], node.outputs[0].shape[1:3], strict=True), _strides(node)
+    if node.options.padding == "VALID":
+        fits = all(filter <= size for filter, size in spatial)
+    else:
+        fits = all(filter >= step for filter, step in zip(weights.shape[1:3], stride, strict=True))
+    return fits and _sums(node, input, weights, rest[0] if rest else None, 0)
+
+
+def _strides(node: Node) -> tuple[int, int]:
+    return node.options.stride_h, node.options.stride_w
+
+
+def _fully_connected(node: Node) -> bool:
+    input, weights, *rest = node.inputs
+    if weights is None or weights.rank != 2 or node.options.weights_format != "DEFAULT" or node.version == 8:
+        return False
+    if input is not None and input.type == "int8" and weights.zero_points.any():
+        return False
+    return _sums(node, input, weights, rest[0] if rest else None, 0)
+
+
 TAKES: dict[str, Callable[[Node], bool]] = {
     "ADD": _add,
     "SUB": _add,
     "MUL": _mul,
+    "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "FULLY_CONNECTED": _fully_connected,
+    "TRANSPOSE_CONV": _transpose_conv,
     "QUANTIZE": _quantize,
     "LOGISTIC": _elementwise,
     "TANH": _elementwise,

@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minilite.cases import Arg, Draw
 from minilite.fixed_point import round_half_away
-from minilite.spec import Node, TensorInfo
+from minilite.spec import INTEGER_RANGE, Node, Shape, TensorInfo
 
 Array = np.ndarray
 F32 = np.float32
@@ -90,3 +91,11 @@ def weight_scales(weights: TensorInfo, axis: int) -> Array:
         weights.need(weights.axis == axis, f"quantized_dimension {axis}", weights.axis)
         weights.need(weights.scales.size == channels, f"1 or {channels} scales", weights.scales.size)
     return weights.scales
+
+
+def weights_case(draw: Draw, shape: Shape, type_: str, per_axis: bool | None = None) -> Arg:
+    """Drawn weights without the most negative integer, which the 8-bit specification forbids and LiteRT's x86 kernels
+    for hybrid operators negate within its type."""
+    high = INTEGER_RANGE[type_][1]
+    values = draw.random.integers(-high, high, shape, np.int8, endpoint=True)
+    return Arg(shape, values, constant=draw.choice((True, True, False)) or type_ != "int8", per_axis=per_axis)
