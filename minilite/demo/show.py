@@ -16,8 +16,8 @@ PICTURE_WIDTH = 26
 """28 pixels less the outermost on either side: three pictures fit on a line of 80."""
 
 NEXT = """\
-  minilite demo --save fashion                              copy models and images
-  minilite inspect fashion/fashion_int8.tflite --operators  what is in the file
+  minilite demo --save fashion                              copy models, images
+  minilite inspect fashion/fashion_int8.tflite --operators  what is in it
   minilite run fashion/fashion_int8.tflite --random         run it once
 """
 
