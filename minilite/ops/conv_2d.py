@@ -212,9 +212,9 @@ def case(draw: Draw, definition: Definition) -> Case:
 def input_scale(draw: Draw, definition: Definition, options: dict[str, Any]) -> float | None:
     """A small scale where an activation bounds the output: LiteRT's kernels take no multiplier of 256 or more."""
     output = definition.output_types[0]
-    if output == "float32" or options["fused_activation_function"] not in ("RELU6", "RELU_N1_TO_1"):
+    if output == "float32" or options["fused_activation_function"] == "NONE":
         return None
-    return (1e-4 if output == "int16" else 0.01) * draw.random.uniform(0.5, 1.5)
+    return (1e-5 if output == "int16" else 1e-3) * draw.random.uniform(0.5, 1.0)
 
 
 CONV_2D = Op(
