@@ -65,6 +65,10 @@ def _mul(node: Node) -> bool:
     return bool(2.0**-16 <= s1 * s2 / output < 2.0**8)
 
 
+def _div(node: Node) -> bool:
+    return _elementwise(node) and _clips(node) and node.outputs[0].type == "float32"
+
+
 # ---- sums of products --------------------------------------------------------------------------------------------
 
 
@@ -78,6 +82,8 @@ def _sums(node: Node, input: TensorInfo | None, weights: TensorInfo | None, bias
         return False
     if input.type == "float32":
         return weights.type in ("float32", "int8")
+    if weights.type == "uint8" and not _per_tensor_8_bit(weights):
+        return False
     return weights.type == input.type and _per_tensor_8_bit(input) and _per_tensor_8_bit(output)
 
 
@@ -126,15 +132,41 @@ def _fully_connected(node: Node) -> bool:
     return _sums(node, input, weights, rest[0] if rest else None, 0)
 
 
+# ---- pooling and reducing ----------------------------------------------------------------------------------------
+
+
+def _float_or_8_bit(node: Node) -> bool:
+    """The first operand and the output are both float32, or both of one 8-bit type with one scale."""
+    input, output = node.inputs[0], node.outputs[0]
+    if input is None or input.type != output.type:
+        return False
+    return input.type == "float32" or (_per_tensor_8_bit(input) and _per_tensor_8_bit(output))
+
+
+def _pool(node: Node) -> bool:
+    filter = (node.options.filter_height, node.options.filter_width)
+    strides = (node.options.stride_h, node.options.stride_w)
+    overlaps = all(s <= f for s, f in zip(strides, filter, strict=True))
+    return _float_or_8_bit(node) and _clips(node) and overlaps
+
+
+def _average_pool(node: Node) -> bool:
+    return node.outputs[0].type == "float32" and _pool(node)
+
+
 TAKES: dict[str, Callable[[Node], bool]] = {
+    "AVERAGE_POOL_2D": _average_pool,
+    "MAX_POOL_2D": _pool,
     "ADD": _add,
     "SUB": _add,
     "MUL": _mul,
+    "DIV": _div,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
     "TRANSPOSE_CONV": _transpose_conv,
     "QUANTIZE": _quantize,
+    "ELU": _elementwise,
     "LOGISTIC": _elementwise,
     "TANH": _elementwise,
 }

@@ -31,6 +31,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "TRANSPOSE_CONV":      ("double rounding", "half up by eights", "float32"),
     "FULLY_CONNECTED":     ("float64",         "half up",         "float32"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
+    "ELU":                 ("half away",       "half away",       "half even"),
     "LOGISTIC":            ("table",           "gemmlowp",        "half even"),
     "TANH":                ("table",           "gemmlowp",        "half even"),
 }  # fmt: skip

@@ -23,7 +23,9 @@ class Broken:
 
 
 BROKEN: tuple[Broken, ...] = (
+    Broken("CEIL", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ELU", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
+    Broken("ROUND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
 )
 
 

@@ -7,6 +7,7 @@ dequantized operands), because a scale drawn blindly saturates most outputs and 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,50 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
         arrays.append(array)
     options = _options(op, case)
     node = Node(op.name, options, tuple(infos), (), version=version)
+    if definition.output_types[0] in QUANTIZED and all(a is None or a.scale is None for a in case.inputs):
+        node = _tamed(draw, op, definition, case, node, arrays)
+        infos = list(node.inputs)
     outputs = _outputs(draw, op, definition, case, node, arrays)
     node = dataclasses.replace(node, outputs=outputs)
     terms = _terms(op, node, arrays) if definition.output_types[0] == "float32" else 0.0
     return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms)
+
+
+def _tamed(
+    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
+) -> Node:
+    """The node with smaller input scales where a bounded activation would otherwise flatten nearly every result."""
+    bound = {"RELU6": 6.0, "RELU_N1_TO_1": 1.0}.get(str((node.options or {}).get("fused_activation_function")))
+    if bound is None:
+        return node
+    plain = schema.make_options(node.options.table, **{**node.options, "fused_activation_function": "NONE"})
+    for _ in range(4):
+        blank = dataclasses.replace(node, options=plain, outputs=_blank_outputs(op, definition, case, node, arrays))
+        results = real_results(op, blank, arrays, [None] * (len(op.inputs) - len(arrays)))
+        spread = 0.0 if not results or not results[0].size else float(np.quantile(np.abs(results[0]), 0.8))
+        if spread <= bound or not np.isfinite(spread):
+            break
+        node = dataclasses.replace(node, inputs=_shrunk(op, node.inputs, bound * draw.random.uniform(0.3, 1) / spread))
+    return node
+
+
+def _shrunk(op: Op, inputs: tuple[TensorInfo | None, ...], factor: float) -> tuple[TensorInfo | None, ...]:
+    """Inputs with the activations' scales multiplied, and the biases' scales following."""
+    result: list[TensorInfo | None] = []
+    for position, info in enumerate(inputs):
+        operand = op.operand(position)
+        if info is not None and info.quantized and operand.role == "activation" and not operand.fixed:
+            info = dataclasses.replace(info, scales=(info.scales * factor).astype(np.float32))
+        elif info is not None and info.quantized and operand.scale_of:
+            info = dataclasses.replace(info, scales=_product(operand, result))
+        result.append(info)
+    return tuple(result)
+
+
+def _product(operand: Operand, before: Sequence[TensorInfo | None]) -> np.ndarray:
+    parts = [b for b in before if b is not None and b.name in operand.scale_of and b.quantized]
+    scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0) if parts else np.empty(0)
+    return scales.astype(np.float32)
 
 
 def _expand(types: tuple[str, ...], count: int) -> list[str]:
@@ -117,9 +158,8 @@ def _quantization(
     draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op
 ) -> tuple[np.ndarray, np.ndarray]:
     if operand.role == "bias" and type_ in ("int32", "int64"):
-        parts = [b for b in before if b is not None and b.name in operand.scale_of and b.quantized]
-        scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0) if parts else np.empty(0)
-        return scales.astype(np.float32), np.zeros(scales.size, np.int64)
+        scales = _product(operand, before)
+        return scales, np.zeros(scales.size, np.int64)
     if (type_ not in (*QUANTIZED, "int4", "int2") and arg.scale is None) or operand.role == "parameter":
         return np.empty(0, np.float32), np.empty(0, np.int64)
     if operand.same_as and arg.scale is None:
@@ -130,12 +170,14 @@ def _quantization(
         if fixed_type == type_:
             return np.array([scale], np.float32), np.array([zero_point], np.int64)
     count = arg.shape[operand.axis] if _per_axis(draw, operand, arg, type_) else 1
+    low, high = INTEGER_RANGE[type_]
     base = draw.choice((0.02, 0.1, 1.0, 0.003, 7.0)) * (1 + draw.random.random())
+    if arg.low is not None and arg.high is not None:  # the range asked for should take most of the integers
+        base = (arg.high - arg.low) / (high - low) * draw.choice((1.0, 2.0, 0.5))
     scales = (base * draw.random.uniform(0.3, 1.0, count)).astype(np.float32)
     if arg.scale is not None:
         scales = np.full(count, arg.scale, np.float32)
     symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
-    low, high = INTEGER_RANGE[type_]
     zero_point = 0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
     return scales, np.full(count, zero_point, np.int64)
 
@@ -189,24 +231,33 @@ def _integers(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.nd
 # ---- outputs -------------------------------------------------------------------------------------------------------
 
 
-def _outputs(
-    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
+def _blank_outputs(
+    op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
 ) -> tuple[TensorInfo, ...]:
+    """The outputs with the row's shapes, not yet quantized."""
     types = _expand(definition.output_types, case.outputs)
-    names = [op.result(i) for i in range(case.outputs)]
+    first = len(node.inputs)
     blank = tuple(
-        TensorInfo(len(node.inputs) + i, f"{o.name}{i or ''}", t, ()) for i, (o, t) in enumerate(zip(names, types, strict=True))
+        TensorInfo(first + i, f"{op.result(i).name}{i or ''}", type_, ()) for i, type_ in enumerate(types)
     )
     known = [i and dataclasses.replace(i, value=a) for i, a in zip(node.inputs, arrays, strict=True)]
     padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
     shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
-    blank = tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
-    if definition.quantized is False or not (case.output_scale or any(t in QUANTIZED for t in types)):
+    return tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
+
+
+def _outputs(
+    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
+) -> tuple[TensorInfo, ...]:
+    blank = _blank_outputs(op, definition, case, node, arrays)
+    quantized = case.output_scale or any(b.type in QUANTIZED for b in blank)
+    if definition.quantized is False or not quantized:
         return blank
+    padding = [None] * (len(op.inputs) - len(arrays)) if not op.inputs[-1].variadic else []
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
-        _scaled(draw, o, b, node, None if reals is None else reals[i], case.output_scale)
-        for i, (o, b) in enumerate(zip(names, blank, strict=True))
+        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case.output_scale)
+        for i, b in enumerate(blank)
     )
 
 
@@ -227,7 +278,7 @@ def _scaled(
         finite = real[np.isfinite(real)]
         low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
     steps_low, steps_high = INTEGER_RANGE[info.type]
-    span = (high - low) or draw.choice((1.0, 0.1, 10.0))
+    span = high - low if high - low > 1e-20 else draw.choice((1.0, 0.1, 10.0))
     scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.5, 0.7, 4.0, 0.25))
     zero = 0 if info.type in ("int16", "int32") else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
     if info.type == "int16":

@@ -40,7 +40,8 @@ def test_row_equals_litert(op: Op, definition: Definition, kernels: str, data: s
 def check(
     op: Op, definition: Definition, kernels: str, got: np.ndarray, want: np.ndarray, terms: float = 0.0
 ) -> None:
-    """Integers bit for bit (or as listed); floats within the row's ULP in ``reference``, 1e-5 of range elsewhere."""
+    """Integers bit for bit (or as listed); floats within the row's ULP in ``reference``, 1e-5 of range elsewhere
+    (float16: a few of its own units)."""
     assert (got.dtype, got.shape) == (want.dtype, want.shape)
     if got.dtype.kind in "iub":
         apart = steps_apart(got, want)
@@ -50,6 +51,7 @@ def check(
         close = np.abs(got.astype(np.float64) - want) <= definition.atol
         assert np.all((ulps <= definition.ulp) | close), f"{ulps.max()} ULP apart:\n{got}\n{want}"
     elif got.dtype.kind in "fc":
-        assert relative_to_range(got, want, terms) <= 1e-5, f"{got}\n{want}"
+        limit = 1e-5 if got.dtype.itemsize > 2 else 2e-3
+        assert relative_to_range(got, want, terms) <= limit, f"{got}\n{want}"
     else:
         assert np.array_equal(got, want)

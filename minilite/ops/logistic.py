@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from minilite import gemmlowp
 from minilite.cases import Case, Draw, data, shape
 from minilite.fixed_point import wrap32
 from minilite.ops import elementary, lookup
@@ -58,10 +59,12 @@ def prepare_tanh(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
 
 @dataclass(frozen=True)
 class Units:
-    """``(x * multiplier + half) >> shift`` is an int16 input in units of 1 / (3 * 4096)."""
+    """``(x * multiplier + half) >> shift`` is an int16 input in units of 1 / (3 * 4096). ``left``, when given, is the shift
+    that brings it to gemmlowp's format of 3 integer bits, and the table is not used."""
 
     multiplier: int
     shift: int
+    left: int | None = None
 
 
 def prepare16(node: Node, input: TensorInfo, output: TensorInfo) -> Units:
@@ -70,7 +73,9 @@ def prepare16(node: Node, input: TensorInfo, output: TensorInfo) -> Units:
     input.need(0 < float(input.scale) < np.inf, "a positive scale", input.scale)
     output.need(float(output.scale) == 2.0**-15, "scale 2**-15", output.scale)
     left = power_of_two(input.scale, (0, 1) if node.op == "TANH" else (0,))
-    return _units(float(input.scale)) if left is None else Units(3 << left, 0)
+    if left is None:
+        return _units(float(input.scale))
+    return Units(3 << left, 0, left if node.arithmetic == "gemmlowp" else None)
 
 
 def power_of_two(scale: Any, shifts: tuple[int, ...]) -> int | None:
@@ -98,11 +103,15 @@ def _interpolated(p: Units, x: Array, bits: int, top: int) -> tuple[Array, Array
 
 
 def logistic16(p: Units, input: Array) -> Array:
+    if p.left is not None:
+        return gemmlowp.logistic(input, 3).astype(np.int16)
     value, negative = _interpolated(p, input, 9, 65534)
     return (np.where(negative, (1 << 25) - value + 511, value + 512) >> 10).astype(np.int16)
 
 
 def tanh16(p: Units, input: Array) -> Array:
+    if p.left is not None:
+        return gemmlowp.tanh(gemmlowp.multiply_by_pot(input, p.left, 16), 3).astype(np.int16)
     value, negative = _interpolated(p, input, 8, 65535)
     return (np.where(negative, (1 << 23) - value + 127, value - (1 << 23) + 128) >> 8).astype(np.int16)
 

@@ -56,7 +56,7 @@ def _table16(function: Function, input: TensorInfo, output: TensorInfo) -> Array
     missed = round_half_away((ends + starts) / np.float32(2)) - middles
     entries = starts - round_half_away(missed / np.float32(2))
     final = round_half_away(function(last[None]) * inverse)
-    return np.asarray(saturate(np.concatenate([entries, final]), "int16").astype(np.int64))
+    return np.asarray(to_int32(saturate(np.concatenate([entries, final]), "int16")).astype(np.int16).astype(np.int64))
 
 
 def _ends(info: TensorInfo) -> tuple[np.float32, np.float32]:

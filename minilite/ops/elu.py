@@ -1,0 +1,36 @@
+"""ELU: ``output = input`` where it is 0 or more, else ``e ** input - 1``. 8 bits are looked up (:mod:`minilite.ops.lookup`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilite.cases import unary
+from minilite.ops import elementary, lookup
+from minilite.spec import Definition, Node, Op, TensorInfo, activation, same_shape
+
+Array = np.ndarray
+
+
+def elu(node: Node, input: Array) -> Array:
+    return _elu(input)
+
+
+def _elu(x: Array) -> Array:
+    return np.where(x < 0, elementary.expm1(x), x)
+
+
+def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
+    return lookup.table(_elu, input, output, node.arithmetic)
+
+
+ELU = Op(
+    "ELU",
+    inputs=(activation("input"),),
+    outputs=(activation("output"),),
+    definitions=(
+        Definition("float32 -> float32", elu, ulp=2),
+        Definition("int8 -> int8", lookup.look_up, prepare),
+    ),
+    shapes=same_shape,
+    cases=unary,
+)
