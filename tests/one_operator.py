@@ -132,9 +132,8 @@ def _operand(
     draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op, index: int
 ) -> tuple[TensorInfo, np.ndarray]:
     scales, zero_points = _quantization(draw, operand, arg, type_, before, op)
-    info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, operand.axis or 0)
-    if operand.role == "bias" and scales.size > 1:
-        info = dataclasses.replace(info, axis=0)
+    axis = (operand.axis or 0) if scales.size > 1 else 0
+    info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, axis)
     array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
     if arg.nonzero:
         array = _without_zeros(info, array)

@@ -143,7 +143,6 @@ DEPTHWISE_CONV_2D = Op(
         Definition("int8 int4 int32? -> int8", integer, prepare, label="int8 int4"),
         Definition("uint8 uint8 int32? -> uint8", integer, prepare),
         Definition("int16 int8 int64? -> int16", integer, prepare),
-        Definition("int16 int4 int64? -> int16", integer, prepare, label="int16 int4"),
         Definition("float32 int8 float32? -> float32", hybrid_, prepare_hybrid, label="hybrid int8"),
     ),
     shapes=shapes,
