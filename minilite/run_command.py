@@ -77,7 +77,7 @@ def _position(name: str | None, names: Sequence[set[str]], taken: Mapping[int, n
     free = [i for i in range(len(names)) if (i not in taken if name is None else name in names[i])]
     if not free:
         known = "; ".join(" or ".join(sorted(n)) for n in names)
-        wrong = f"there are only {len(names)} inputs" if name is None else f"no input is called {name!r}"
+        wrong = "more files than inputs" if name is None else f"no input is called {name!r}"
         raise ArgumentError(f"{wrong}; the model has: {known}")
     return free[0]
 
@@ -96,12 +96,14 @@ def load_all(arguments: Iterable[str]) -> Iterator[tuple[str | None, np.ndarray]
 def load(path: Path) -> np.ndarray:
     """The array of a .npy file. Raises :class:`ArgumentError` saying why it is none."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+            if isinstance(array, np.ndarray):
+                return array
+            array.close()
     except (OSError, ValueError, EOFError) as error:
         raise ArgumentError(f"cannot read an array from {str(path)!r}: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise ArgumentError(f"{str(path)!r} holds several arrays; give a .npy file, or the .npz without a name")
-    return array
+    raise ArgumentError(f"{str(path)!r} holds several arrays; give a .npy file, or the .npz without a name")
 
 
 def load_npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:
