@@ -5,7 +5,10 @@
 Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32. The kernel divides by
 multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with the dividend shifted up as far as it
 goes, and by ``M``; the last of the three roundings takes all shifts back at once, ties away from zero. A divisor that is
-0 is an error. int32 divides towards zero and refuses a divisor of 0 as well; floats do not, they are clipped to the finite
+0 is an error. LiteRT's shift goes wrong beyond 31 bits, which happens to every quotient below an eighth of an output step:
+0 / x gives 1 step there on x86, and 1 / 100 may give the type's limit. Here they are 0.
+
+int32 divides towards zero and refuses a divisor of 0 as well; floats do not, they are clipped to the finite
 range.
 
 Sources: TensorFlow Lite's reference div kernel; gemmlowp.
@@ -79,7 +82,8 @@ def integer(p: Prepared, input1: Array, input2: Array) -> Array:
     headroom = _leading_sign_bits(dividend)
     quotient = saturating_rounding_doubling_high_mul(dividend << headroom, inverse)
     scaled = saturating_rounding_doubling_high_mul(quotient, p.output.q)
-    steps = rounding_divide_by_pot(scaled, above_one + headroom - p.output.e)
+    shift = np.clip(above_one + headroom - p.output.e, 0, 62)  # beyond, all of it is 0, or saturates
+    steps = rounding_divide_by_pot(scaled, shift)
     return np.clip(steps + p.output_zero_point, p.low, p.high).astype(p.type)
 
 
@@ -90,8 +94,16 @@ def _leading_sign_bits(x: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
+    """Quantized quotients are kept away from 0, see above."""
     dividend, divisor = cases.broadcast_pair(draw)
-    return Case((data(dividend), data(divisor, nonzero=True)), cases.activated(draw))
+    options = cases.activated(draw)
+    if definition.label not in ("int8", "uint8", "int16"):
+        return Case((data(dividend), data(divisor, nonzero=True)), options)
+    scales = [2.0 ** -draw.integer(0, 8) * (1 + draw.random.random()) for _ in range(2)]
+    smallest = 13 if definition.label == "int16" else 5  # the multiplier that makes every shift at most 31 bits
+    multiplier = 2.0 ** (smallest + draw.integer(0, 5)) * (1 + draw.random.random())
+    operands = (data(dividend, scale=scales[0], nonzero=True), data(divisor, scale=scales[1], nonzero=True))
+    return Case(operands, options, output_scale=scales[0] / (scales[1] * multiplier))
 
 
 DIV = Op(
