@@ -124,8 +124,10 @@ def _quantization(model: Model, tensors: tuple[Tensor, ...], tensor: Tensor, com
 
 def _of_blocks(model: Model, tensors: tuple[Tensor, ...], details: Options) -> tuple[np.ndarray, np.ndarray]:
     """Scales and zero points of blockwise quantization, which are tensors themselves."""
-    scales = constant_array(model, tensors[details.scales], details.scales)
-    zeros = constant_array(model, tensors[details.zero_points], details.zero_points) if details.zero_points > 0 else None
+    scales, zeros = (
+        constant_array(model, tensors[i], i) if 0 <= i < len(tensors) else None
+        for i in (details.scales, details.zero_points)
+    )
     return (
         np.empty(0, np.float16) if scales is None else scales.astype(np.float16).reshape(-1),
         np.empty(0, np.int32) if zeros is None else zeros.astype(np.int32).reshape(-1),

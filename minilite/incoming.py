@@ -44,11 +44,11 @@ def tensor_array(value: Any, type_: str, shape: Shape, index: int, name: str) ->
         return _packed(array, type_, shape, index, name)
     if type_name(array.dtype) != type_:
         raise ArgumentError(
-            f"Cannot set tensor: Got value of type {type_name(array.dtype)} but expected type {type_} for input {index}, "
-            f"name: {name} {_conversion(array, type_)}"
+            f"Cannot set tensor: Got value of type {type_name(array.dtype)} but expected type {type_} for input "
+            f"{index}, name: {name} {_conversion(array, type_)}"
         )
     _check_shape(array, shape, index)
-    return _strings(value, array) if type_ == "STRING" else array
+    return _strings(value, array) if type_ == "STRING" else array.astype(DTYPES[type_.lower()], copy=False)
 
 
 def _conversion(array: np.ndarray, type_: str) -> str:
@@ -56,7 +56,7 @@ def _conversion(array: np.ndarray, type_: str) -> str:
     if dtype is None or type_ == "STRING" or array.dtype.kind not in "biufc":
         return ""
     if array.dtype.kind in "fc" and np.dtype(dtype).kind in "iu":
-        return "(real numbers: quantize them with the tensor's scale and zero point, round(value / scale) + zero_point)"
+        return "(quantize real numbers first, with the tensor's: round(value / scale) + zero_point)"
     return f"(convert it first: np.asarray(value, np.{np.dtype(dtype).name}))"
 
 
@@ -64,7 +64,8 @@ def _check_shape(array: np.ndarray, shape: Shape, index: int) -> None:
     advice = f"Expected shape {list(shape)}, got {list(array.shape)}; for another shape call resize_tensor_input()."
     if array.ndim != len(shape):
         raise ArgumentError(
-            f"Cannot set tensor: Dimension mismatch. Got {array.ndim} but expected {len(shape)} for input {index}. {advice}"
+            f"Cannot set tensor: Dimension mismatch. Got {array.ndim} but expected {len(shape)} for input {index}. "
+            f"{advice}"
         )
     for dimension, (got, expected) in enumerate(zip(array.shape, shape, strict=True)):
         if got != expected:

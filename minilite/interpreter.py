@@ -20,6 +20,7 @@ from minilite.plan import Plan
 from minilite.reader import read
 from minilite.session import Loans, Session
 from minilite.signature_runner import SignatureRunner
+from minilite.soundness import check
 
 HELD = """There is at least 1 reference to internal data
       in the interpreter in the form of a numpy array or slice. Be sure to
@@ -36,7 +37,7 @@ class Interpreter:
     experimental_op_resolver_type           see :class:`OpResolverType`
     experimental_preserve_all_tensors       keep every intermediate result readable; no result changes
     experimental_compress_quantization_zero_points  details show equal zero points of an axis once
-    kernels                                 whose arithmetic: ``"reference"`` (the default), ``"builtin"``, ``"xnnpack"``
+    kernels                                 whose arithmetic: ``"reference"`` (default), ``"builtin"``, ``"xnnpack"``
     engine                                  what computes: ``"auto"``, ``"numpy"``, ``"numba"``
 
     The other experimental arguments are about native delegates and change nothing here. An interpreter that was
@@ -69,6 +70,7 @@ class Interpreter:
         self._num_threads = _threads(num_threads)
         self._compress_zero_points = bool(experimental_compress_quantization_zero_points)
         self._name, self._model = _load(model_path, model_content)
+        check(self._model)
         refuse_delegates(experimental_delegates)
         self._sessions = [
             Session(Plan(self._model, i, self._kernels, self._engine), bool(experimental_preserve_all_tensors))
@@ -185,10 +187,12 @@ class Interpreter:
         return found
 
     def get_operator_details(self, subgraph_index: int = 0) -> list[dict[str, Any]]:
-        """A dictionary for each operator: LiteRT's ``index``, ``op_name``, ``inputs``, ``outputs``, ``operand_types`` and
-        ``result_types``, and ``version``, ``options`` (by the schema's field names, defaults filled in),
-        ``custom_options`` (bytes or None) and, once allocated, ``arithmetic`` (the kernel set's word for how the
-        operator rounds, None where all sets agree)."""
+        """A dictionary for each operator.
+
+        LiteRT's ``index``, ``op_name``, ``inputs``, ``outputs``, ``operand_types`` and ``result_types``; further
+        ``version``, ``options`` (by the schema's field names, defaults filled in), ``custom_options`` (bytes or None)
+        and, once allocated, ``arithmetic``: the kernel set's word for how the operator rounds, None where all sets
+        agree."""
         session, _ = self._find(0, subgraph_index, "get_operator_details")
         return [operator_details(session, i) | operator_options(session, i) for i in range(len(session.plan.steps))]
 
@@ -319,21 +323,11 @@ def _load(path: Any, content: Any) -> tuple[str, Model]:
     if content:
         if not isinstance(content, bytes):
             raise ArgumentTypeError(f"expected bytes, {type(content).__name__} found: model_content must be bytes.")
-        return f"{len(content)} bytes", _runnable(read(content))
+        return f"{len(content)} bytes", read(content)
     if not path:
         raise ArgumentError("`model_path` or `model_content` must be specified.")
     if isinstance(path, Model):
-        return "a Model", _runnable(path)
+        return "a Model", path
     if not isinstance(path, str | bytes | os.PathLike):
         raise ArgumentTypeError(f"expected str, bytes or os.PathLike object, not {type(path).__name__}")
-    return repr(os.fsdecode(path)), _runnable(read(os.fsdecode(path)))
-
-
-def _runnable(model: Model) -> Model:
-    if model.version != 3:
-        raise ArgumentError(
-            f"Model provided is schema version {model.version} not equal to supported version 3."
-        )
-    if not model.subgraphs:
-        raise ArgumentError("No subgraph in the model.")
-    return model
+    return repr(os.fsdecode(path)), read(os.fsdecode(path))

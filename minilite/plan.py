@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -30,7 +30,11 @@ LARGEST_TENSOR = 2**31 - 1
 
 @dataclass
 class Step:
-    """One operator, resolved to its row. ``call`` is None while the step waits for values to be known."""
+    """One operator, resolved to its row.
+
+    ``call`` is None while the step waits for values to be known. ``reads`` is what it is called with: tensor indices,
+    -1 for operands that are absent, each with its constant or None. ``waits`` says that shapes must be worked out anew
+    on every run."""
 
     op: Op
     node: Node
@@ -39,6 +43,8 @@ class Step:
     definition: Definition | None = None
     prepared: Any = None
     call: Callable[..., Any] | None = None
+    reads: tuple[tuple[int, np.ndarray | None], ...] = ()
+    waits: bool = False
     releases: tuple[int, ...] = ()
 
 
@@ -55,6 +61,7 @@ class Plan:
         ]
         self.infos: list[TensorInfo] = []
         self.dynamic: set[int] = set()
+        self.schedule: list[Step] = []
 
     # ---- resolving -------------------------------------------------------------------------------------------
 
@@ -83,6 +90,7 @@ class Plan:
         Raises :class:`UnresolvedCustomError` for custom operators and :class:`OperatorError` for an operator that
         cannot be prepared."""
         self._refuse_custom()
+        self._refuse_overlap()
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(self.subgraph.tensors)]
         self.dynamic = set()
         for step in self.steps:
@@ -92,6 +100,7 @@ class Plan:
             except ValueNeeded:
                 self.dynamic.update(step.outputs)
         self._plan_releases()
+        self._schedule()
 
     def _refuse_custom(self) -> None:
         flex = sorted({s.node.op for s in self.steps if s.op is None and s.node.op.startswith("Flex")})
@@ -107,6 +116,15 @@ class Plan:
                     f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it."
                 )
 
+    def _refuse_overlap(self) -> None:
+        for step in self.steps:
+            for position, index in enumerate(step.outputs):
+                if index in step.inputs and index >= 0:
+                    raise OperatorError(
+                        f"Tensor {index} is both input {step.inputs.index(index)} and output {position} of {step.node}. "
+                        "AllocateTensors() called on inconsistent model."
+                    )
+
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
         value = constant_array(self.model, tensor, index)
@@ -115,8 +133,8 @@ class Plan:
             name=tensor.name or "",
             type=str(tensor.type).lower(),
             shape=tuple(shapes.get(index, tensor.shape or ())),
-            scales=_vector(q and q.scales, np.float32),
-            zero_points=_vector(q and q.zero_points, np.int64),
+            scales=_vector(q.scales if q else None, np.float32),
+            zero_points=_vector(q.zero_points if q else None, np.int64),
             axis=q.quantized_dimension if q else 0,
             value=value,
             constant=value is not None,
@@ -130,17 +148,20 @@ class Plan:
         inputs = tuple(self.infos[i] if i >= 0 else None for i in step.inputs)
         outputs = tuple(self.infos[i] for i in step.outputs)
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs)
-        with _named(node, "failed to prepare"):
+        try:
             shapes = [tuple(int(d) for d in shape) for shape in step.op.shapes(node, *_operands(step.op, inputs))]
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
             step.definition = step.op.definition(node)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
+        except Exception as error:
+            _say_where(error, node, "failed to prepare")
         step.node = node
         for info in outputs:
             self.infos[info.index] = info
         step.call = self.engine.compile(step)
-        if step.op.foldable and inputs and all(i is None or (i.value is not None and not i.is_variable) for i in inputs):
+        known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
+        if step.op.foldable and inputs and all(known):
             self._fold(step, inputs)
 
     def _placed(self, node: Node) -> Node:
@@ -151,7 +172,10 @@ class Plan:
         )
 
     def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:
-        for info, value in zip(step.node.outputs, self._compute(step, [i and i.value for i in inputs]), strict=True):
+        arrays = [i.value if i else None for i in (*inputs, *[None] * _left_off(step.op, len(inputs)))]
+        result = self._compute(step, arrays)
+        results = result if isinstance(result, tuple) else (result,)
+        for info, value in zip(step.node.outputs, results, strict=True):
             self.infos[info.index] = dataclasses.replace(info, value=value)
 
     def _plan_releases(self) -> None:
@@ -166,19 +190,28 @@ class Plan:
                 i for i in {*step.inputs, *step.outputs} if last[i] == position and i not in kept
             )
 
+    def _schedule(self) -> None:
+        """The steps that a run computes: all but those whose results are known."""
+        self.schedule = [s for s in self.steps if not s.outputs or any(self.infos[i].value is None for i in s.outputs)]
+        for step in self.schedule:
+            step.waits = step.call is None or any(i in self.dynamic for i in step.inputs)
+            reads = (*step.inputs, *[-1] * _left_off(step.op, len(step.inputs)))
+            step.reads = tuple((i, self.infos[i].value if i >= 0 else None) for i in reads)
+
     # ---- running ---------------------------------------------------------------------------------------------
 
     def run(self, values: dict[int, np.ndarray], keep: bool = False) -> None:
         """Compute every step. ``values`` holds the inputs and variables by tensor index, and receives the results;
         intermediate results are dropped after their last use unless ``keep``."""
         with np.errstate(all="ignore"):
-            for step in self.steps:
-                if step.call is None or any(i in self.dynamic for i in step.inputs):
+            for step in self.schedule:
+                if step.waits:
                     self._prepare_now(step, values)
-                elif step.outputs and all(self.infos[i].value is not None for i in step.outputs):
-                    continue
-                results = self._compute(step, [self.value(i, values) for i in step.inputs])
-                values.update(zip(step.outputs, results, strict=True))
+                result = self._compute(step, [values.get(i, constant) for i, constant in step.reads])
+                if type(result) is tuple:
+                    values.update(zip(step.outputs, result, strict=True))
+                else:
+                    values[step.outputs[0]] = result
                 if not keep:
                     for index in step.releases:
                         values.pop(index, None)
@@ -205,36 +238,30 @@ class Plan:
             for i, info in saved.items():
                 self.infos[i] = dataclasses.replace(info, shape=self.infos[i].shape)
 
-    def _compute(self, step: Step, arrays: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    def _compute(self, step: Step, arrays: Sequence[np.ndarray | None]) -> Any:
         assert step.call is not None
-        with _named(step.node, "failed to invoke"):
-            result = step.call(*arrays)
-        return result if isinstance(result, tuple) else (result,)
+        try:
+            return step.call(*arrays)
+        except Exception as error:
+            _say_where(error, step.node, "failed to invoke")
 
 
-class _named:
-    """Puts the operator's name before errors raised inside, and LiteRT's words behind; other exceptions become ours."""
+def _say_where(error: Exception, node: Node, what: str) -> NoReturn:
+    """Raise the error with the operator's name in front and LiteRT's words behind; exceptions of others become ours."""
+    if isinstance(error, ValueNeeded) or (isinstance(error, Error) and not isinstance(error, OperatorError)):
+        raise error
+    said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
+    raise OperatorError(f"{node}: {said} Node number {node.index} ({node.op}) {what}.") from error
 
-    def __init__(self, node: Node, what: str):
-        self.node, self.what = node, what
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, ValueNeeded) or not isinstance(error, Exception):
-            return
-        if isinstance(error, Error) and not isinstance(error, OperatorError):
-            return
-        said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
-        raise OperatorError(
-            f"{self.node}: {said} Node number {self.node.index} ({self.node.op}) {self.what}."
-        ) from error
+def _left_off(op: Op, count: int) -> int:
+    """How many operands the file leaves off the end."""
+    return 0 if op.inputs and op.inputs[-1].variadic else len(op.inputs) - count
 
 
 def _operands(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo | None, ...]:
     """The inputs, with None for optional operands the file leaves off the end."""
-    missing = 0 if op.inputs and op.inputs[-1].variadic else len(op.inputs) - len(inputs)
+    missing = _left_off(op, len(inputs))
     optional = [o.optional for o in op.inputs[len(inputs) :]]
     if missing < 0 or not all(optional[: max(missing, 0)]):
         names = ", ".join(o.name + ("?" if o.optional else "") for o in op.inputs)

@@ -126,7 +126,10 @@ def _sequence(inputs: Any, count: int) -> list[Any]:
 
 def _wanted(session: Session, ins: Named) -> str:
     tensors = session.plan.subgraph.tensors
-    each = [f"{name!r} {tensors[i].type} {list(tensors[i].shape_signature or tensors[i].shape or ())}" for name, i in ins.items()]
+    each = [
+        f"{name!r} {tensors[i].type} {list(tensors[i].shape_signature or tensors[i].shape or ())}"
+        for name, i in ins.items()
+    ]
     return f"The model's inputs: {', '.join(each) or 'none'}."
 
 
@@ -137,24 +140,31 @@ def _fitting(value: Any, tensor: Tensor, index: int) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ArgumentError(f"{what}: this is no array: {error}.") from None
-    if tensor.type == "STRING":
-        return array if array.dtype.kind in "OSU" else _refused(array, tensor, what)
+    if tensor.type == "STRING" and array.dtype.kind in "OSU":
+        return array
     dtype = np.dtype(DTYPES.get(str(tensor.type).lower(), np.void))
-    if array.dtype == dtype or array.size == 0:
+    if array.dtype == dtype or (array.size == 0 and dtype.kind in _KINDS):
         return array.astype(dtype, copy=False)
-    if array.dtype.kind not in "biufc" or "biufc".index(array.dtype.kind.replace("u", "i")) > "biufc".index(dtype.kind):
-        return _refused(array, tensor, what)
+    if _rank(array.dtype) > _rank(dtype):
+        raise ArgumentError(f"{what}: expected {tensor.type}, got {array.dtype}.{_how_to_quantize(array, tensor)}")
     with np.errstate(all="ignore"):
         result = array.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(result, array):
+    if not np.array_equal(np.isfinite(result), np.isfinite(array)) or (dtype.kind in "iu" and (result != array).any()):
         raise ArgumentError(f"{what}: {tensor.type} cannot hold the values from {array.min()} to {array.max()}.")
     return result
 
 
-def _refused(array: np.ndarray, tensor: Tensor, what: str) -> np.ndarray:
-    advice = ""
-    if array.dtype.kind == "f" and tensor.quantization is not None and tensor.quantization.scales is not None:
-        q = tensor.quantization
-        zero = 0 if q.zero_points is None or not q.zero_points.size else q.zero_points[0]
-        advice = f" Quantize them first: round(value / {q.scales[0]}) + {zero}." if q.scales.size == 1 else ""
-    raise ArgumentError(f"{what}: expected {tensor.type}, got {array.dtype}.{advice}")
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
+def _rank(dtype: np.dtype) -> int:
+    """Numbers of a lower rank are numbers of a higher rank too; what is no number fits nowhere."""
+    return _KINDS.get(dtype.kind, 4 if dtype.kind != "V" else -1)
+
+
+def _how_to_quantize(array: np.ndarray, tensor: Tensor) -> str:
+    q = tensor.quantization
+    if array.dtype.kind != "f" or q is None or q.scales is None or q.scales.size != 1:
+        return ""
+    zero = int(q.zero_points[0]) if q.zero_points is not None and q.zero_points.size else 0
+    return f" Quantize real numbers first: round(value / {q.scales[0]}) + {zero}."

@@ -1,8 +1,8 @@
 """One subgraph at work: its plan, the values of its tensors, and the rules about when they may be touched.
 
-The rules are LiteRT's. Tensors have no memory until they are allocated; a resized tensor loses its memory until they are
-allocated again. Allocating again keeps the inputs that kept their shape, and clears variables. One rule is gentler:
-a session that was never allocated nor resized allocates itself on first use.
+The rules are LiteRT's. Tensors have no memory until they are allocated; a resized tensor loses its memory until they
+are allocated again. Allocating again keeps the inputs that kept their shape, and clears variables. One rule is
+gentler: a session that was never allocated nor resized allocates itself on first use.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Loan:
 class Session:
     """One subgraph at work.
 
-    ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its input), so
+    ``ready`` says that it is prepared and nothing was resized since, ``untouched`` that it was neither allocated nor
+    resized yet. ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its input), so
     arrays are replaced, not written to, unless their index is in ``owned``.
     """
 
@@ -44,8 +45,10 @@ class Session:
         self.plan, self.keep = plan, keep
         self.ready = False
         self.untouched = True
+        self._allocated = False
         self.values: dict[int, np.ndarray] = {}
         self.owned: set[int] = set()
+        self._fits: dict[int, tuple[np.dtype, Shape]] = {}
         self._asked: dict[int, Shape] = {}
         self._resized: set[int] = set()
 
@@ -64,7 +67,7 @@ class Session:
 
         Raises :class:`ResizeError` for a constant, and for a shape that no array can have."""
         if self.constant(index) is not None:
-            raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant of the file.")
+            raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant.")
         _check_bytes(shape, self.plan.subgraph.tensors[index].type)
         self.untouched = False
         if shape == self.shape(index) and index in self.values:
@@ -72,6 +75,7 @@ class Session:
         self.ready = False
         self._asked[index] = shape
         self._resized.add(index)
+        self._fits.pop(index, None)
         self.values.pop(index, None)
         self.owned.discard(index)
 
@@ -87,8 +91,9 @@ class Session:
         kept = {i: a for i, a in self.values.items() if i in graph.inputs and a.shape == self.plan.infos[i].shape}
         self.values = {i: self._zeros(i) for i in graph.inputs if i >= 0 and self.constant(i) is None} | kept
         self.owned.intersection_update(kept)
+        self._fits = {i: (a.dtype, a.shape) for i, a in self.values.items() if self._is_plain(i)}
         self._resized.clear()
-        self.ready = True
+        self.ready = self._allocated = True
         self.reset_variables()
 
     def reset_variables(self) -> None:
@@ -99,7 +104,7 @@ class Session:
             if info.is_variable:
                 array = self._zeros(info.index)
                 if info.type == "int8":
-                    array.fill(info.zero_point)
+                    array.fill(info.zero_points[0] if info.zero_points.size == 1 else 0)
                 self.values[info.index] = array
 
     def _zeros(self, index: int) -> np.ndarray:
@@ -160,6 +165,24 @@ class Session:
 
     def set(self, index: int, value: Any) -> None:
         """Copy a value into the tensor. Raises :class:`ArgumentError` with LiteRT's words when it does not fit."""
+        if type(value) is np.ndarray and self._fits.get(index) == (value.dtype, value.shape):
+            self._put(index, value)
+        else:
+            self._put(index, self._checked(index, value))
+
+    def _put(self, index: int, array: np.ndarray) -> None:
+        if index in self.owned:
+            np.copyto(self.values[index], array)
+        else:
+            self.values[index] = np.array(array, order="C")
+            self.owned.add(index)
+
+    def _is_plain(self, index: int) -> bool:
+        """Whether an array of the right dtype and shape needs no further look before it is taken."""
+        return self.plan.subgraph.tensors[index].type not in ("INT4", "INT2", "STRING")
+
+    def _checked(self, index: int, value: Any) -> np.ndarray:
+        """The value as an array that the tensor can take."""
         if self.untouched:
             self.allocate()
         if self.constant(index) is not None:
@@ -169,13 +192,9 @@ class Session:
             )
         tensor = self.plan.subgraph.tensors[index]
         array = tensor_array(value, str(tensor.type), self.shape(index), index, tensor.name or "")
-        if index in self._resized or not self.plan.infos:
+        if index in self._resized or not self._allocated:
             raise ArgumentError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first.")
-        if index in self.owned:
-            np.copyto(self.values[index], array)
-            return
-        self.values[index] = np.array(array, order="C")
-        self.owned.add(index)
+        return array
 
     def lend(self, index: int, loans: Loans) -> Any:
         """A live view of the tensor, writable unless it is a constant; a NumPy scalar when it has no dimensions."""
