@@ -131,4 +131,4 @@ ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 def activated(draw: Draw) -> dict[str, Any]:
     """The option ``fused_activation_function``."""
-    return {"fused_activation_function": draw.choice(ACTIVATIONS)}
+    return {"fused_activation_function": draw.choice(("NONE", "NONE", *ACTIVATIONS))}

@@ -82,13 +82,15 @@ def _tamed(
     if bound is None:
         return node
     plain = schema.make_options(node.options.table, **{**node.options, "fused_activation_function": "NONE"})
+    several = sum(o.role == "activation" for o in op.inputs)
     for _ in range(4):
         blank = dataclasses.replace(node, options=plain, outputs=_blank_outputs(op, definition, case, node, arrays))
         results = real_results(op, blank, arrays, [None] * (len(op.inputs) - len(arrays)))
         spread = 0.0 if not results or not results[0].size else float(np.quantile(np.abs(results[0]), 0.8))
         if spread <= bound or not np.isfinite(spread):
             break
-        node = dataclasses.replace(node, inputs=_shrunk(op, node.inputs, bound * draw.random.uniform(0.3, 1) / spread))
+        factor = (bound * draw.random.uniform(0.3, 1) / spread) ** (1 / several)
+        node = dataclasses.replace(node, inputs=_shrunk(op, node.inputs, factor))
     return node
 
 
@@ -278,7 +280,7 @@ def _scaled(
         low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
     steps_low, steps_high = INTEGER_RANGE[info.type]
     span = high - low if high - low > 1e-20 else draw.choice((1.0, 0.1, 10.0))
-    scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.5, 0.7, 4.0, 0.25))
+    scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.0, 1.5, 0.7, 4.0, 0.25))
     zero = 0 if info.type in ("int16", "int32") else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
     if info.type == "int16":
         scale *= 2

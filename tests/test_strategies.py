@@ -1,0 +1,60 @@
+"""Tests of the tests: drawn cases must exercise what they are meant to exercise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Op
+from tests.draw import SeededDraw
+from tests.one_operator import build
+from tests.ours import compute
+from tests.strategies import rows
+
+ROOT = Path(__file__).parent.parent
+QUANTIZED_ROWS = [
+    pytest.param(op, d, id=f"{op.name}-{d.label}")
+    for op, d in rows()
+    if d.output_types[0].rstrip("*") in QUANTIZED and any(t.rstrip("?*") in QUANTIZED for t in d.input_types)
+]
+
+
+@pytest.mark.parametrize("op, definition", QUANTIZED_ROWS)
+def test_few_outputs_are_saturated(op: Op, definition: Definition) -> None:
+    """Outputs at an end of their range say little: over 60 cases, less than half of a case's outputs on average."""
+    shares = []
+    seen: Counter[int] = Counter()
+    for seed in range(60):
+        draw = SeededDraw(seed)
+        one = build(draw, op, definition, op.cases(draw, definition))
+        for array in compute(one.model, "reference", one.inputs):
+            if array.size and array.dtype.name in QUANTIZED:
+                shares.append(float(np.isin(array, INTEGER_RANGE[array.dtype.name]).mean()))
+                seen.update(np.unique(array).tolist())
+    assert np.mean(shares) <= 0.5, f"{np.mean(shares):.0%} of a case's outputs are saturated"
+    assert len(seen) > 10, f"outputs take only {len(seen)} values"
+
+
+def test_cases_reach_every_branch_of_the_rows(tmp_path: Path) -> None:
+    """Drawing and computing cases runs nearly every line and branch of ``minilite/ops`` but those that refuse."""
+    report = tmp_path / "coverage.json"
+    environment = {**os.environ, "COVERAGE_FILE": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    environment.pop("COV_CORE_SOURCE", None)
+    run = [sys.executable, "-m", "coverage"]
+    subprocess.run(
+        [*run, "run", "--branch", "--source", "minilite/ops", "-m", "tests.draw", "12"],
+        check=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    subprocess.run([*run, "json", "-q", "-o", str(report)], check=True, cwd=ROOT, env=environment)
+    files = json.loads(report.read_text())["files"]
+    low = {f: d["summary"]["percent_covered"] for f, d in files.items() if d["summary"]["percent_covered"] < 85}
+    assert not low, f"cases leave much of these files alone: {low}"
