@@ -74,13 +74,14 @@ def _size(model: Model) -> int:
 def _with_outside(output: Output) -> bytes:
     """The flatbuffer, then the constants outside it, whose offsets are known only now."""
     flatbuffer = output.builder.Output()
-    if not output.outside:
-        return bytes(flatbuffer)
+    pieces = [flatbuffer]
+    starts: dict[int, int] = {}
     end = len(flatbuffer)
-    pieces = []
-    for later in output.outside:
-        start = -(-end // OUTSIDE_ALIGNMENT) * OUTSIDE_ALIGNMENT
-        struct.pack_into("<Q", flatbuffer, len(flatbuffer) - later.place, start)
-        pieces += [bytes(start - end), later.data.tobytes()]
-        end = start + later.data.nbytes
-    return b"".join([flatbuffer, *pieces])
+    for constant in output.outside:
+        start = starts.get(id(constant.data))
+        if start is None:
+            start = starts[id(constant.data)] = -(-end // OUTSIDE_ALIGNMENT) * OUTSIDE_ALIGNMENT
+            pieces += [bytes(start - end), constant.data.tobytes()]
+            end = start + constant.data.nbytes
+        struct.pack_into("<Q", flatbuffer, len(flatbuffer) - constant.place, start)
+    return b"".join(pieces)

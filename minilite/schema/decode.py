@@ -31,7 +31,6 @@ class Decoder(Flatbuffer):
         super().__init__(content)
         self.plans: dict[tuple[str, int], Plan] = {}
         self.tables: dict[tuple[str, int], tuple[Any, int]] = {}
-        self.arrays: dict[tuple[int, str], np.ndarray] = {}
 
     def table(self, layout: Layout, position: int) -> Any:
         """What the table at ``position`` says."""
@@ -168,14 +167,10 @@ def _tuple(kind: Kind) -> Read:
 
 
 def _array(kind: Kind) -> Read:
-    dtype = np.dtype("<" + kind.format)
+    size = SIZES[kind.format]
 
     def read(file: Decoder, position: int) -> np.ndarray:
-        start, count = file.vector(position, dtype.itemsize)
-        known = file.arrays.get((start, kind.format))
-        if known is None:
-            known = file.arrays[start, kind.format] = np.frombuffer(file.view, dtype, count, start)
-        return known
+        return file.array(*file.vector(position, size), kind.format)
 
     return read
 

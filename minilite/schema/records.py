@@ -56,8 +56,9 @@ def _build_operator_code(fields: Fields, file: Flatbuffer) -> model.OperatorCode
 
 
 def _unbuild_operator_code(value: model.OperatorCode) -> Fields:
-    code = enum_codes("BuiltinOperator").get(value.builtin_code, value.builtin_code)  # type: ignore[call-overload]  # an int is no key
-    return {**vars(value), "deprecated_builtin_code": min(code, 127) if isinstance(code, int) else 0}
+    code = value.builtin_code
+    number = enum_codes("BuiltinOperator").get(code, 0) if isinstance(code, str) else code
+    return {**vars(value), "deprecated_builtin_code": min(number, 127)}
 
 
 def _build_buffer(fields: Fields, file: Flatbuffer) -> model.Buffer:

@@ -2,8 +2,8 @@
 
 What is checked is what FlatBuffers' own verifier checks: offsets, vtables, vectors and strings lie inside the
 file and are aligned, strings end in a zero byte, and no more than a million tables are visited. On top of it the
-vectors that become Python objects are limited in total, so that no small file can ask for much memory by using the
-same bytes again and again. The schema is not recursive, so depth needs no limit.
+vectors are limited in total, so that no small file can ask for much memory by using the same bytes again and
+again. The schema is not recursive, so depth needs no limit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ MAX_TABLES = 1_000_000
 
 MAX_REUSE = 2
 SMALL_REUSE = 2**26
-"""Vectors that become Python objects have at most ``MAX_REUSE`` times the file's size and ``SMALL_REUSE`` bytes."""
+"""Vectors have in total at most ``MAX_REUSE`` times the file's size and ``SMALL_REUSE`` bytes; without reuse they
+have less than the file."""
 
 FLATBUFFER_END = 2**31 - 1
 """Offsets are 31 bits; only buffers outside the flatbuffer lie beyond."""
@@ -42,7 +43,8 @@ class Flatbuffer:
         self.view = self.content[:FLATBUFFER_END]
         self.size = len(self.view)
         self.visits = 0
-        self.budget = MAX_REUSE * self.size + SMALL_REUSE
+        self.budget = MAX_REUSE * len(self.content) + SMALL_REUSE
+        self.arrays: dict[tuple[int, int, str], np.ndarray] = {}
 
     def target(self, position: int) -> int:
         """Where the offset at ``position`` leads."""
@@ -89,10 +91,19 @@ class Flatbuffer:
         """Bytes of the file that lie outside the flatbuffer."""
         if offset + size > len(self.content):
             raise Damage(offset, f"{size} bytes outside the flatbuffer reach beyond the end of the file")
-        return np.frombuffer(self.content, np.uint8, size, offset)
+        return self.array(offset, size, "B")
+
+    def array(self, start: int, count: int, format: str) -> np.ndarray:
+        """``count`` elements as an array over the file; the same ones are the same array."""
+        array = self.arrays.get((start, count, format))
+        if array is None:
+            array = np.frombuffer(self.content, "<" + format, count, start)
+            self.arrays[start, count, format] = array
+            self.spend(start, array.nbytes)
+        return array
 
     def spend(self, position: int, size: int) -> None:
-        """Account for ``size`` bytes that become Python objects."""
+        """Account for ``size`` bytes of vectors."""
         self.budget -= size
         if self.budget < 0:
             raise Damage(position, "the file uses the same bytes for too many vectors")
