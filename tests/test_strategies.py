@@ -28,14 +28,15 @@ QUANTIZED_ROWS = [
 
 @pytest.mark.parametrize("op, definition", QUANTIZED_ROWS)
 def test_few_outputs_are_saturated(op: Op, definition: Definition) -> None:
-    """Outputs at an end of their range say little: over 60 cases, less than half of a case's outputs on average."""
+    """Outputs at an end of their range say little: less than half of a case's outputs on average. (Of a case with few
+    outputs the range fits exactly, so that they stand at its ends without being clipped: those are left out.)"""
     shares = []
     seen: Counter[int] = Counter()
     for seed in range(60):
         draw = SeededDraw(seed)
         one = build(draw, op, definition, op.cases(draw, definition))
         for array in compute(one.model, "reference", one.inputs):
-            if array.size and array.dtype.name in QUANTIZED:
+            if array.size >= 12 and array.dtype.name in QUANTIZED:
                 shares.append(float(np.isin(array, INTEGER_RANGE[array.dtype.name]).mean()))
                 seen.update(np.unique(array).tolist())
     assert np.mean(shares) <= 0.5, f"{np.mean(shares):.0%} of a case's outputs are saturated"

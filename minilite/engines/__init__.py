@@ -1,13 +1,14 @@
 """What turns prepared steps into calls.
 
 ``numpy``   runs the definitions as they are written.
-``numba``   replaces steps by compiled ones where it has one; the bits stay the same.
-``auto``    numba where it is installed, else numpy.
+``numba``   replaces steps by compiled ones where it has one (:mod:`minilite.engines.numba`); the bits stay the same.
+``auto``    numba where it is installed and a step is large enough to repay compiling it, else numpy.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,8 +38,33 @@ class NumpyEngine:
         return functools.partial(step.definition.compute, step.prepared)
 
 
+class NumbaEngine(NumpyEngine):
+    """Compiled steps where there is one and it has at least ``least_work`` multiply-accumulates."""
+
+    def __init__(self, name: str = "numba", least_work: int = 0):
+        self.name, self.least_work = name, least_work
+
+    def compile(self, step: Step) -> Callable[..., Any]:
+        if step.node.sums == "sequential":  # importing Numba takes half a second: not before it can be of use
+            from minilite.engines.numba import compiled
+
+            call = compiled(step, self.least_work)
+            if call is not None:
+                return call
+        return super().compile(step)
+
+
 def engine(name: str) -> Engine:
-    """The engine called ``name``. Raises :class:`ArgumentError` listing the engines there are."""
-    if name in ("numpy", "auto"):
+    """The engine called ``name``. Raises :class:`ArgumentError` for an unknown one, or for ``numba`` without Numba."""
+    installed = importlib.util.find_spec("numba") is not None
+    if name == "numba" and not installed:
+        raise ArgumentError("engine 'numba' needs the package numba: pip install numba, or use engine='numpy'")
+    if name == "numpy" or (name == "auto" and not installed):
         return NumpyEngine()
+    if name in ("auto", "numba"):
+        return NumbaEngine(name, AUTO_LEAST_WORK if name == "auto" else 0)
     raise ArgumentError(f"unknown engine {name!r}; there are: auto, numba, numpy")
+
+
+AUTO_LEAST_WORK = 1 << 21
+"""Multiply-accumulates of a step from which ``auto`` prefers compiling to running the definition."""

@@ -1,0 +1,40 @@
+"""The engines compute the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minilite.engines import engine
+from minilite.errors import ArgumentError
+from minilite.ops import OPS
+from minilite.spec import Definition, Op
+from tests.ours import compute
+from tests.strategies import one_operator, rows
+
+compiled = pytest.importorskip("minilite.engines.numba")
+
+ROWS = [pytest.param(o, d, id=f"{o.name}-{d.label}") for o, d in rows() if o.name in compiled.COMPILED]
+
+
+@pytest.mark.parametrize("op, definition", ROWS)
+@given(data=st.data())
+def test_numba_equals_numpy(op: Op, definition: Definition, data: st.DataObject) -> None:
+    one = data.draw(one_operator(op, definition))
+    for kernels in ("reference", "builtin", "xnnpack"):
+        slow = compute(one.model, kernels, one.inputs, "numpy")
+        fast = compute(one.model, kernels, one.inputs, "numba")
+        for a, b in zip(slow, fast, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            assert np.array_equal(a.view(np.uint8) if a.ndim else a, b.view(np.uint8) if b.ndim else b)
+
+
+def test_every_compiled_operator_has_a_row() -> None:
+    assert compiled.COMPILED.keys() <= OPS.keys()
+
+
+def test_unknown_engine() -> None:
+    with pytest.raises(ArgumentError, match="auto, numba, numpy"):
+        engine("cuda")
