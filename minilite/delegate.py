@@ -72,19 +72,25 @@ def _div(node: Node) -> bool:
 # ---- sums of products --------------------------------------------------------------------------------------------
 
 
-def _sums(node: Node, input: TensorInfo | None, weights: TensorInfo | None, bias: TensorInfo | None, axis: int) -> bool:
-    """float32 or one 8-bit type throughout (float32 with int8 weights also), weights and bias constant, the weights
-    quantized per-tensor or along ``axis``."""
+def _sums(
+    node: Node,
+    input: TensorInfo | None,
+    weights: TensorInfo | None,
+    bias: TensorInfo | None,
+    axis: int,
+    signed: tuple[str, ...] = ("int8",),
+) -> bool:
+    """float32 or 8 bits throughout, weights and bias constant. The weights of float32 activations are float32 or one of
+    the ``signed`` types, as are those of int8; they are quantized per-tensor or along ``axis``."""
     output = node.outputs[0]
     if input is None or weights is None or input.type != output.type or not (_clips(node) and _static_bias(bias)):
         return False
     if not weights.constant or (weights.scales.size > 1 and weights.axis != axis):
         return False
     if input.type == "float32":
-        return weights.type in ("float32", "int8")
-    if weights.type == "uint8" and not _per_tensor_8_bit(weights):
-        return False
-    return weights.type == input.type and _per_tensor_8_bit(input) and _per_tensor_8_bit(output)
+        return weights.type in ("float32", *signed)
+    fits = _per_tensor_8_bit(weights) if input.type == "uint8" else weights.type in signed
+    return fits and input.type == output.type and _per_tensor_8_bit(input) and _per_tensor_8_bit(output)
 
 
 def _static_bias(bias: TensorInfo | None) -> bool:
@@ -129,7 +135,9 @@ def _fully_connected(node: Node) -> bool:
         return False
     if input is not None and input.type == "int8" and weights.zero_points.any():
         return False
-    return _sums(node, input, weights, rest[0] if rest else None, 0)
+    units, terms = weights.shape
+    signed = ["int8", *["int4"] * (terms % 2 == 0), *["int2"] * (terms % 4 == 0 and weights.scales.size == units)]
+    return _sums(node, input, weights, rest[0] if rest else None, 0, tuple(signed))
 
 
 # ---- pooling and reducing ----------------------------------------------------------------------------------------
@@ -154,7 +162,19 @@ def _average_pool(node: Node) -> bool:
     return node.outputs[0].type == "float32" and _pool(node)
 
 
+def _reduce(node: Node) -> bool:
+    input, axis = node.inputs[0], node.inputs[1]
+    if input is None or axis is None or not (axis.constant and axis.type == "int32" and axis.rank <= 1):
+        return False
+    few = axis.value is not None and 1 <= axis.value.size <= 6
+    return _float_or_8_bit(node) and 0 < input.rank <= 6 and few
+
+
 TAKES: dict[str, Callable[[Node], bool]] = {
+    "MEAN": _reduce,
+    "REDUCE_MAX": _reduce,
+    "REDUCE_MIN": _reduce,
+    "SUM": _reduce,
     "AVERAGE_POOL_2D": _average_pool,
     "MAX_POOL_2D": _pool,
     "ADD": _add,

@@ -23,6 +23,8 @@ class Broken:
 
 
 BROKEN: tuple[Broken, ...] = (
+    Broken("SUM", "int8", "reference", "reads and writes the int8 bytes as uint8", "builtin"),
+    Broken("SUM", "int16", "reference", "reads and writes the int16 bytes as uint8, past what was summed", "builtin"),
     Broken("CEIL", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ELU", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ROUND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),

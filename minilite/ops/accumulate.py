@@ -7,12 +7,15 @@ is added to one accumulator, from the first term to the last, without fused mult
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
 BLOCK = 1 << 22
 """Elements of an intermediate matrix that are worth having at once."""
+CACHED = 1 << 16
+"""Elements that stay in a processor's cache."""
 
 
 def exactly(terms: int, *operands: Array) -> list[Array]:
@@ -50,11 +53,11 @@ def sequential_dot(a: Array, b: Array) -> Array:
     return acc
 
 
-def sequential_sum(x: Array, axis: int) -> Array:
-    """The sum along one axis, first element to last, in the precision of ``x``."""
-    acc = np.zeros(np.delete(x.shape, axis), x.dtype)
-    for part in np.moveaxis(x, axis, 0):
-        acc += part
+def in_order(function: np.ufunc, terms: Array, start: Any) -> Array:
+    """``function`` from ``start`` over the first axis, first term to last, in the type of ``terms``."""
+    acc = np.full(terms.shape[1:], start, terms.dtype)
+    for block in in_blocks(len(terms), acc.size, CACHED):
+        acc = function.accumulate(np.concatenate([acc[None], terms[block]]), dtype=terms.dtype)[-1]
     return acc
 
 
