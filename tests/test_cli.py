@@ -142,7 +142,10 @@ def test_wrong_usage(call, folder, monkeypatch, arguments, says):
         (("inspect", "a.npy"), "TFL3"),
         (("run", "a.npy", "--random"), "TFL3"),
         (("run", "float.tflite", "-i", "a.npy"), "no file for input 'b'"),
-        (("run", "float.tflite", "-i", "a.npy", "-i", "b.npy", "-i", "a.npy"), "more files than inputs; the model has: a; b"),
+        (
+            ("run", "float.tflite", "-i", "a.npy", "-i", "b.npy", "-i", "a.npy"),
+            "more files than inputs; the model has: a; b",
+        ),
         (("run", "float.tflite", "-i", "c=a.npy", "--random"), "no input is called 'c'"),
         (("run", "float.tflite", "-i", "a=a.npy", "-i", "a=b.npy"), "twice"),
         (("run", "float.tflite", "-i", "nowhere.npy", "--random"), "nowhere.npy"),
