@@ -214,7 +214,7 @@ def input_scale(draw: Draw, definition: Definition, options: dict[str, Any]) -> 
     output = definition.output_types[0]
     if output == "float32" or options["fused_activation_function"] == "NONE":
         return None
-    return (1e-5 if output == "int16" else 1e-3) * draw.random.uniform(0.5, 1.0)
+    return (1e-5 if "int16" in definition.input_types else 1e-3) * draw.random.uniform(0.5, 1.0)
 
 
 CONV_2D = Op(

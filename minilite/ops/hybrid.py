@@ -23,7 +23,7 @@ import numpy as np
 
 from minilite.cases import Arg, Draw
 from minilite.fixed_point import round_half_away
-from minilite.spec import INTEGER_RANGE, Node, Shape, TensorInfo
+from minilite.spec import DTYPES, INTEGER_RANGE, Node, Shape, TensorInfo
 
 Array = np.ndarray
 F32 = np.float32
@@ -96,6 +96,6 @@ def weight_scales(weights: TensorInfo, axis: int) -> Array:
 def weights_case(draw: Draw, shape: Shape, type_: str, per_axis: bool | None = None) -> Arg:
     """Drawn weights without the most negative integer, which the 8-bit specification forbids and LiteRT's x86 kernels
     for hybrid operators negate within its type."""
-    high = INTEGER_RANGE[type_][1]
-    values = draw.random.integers(-high, high, shape, np.int8, endpoint=True)
+    high = INTEGER_RANGE["int8" if type_ == "uint8" else type_][1]
+    values = draw.random.integers(-high, high, shape, np.int8, endpoint=True).view(np.dtype(DTYPES[type_]))
     return Arg(shape, values, constant=draw.choice((True, True, False)) or type_ != "int8", per_axis=per_axis)
