@@ -38,7 +38,7 @@ class Arg:
 
     low, high: the real numbers the data must stay within, where the operator is defined on part of the line only.
     constant: the operand must be a constant of the file (a ``value`` always is, unless ``constant`` is false).
-    scale: the scale to quantize with, where the operator treats some scales in a way of their own.
+    scale, zero_point: the ones to quantize with, where the operator treats some scales in a way of their own.
     per_axis: whether a weight must have one scale for each channel, or must not.
     nonzero: neither the real numbers nor the stored ones may be 0 (divisors).
     """
@@ -49,6 +49,7 @@ class Arg:
     high: float | None = None
     constant: bool | None = None
     scale: float | None = None
+    zero_point: int | None = None
     per_axis: bool | None = None
     nonzero: bool = False
 
@@ -56,12 +57,13 @@ class Arg:
 @dataclass(frozen=True)
 class Case:
     """Operands (None is an absent optional one), option fields that differ from the schema's defaults, how many
-    outputs the operator has, and their scale where it may not follow from the results."""
+    outputs the operator has, and their scale (and zero point) where it may not follow from the results."""
 
     inputs: tuple[Arg | None, ...]
     options: dict[str, Any] = field(default_factory=dict)
     outputs: int = 1
     output_scale: float | None = None
+    output_zero_point: int | None = None
 
 
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:

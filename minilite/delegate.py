@@ -140,6 +140,17 @@ def _fully_connected(node: Node) -> bool:
     return _sums(node, input, weights, rest[0] if rest else None, 0, tuple(signed))
 
 
+def _batch_matmul(node: Node) -> bool:
+    """float32, float32 times int8, or int8 throughout with an rhs whose zero point is 0."""
+    lhs, rhs = node.inputs
+    if lhs is None or rhs is None or lhs.type != node.outputs[0].type:
+        return False
+    if lhs.type == "float32":
+        along = rhs.rank - (2 if node.options.adj_y else 1)
+        return rhs.type == "float32" or (rhs.type == "int8" and (rhs.scales.size == 1 or rhs.axis == along))
+    return rhs.type == lhs.type == "int8" and rhs.zero_point == 0 and rhs.scales.size == lhs.scales.size == 1
+
+
 # ---- pooling and reducing ----------------------------------------------------------------------------------------
 
 
@@ -181,6 +192,7 @@ TAKES: dict[str, Callable[[Node], bool]] = {
     "SUB": _add,
     "MUL": _mul,
     "DIV": _div,
+    "BATCH_MATMUL": _batch_matmul,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,

@@ -29,6 +29,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "CONV_2D":             ("double rounding", "half up",         "float32"),
     "DEPTHWISE_CONV_2D":   ("double rounding", "half up by eights", "float32"),
     "TRANSPOSE_CONV":      ("double rounding", "half up by eights", "float32"),
+    "BATCH_MATMUL":        ("double rounding", "double rounding", "float32"),
     "FULLY_CONNECTED":     ("float64",         "half up",         "float32"),
     "MEAN":                ("double rounding", "spatial",         "float32"),
     "SUM":                 ("double rounding", "float32 bias",    "float32"),

@@ -134,7 +134,7 @@ def _operand(
     draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op, index: int
 ) -> tuple[TensorInfo, np.ndarray]:
     scales, zero_points = _quantization(draw, operand, arg, type_, before, op)
-    axis = (operand.axis or 0) if scales.size > 1 else 0
+    axis = (operand.axis or 0) % len(arg.shape) if scales.size > 1 else 0
     info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, axis)
     array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
     if arg.nonzero:
@@ -180,7 +180,7 @@ def _quantization(
         scales = np.full(count, arg.scale, np.float32)
     symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
     zero_point = 0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
-    return scales, np.full(count, zero_point, np.int64)
+    return scales, np.full(count, zero_point if arg.zero_point is None else arg.zero_point, np.int64)
 
 
 def _per_axis(draw: Draw, operand: Operand, arg: Arg, type_: str) -> bool:
@@ -257,15 +257,16 @@ def _outputs(
     padding = [None] * (len(op.inputs) - len(arrays)) if not op.inputs[-1].variadic else []
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
-        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case.output_scale)
+        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case)
         for i, b in enumerate(blank)
     )
 
 
 def _scaled(
-    draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None, given: float | None
+    draw: Draw, operand: Operand, info: TensorInfo, node: Node, real: np.ndarray | None, case: Case
 ) -> TensorInfo:
     """The output with a scale: another operand's, the kernel's own, the case's, or one that fits the real results."""
+    given = case.output_scale
     if info.type not in QUANTIZED and given is None:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
@@ -286,6 +287,8 @@ def _scaled(
         scale *= 2
     if given is not None:
         scale = given
+    if case.output_zero_point is not None:
+        zero = case.output_zero_point
     return dataclasses.replace(info, scales=np.array([scale], np.float32), zero_points=np.array([zero], np.int64))
 
 
@@ -313,14 +316,15 @@ def real_results(
 
 def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
     """See :class:`OneOperator`: the real results of all operands' magnitudes, without an activation."""
-    if all(o.role != "weight" for o in op.inputs):
+    if all(o.axis is None for o in op.inputs):
         return 0.0
     quantized = [i is not None and i.quantized for i in node.inputs]
     reals = [dequantize(i, a) if q and i else a for i, a, q in zip(node.inputs, arrays, quantized, strict=True)]
     magnitudes = [r if r is None or r.dtype.kind != "f" else np.abs(r.astype(np.float64)) for r in reals]
     inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
-    plain = schema.make_options(node.options.table, **{**node.options, "fused_activation_function": "NONE"})
-    options = plain if "fused_activation_function" in node.options else node.options
+    options = node.options
+    if "fused_activation_function" in options:
+        options = schema.make_options(options.table, **{**options, "fused_activation_function": "NONE"})
     node = dataclasses.replace(node, inputs=inputs, options=options)
     results = real_results(op, node, magnitudes, [None] * (len(op.inputs) - len(arrays)))
     return max((float(r.max(initial=0)) for r in results), default=0.0) if results else 0.0

@@ -2,6 +2,7 @@
 
 from minilite.ops import (
     add,
+    batch_matmul,
     cast,
     compare,
     concatenation,
@@ -52,6 +53,7 @@ OPS: dict[str, Op] = {
     for op in (
         add.ADD,
         pool.AVERAGE_POOL_2D,
+        batch_matmul.BATCH_MATMUL,
         cast.CAST,
         floor.CEIL,
         concatenation.CONCATENATION,

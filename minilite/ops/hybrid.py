@@ -93,9 +93,13 @@ def weight_scales(weights: TensorInfo, axis: int) -> Array:
     return weights.scales
 
 
-def weights_case(draw: Draw, shape: Shape, type_: str, per_axis: bool | None = None) -> Arg:
+def weights_case(
+    draw: Draw, shape: Shape, type_: str, per_axis: bool | None = None, constant: bool | None = None
+) -> Arg:
     """Drawn weights without the most negative integer, which the 8-bit specification forbids and LiteRT's x86 kernels
     for hybrid operators negate within its type."""
     high = INTEGER_RANGE["int8" if type_ == "uint8" else type_][1]
     values = draw.random.integers(-high, high, shape, np.int8, endpoint=True).view(np.dtype(DTYPES[type_]))
-    return Arg(shape, values, constant=draw.choice((True, True, False)) or type_ != "int8", per_axis=per_axis)
+    if constant is None:
+        constant = type_ != "int8" or draw.choice((True, True, False))
+    return Arg(shape, values, constant=constant, per_axis=per_axis, zero_point=0)
