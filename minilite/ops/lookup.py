@@ -16,6 +16,8 @@ in it:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minilite.fixed_point import round_half_away, saturate
@@ -45,16 +47,20 @@ def _table8(function: Function, input: TensorInfo, output: TensorInfo, rounding:
 
 
 def _table16(function: Function, input: TensorInfo, output: TensorInfo) -> Array:
-    first, last = _ends(input)
-    bottom, top = _ends(output)
-    step = (last - first) / np.float32(STEPS)
-    inverse = np.float32(65536) / (top - bottom)
-    places = first + np.arange(STEPS + 1).astype(np.float32) * step
+    return interpolation_table(function, *_ends(input), *_ends(output))
+
+
+def interpolation_table(function: Function, first: Any, last: Any, bottom: Any, top: Any) -> Array:
+    """The 513 entries for arguments in [first, last] and results in [bottom, top], in the precision of these."""
+    real = type(first)
+    step = (last - first) / real(STEPS)
+    inverse = real(65536) / (top - bottom)
+    places = first + np.arange(STEPS + 1).astype(real) * step
     samples = function(places) * inverse
     starts, ends = round_half_away(samples[:-1]), samples[1:]
-    middles = round_half_away(function(places[:-1] + step / np.float32(2)) * inverse)
-    missed = round_half_away((ends + starts) / np.float32(2)) - middles
-    entries = starts - round_half_away(missed / np.float32(2))
+    middles = round_half_away(function(places[:-1] + step / real(2)) * inverse)
+    missed = round_half_away((ends + starts) / real(2)) - middles
+    entries = starts - round_half_away(missed / real(2))
     final = round_half_away(function(last[None]) * inverse)
     return np.asarray(to_int32(saturate(np.concatenate([entries, final]), "int16")).astype(np.int16).astype(np.int64))
 
