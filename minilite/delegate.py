@@ -13,7 +13,6 @@ import numpy as np
 from minilite.spec import Node, TensorInfo
 
 
-
 def _per_tensor_8_bit(info: TensorInfo | None) -> bool:
     return info is not None and info.type in ("int8", "uint8") and info.scales.size == 1 and info.axis == 0
 

@@ -230,7 +230,7 @@ def requantizer(node: Node, real: Any, output: TensorInfo, rounding: str | None 
 
 def float_activation(node: Node, x: Array) -> Array:
     """The fused activation on real numbers: clipping, in LiteRT's own kernels to the finite range at least."""
-    low, high = ACTIVATION_BOUNDS.get(str(node.options.fused_activation_function), (None, None))
-    limit = np.inf if node.delegated else np.finfo(np.float16 if x.dtype == np.float16 else np.float32).max
-    low, high = (-limit if low is None else low), (limit if high is None else high)
+    bottom, top = ACTIVATION_BOUNDS.get(str(node.options.fused_activation_function), (None, None))
+    limit = np.inf if node.delegated else float(np.finfo(np.float16 if x.dtype == np.float16 else np.float32).max)
+    low, high = (-limit if bottom is None else bottom), (limit if top is None else top)
     return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))

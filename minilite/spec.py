@@ -202,7 +202,7 @@ class Definition:
     that word. ``quantized`` False says that its 8- and 16-bit integers stand for themselves; where types alone do not
     decide, True and False are for nodes whose first operand has, or has no, scale. ``label`` names the row in tests
     and tables (default: the type of the first input). ``ulp`` and ``atol`` bound float results against LiteRT's
-    reference kernels: within ``ulp`` units in the last place, or within ``atol``. ``produces`` says whether outputs follow from the file alone (random operators do not).
+    reference kernels: within ``ulp`` units in the last place, or within ``atol``.
     """
 
     types: str
@@ -285,7 +285,7 @@ class Op:
 
     def definition(self, node: Node) -> Definition:
         """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none."""
-        inputs = [t and t.type for t in node.inputs]
+        inputs = [None if t is None else t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
         fitting = [
             d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and d.accepts(inputs, outputs)

@@ -25,6 +25,10 @@ class Broken:
 BROKEN: tuple[Broken, ...] = (
     Broken("SUM", "int8", "reference", "reads and writes the int8 bytes as uint8", "builtin"),
     Broken("SUM", "int16", "reference", "reads and writes the int16 bytes as uint8, past what was summed", "builtin"),
+    *(
+        Broken("NOT_EQUAL", "plain int16", kernels, "writes nothing for int16 without a scale", None)
+        for kernels in ("reference", "builtin", "xnnpack")
+    ),
     Broken("CEIL", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ELU", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ROUND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),

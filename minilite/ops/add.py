@@ -9,17 +9,17 @@ Integers are brought to one scale ``T = 2 * max(s1, s2)`` first, with ``L`` spar
 with L = 20 for 8 bits and 15 for 16 bits. Kernel set by kernel set:
 
     reference   every ``round`` is a MultiplyByQuantizedMultiplier, rounded twice
-    builtin     SUB the same. ADD the same, but for whole vectors: they round the operands once less (8-bit operands that
-                are not int8 against int8 round them down), and an 8-bit result is kept in 16 bits that wrap
+    builtin     SUB the same. ADD the same, but for whole vectors: they round the operands once less (uint8, and
+                int8 against a single value, round them down) and keep an 8-bit result in 16 bits that wrap
     xnnpack     ``z + ((q1 - z1) * m1 +- (q2 - z2) * m2 rounded by one shift)``, with m = s / s_output in 20 bits
 
-16-bit tensors whose scales are powers of two, with the option ``pot_scale_int16``, are added after shifting alone; one
-operand must have the output's scale, and the other no larger one. int32, int64 and 16-bit integers without a scale add
-and wrap; a fused activation clips them.
+16-bit tensors whose scales are powers of two, with the option ``pot_scale_int16``, are added after shifting alone;
+one operand must have the output's scale, and the other no larger one. int32, int64 and 16-bit integers without a
+scale add and wrap; a fused activation clips them.
 
-Sources: TensorFlow Lite's reference and optimized add kernels, XNNPACK's qs8-vadd. Where the output multiplier is 1 or
-more (``s_output <= T / 2**L``) LiteRT ends the process for ADD and shifts by a negative count for SUB, and it reads past
-the operands where a power-of-two ADD has to broadcast; here all of these compute.
+Sources: TensorFlow Lite's reference and optimized add kernels, XNNPACK's qs8-vadd. Where the output multiplier is 1
+or more (``s_output <= T / 2**L``) LiteRT ends the process for ADD (tensorflow#60815) and shifts by a negative count
+for SUB, and it reads past the operands where a power-of-two ADD has to broadcast; here all of these compute.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _in_lanes(p: Prepared, steps: Array) -> Array:
     return (steps.astype(np.int16) + np.int16(p.output_zero_point)).astype(np.int64) - p.output_zero_point
 
 
-# ---- xnnpack: one shift ----------------------------------------------------------------------------------------------
+# ---- xnnpack: one shift --------------------------------------------------------------------------------------------
 
 
 def prepare_one_shift(node: Node, input1: TensorInfo, input2: TensorInfo, output: TensorInfo) -> Prepared:
@@ -187,7 +187,7 @@ def integer_one_shift(p: Prepared, input1: Array, input2: Array) -> Array:
     return p.clipped(rounding_shift_half_up(a + p.sign * b, -p.output.e))
 
 
-# ---- int16 with scales that are powers of two --------------------------------------------------------------------------
+# ---- int16 with scales that are powers of two ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def int16_in_vectors(p: Prepared | Shifts, input1: Array, input2: Array) -> Arra
     return integer_in_vectors(p, input1, input2) if isinstance(p, Prepared) else int16(p, input1, input2)
 
 
-# ---- rows ------------------------------------------------------------------------------------------------------------
+# ---- rows ----------------------------------------------------------------------------------------------------------
 
 
 def case(draw: Draw, definition: Definition) -> Case:

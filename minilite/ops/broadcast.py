@@ -1,8 +1,8 @@
 """Broadcasting as NumPy does it, and how LiteRT's vector kernels cut the result into runs.
 
-Where an operator's vector instructions round differently from its scalar loop, it matters which elements are computed
-by which: :func:`in_vectors` says so. It follows the *fivefold* broadcast of LiteRT's optimized kernels, which walks the
-output in five nested loops and hands the innermost run of elements to the vector code.
+Where an operator's vector instructions round differently from its scalar loop, it matters which elements are
+computed by which: :func:`in_vectors` says so. It follows the *fivefold* broadcast of LiteRT's optimized kernels,
+which walks the output in five nested loops and hands the innermost run of elements to the vector code.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     output = activation(input1 / input2)
 
-Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32. The kernel divides by
-multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with the dividend shifted up as far as it
-goes, and by ``M``; the last of the three roundings takes all shifts back at once, ties away from zero. A divisor that is
-0 is an error. LiteRT's shift goes wrong beyond 31 bits, which happens to every quotient below an eighth of an output step:
-0 / x gives 1 step there on x86, and 1 / 100 may give the type's limit. Here they are 0.
+Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32. The kernel
+divides by multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with the dividend
+shifted up as far as it goes, and by ``M``; the last of the three roundings takes all shifts back at once, ties away
+from zero. A divisor that is 0 is an error. LiteRT's shift goes wrong beyond 31 bits, which happens to every quotient
+below an eighth of an output step: 0 / x gives 1 step there on x86, and 1 / 100 may give the type's limit. Here they
+are 0.
 
 int32 divides towards zero and refuses a divisor of 0 as well; floats do not, they are clipped to the finite
 range.

@@ -2,10 +2,10 @@
 
     output = input1 if input1 > input2 else input2        output = input1 if input1 < input2 else input2
 
-so that of a number and a NaN it is always ``input2`` that comes out. Quantized tensors share one scale and zero point, and
-the stored integers are compared; the kernels do not check that they share.
+so that of a number and a NaN it is always ``input2`` that comes out. Quantized tensors share one scale and zero
+point, and the stored integers are compared; the kernels do not check that they share.
 
-Source: TensorFlow Lite's reference maximum_minimum kernel.
+Source: TensorFlow Lite's reference maximum_minimum kernel; tensorflow#39658 on the scales.
 """
 
 from __future__ import annotations

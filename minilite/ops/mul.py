@@ -2,14 +2,14 @@
 
     output = activation(input1 * input2)
 
-Quantized: ``z + round((q1 - z1) * (q2 - z2) * M)`` with ``M = s1 * s2 / s_output`` formed in float32. ``round`` is the
-kernel set's: MultiplyByQuantizedMultiplier, rounded twice, in ``reference`` and ``builtin``; float32, ties to even, in
-``xnnpack``. In ``builtin``, whole vectors of 8-bit results pass through 16 bits: they saturate there before the zero
-point is added (uint8 against a single value: they wrap) and wrap after it.
+Quantized: ``z + round((q1 - z1) * (q2 - z2) * M)`` with ``M = s1 * s2 / s_output`` formed in float32. ``round`` is
+the kernel set's: MultiplyByQuantizedMultiplier, rounded twice, in ``reference`` and ``builtin``; float32, ties to
+even, in ``xnnpack``. In ``builtin``, whole vectors of 8-bit results pass through 16 bits: they saturate there before
+the zero point is added (uint8 against a single value: they wrap) and wrap after it.
 
-int16 times int16 may give int8 or uint8 (LSTM cells of old): both are fractions of 2**15, the scales are not looked at:
-``z + round(round(q1 * q2 / 2**15) / 2**8)``, without broadcasting. Integers without a scale multiply and wrap; a fused
-activation clips them.
+int16 times int16 may give int8 or uint8 (LSTM cells of old): both are fractions of 2**15, the scales are not looked
+at: ``z + round(round(q1 * q2 / 2**15) / 2**8)``, without broadcasting. Integers without a scale multiply and wrap; a
+fused activation clips them.
 
 Sources: TensorFlow Lite's reference and optimized mul kernels, XNNPACK's qs8-vmul.
 """

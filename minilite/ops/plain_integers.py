@@ -1,4 +1,5 @@
-"""Integers that stand for themselves, without scale and zero point: they wrap, and what would not be a number is refused."""
+"""Integers that stand for themselves, without scale and zero point: they wrap, and what would not be a number is
+refused."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     output = base ** exponent
 
 Where a single exponent meets a base of another shape and is a whole number of 1 or more (within 1e-5), the power is
-multiplied out by repeated squaring: floats round after each product and stop at the largest finite number, int32 wraps.
-Everywhere else it is the C library's ``pow``: floats are rounded once, and an int32 result beyond the type is -2**31.
-Negative exponents of int32 are refused.
+multiplied out by repeated squaring: floats round after each product and stop at the largest finite number, int32
+wraps. Everywhere else it is the C library's ``pow``: floats are rounded once, and an int32 result beyond the type is
+-2**31. Negative exponents of int32 are refused.
 
 Source: TensorFlow Lite's pow kernel.
 """

@@ -8,8 +8,8 @@ int8: both operands are brought to the scale ``T = 2 * max(s1, s2)`` with 7 spar
 
 each ``round`` a MultiplyByQuantizedMultiplier, rounded twice. int32 wraps.
 
-Source: TensorFlow Lite's squared_difference kernel. LiteRT ends the process where the last multiplier is 1 or more; here it
-computes.
+Source: TensorFlow Lite's squared_difference kernel. LiteRT ends the process where the last multiplier is 1 or more;
+here it computes.
 """
 
 from __future__ import annotations
