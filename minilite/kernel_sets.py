@@ -36,6 +36,8 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "REDUCE_MAX":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
     "REDUCE_MIN":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
     "REDUCE_PROD":         ("rescales",        "copies",          "copies"),
+    "SOFTMAX":             ("gemmlowp",        "table",           "table"),
+    "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
     "ELU":                 ("half away",       "half away",       "half even"),
     "LOGISTIC":            ("table",           "gemmlowp",        "half even"),
