@@ -24,6 +24,19 @@ def whole(value: Any, call: str, what: str) -> int:
         ) from None
 
 
+def size(tensor_size: Any) -> Shape:
+    """A shape, converted to int32 as LiteRT does it: real numbers are cut off. Raises :class:`ArgumentError`."""
+    try:
+        array = np.array(tensor_size, np.int32)
+    except TypeError as error:
+        raise ArgumentTypeError(f"{error}. tensor_size must be a list of ints.") from None
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(f"{error}. tensor_size must be a list of ints.") from None
+    if array.ndim != 1:
+        raise ArgumentError(f"Shape should be 1D instead of {array.ndim}.")
+    return tuple(array.tolist())
+
+
 def type_name(dtype: np.dtype) -> str:
     """TFLite's name for a NumPy type, ``NOTYPE`` when it has none."""
     if dtype.kind in "OSU":

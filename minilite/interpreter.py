@@ -7,13 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minilite.details import operator_details, operator_options, signature_details, tensor_details
 from minilite.engines import engine as engine_called
 from minilite.errors import ArgumentError, ArgumentTypeError, ResizeError, StateError
 from minilite.external_delegate import refuse_delegates
-from minilite.incoming import whole
+from minilite.incoming import size, whole
 from minilite.model import Model
 from minilite.op_resolver import OpResolverType, chosen_kernels, resolver_type
 from minilite.plan import Plan
@@ -116,7 +114,7 @@ class Interpreter:
                 "tensor_index < context_.tensors_size && tensor_index >= 0 was not true. "
                 f"Expected an index from 0 to {len(self._main.plan.subgraph.tensors) - 1}, got {index}."
             )
-        resize(self._main, index, _size(tensor_size), strict)
+        self._main.resize(index, size(tensor_size), strict)
 
     # ---- reading and writing tensors -----------------------------------------------------------------------------
 
@@ -268,42 +266,6 @@ class InterpreterWithCustomOps(Interpreter):
                 f"Looking up symbol {custom_op_registerers[0]!r} failed: minilite loads no native custom operators."
             )
         super().__init__(**kwargs)
-
-
-def resize(session: Session, index: int, shape: tuple[int, ...], strict: bool) -> None:
-    """Resize a tensor, under LiteRT's rule for ``strict``."""
-    if strict:
-        _check_strict(session, index, shape)
-    session.resize(index, shape)
-
-
-def _check_strict(session: Session, index: int, shape: tuple[int, ...]) -> None:
-    present = session.shape(index)
-    if len(present) != len(shape):
-        raise ResizeError(
-            f"tensor->dims->size != dims.size() ({len(present)} != {len(shape)}): tensor {index} has {len(present)} "
-            f"dimensions {list(present)}, and strict resizing keeps their number."
-        )
-    for dimension, (old, new) in enumerate(
-        zip(session.plan.subgraph.tensors[index].shape_signature or present, shape, strict=True)
-    ):
-        if old not in (-1, new):
-            raise ResizeError(
-                f"Attempting to resize dimension {dimension} of tensor {index} with value {old} to {new}. "
-                "ResizeInputTensorStrict only allows mutating unknown dimensions identified by -1."
-            )
-
-
-def _size(tensor_size: Any) -> tuple[int, ...]:
-    try:
-        size = np.array(tensor_size, np.int32)
-    except TypeError as error:
-        raise ArgumentTypeError(f"{error}. tensor_size must be a list of ints.") from None
-    except (ValueError, OverflowError) as error:
-        raise ArgumentError(f"{error}. tensor_size must be a list of ints.") from None
-    if size.ndim != 1:
-        raise ArgumentError(f"Shape should be 1D instead of {size.ndim}.")
-    return tuple(size.tolist())
 
 
 def _threads(num_threads: Any) -> int:

@@ -121,8 +121,8 @@ class Plan:
             for position, index in enumerate(step.outputs):
                 if index in step.inputs and index >= 0:
                     raise OperatorError(
-                        f"Tensor {index} is both input {step.inputs.index(index)} and output {position} of {step.node}. "
-                        "AllocateTensors() called on inconsistent model."
+                        f"Tensor {index} is both input {step.inputs.index(index)} and output {position} of "
+                        f"{step.node}. AllocateTensors() called on inconsistent model."
                     )
 
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:

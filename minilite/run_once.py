@@ -44,11 +44,7 @@ def run(
     session, ins, outs = _ends(interpreter, signature)
     arrays = _by_index(inputs, session, ins)
     interpreter._ensure_safe()
-    for index, array in arrays.items():
-        session.resize(index, array.shape)
-    session.allocate()
-    for index, array in arrays.items():
-        session.set(index, array)
+    session.feed(arrays)
     session.invoke()
     subgraph = session.plan.subgraph_index
     return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
@@ -140,13 +136,13 @@ def _fitting(value: Any, tensor: Tensor, index: int) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ArgumentError(f"{what}: this is no array: {error}.") from None
-    if tensor.type == "STRING" and array.dtype.kind in "OSU":
-        return array
     dtype = np.dtype(DTYPES.get(str(tensor.type).lower(), np.void))
     if array.dtype == dtype or (array.size == 0 and dtype.kind in _KINDS):
         return array.astype(dtype, copy=False)
-    if _rank(array.dtype) > _rank(dtype):
+    if not _widens(array.dtype, dtype):
         raise ArgumentError(f"{what}: expected {tensor.type}, got {array.dtype}.{_how_to_quantize(array, tensor)}")
+    if dtype.kind == "O":
+        return array
     with np.errstate(all="ignore"):
         result = array.astype(dtype)
     if not np.array_equal(np.isfinite(result), np.isfinite(array)) or (dtype.kind in "iu" and (result != array).any()):
@@ -157,9 +153,11 @@ def _fitting(value: Any, tensor: Tensor, index: int) -> np.ndarray:
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 
-def _rank(dtype: np.dtype) -> int:
-    """Numbers of a lower rank are numbers of a higher rank too; what is no number fits nowhere."""
-    return _KINDS.get(dtype.kind, 4 if dtype.kind != "V" else -1)
+def _widens(given: np.dtype, wanted: np.dtype) -> bool:
+    """Whether values of one kind are values of the other: integers are reals, never the other way round."""
+    if wanted.kind == "O":
+        return given.kind in "OSU"
+    return given.kind in _KINDS and wanted.kind in _KINDS and _KINDS[given.kind] <= _KINDS[wanted.kind]
 
 
 def _how_to_quantize(array: np.ndarray, tensor: Tensor) -> str:

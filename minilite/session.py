@@ -7,14 +7,16 @@ gentler: a session that was never allocated nor resized allocates itself on firs
 
 from __future__ import annotations
 
+import copy
 import math
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minilite.constants import constant_array
-from minilite.errors import ArgumentError, ResizeError, StateError
+from minilite.errors import ArgumentError, Error, ResizeError, StateError
 from minilite.incoming import tensor_array
 from minilite.plan import LARGEST_TENSOR, Plan
 from minilite.spec import DTYPES, Shape
@@ -37,8 +39,8 @@ class Session:
     """One subgraph at work.
 
     ``ready`` says that it is prepared and nothing was resized since, ``untouched`` that it was neither allocated nor
-    resized yet. ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its input), so
-    arrays are replaced, not written to, unless their index is in ``owned``.
+    resized yet. ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its
+    input), so arrays are replaced, not written to, unless their index is in ``owned``.
     """
 
     def __init__(self, plan: Plan, keep: bool):
@@ -62,15 +64,19 @@ class Session:
             return self.plan.infos[index].shape
         return self.plan.subgraph.tensors[index].shape or ()
 
-    def resize(self, index: int, shape: Shape) -> None:
+    def resize(self, index: int, shape: Shape, strict: bool = False) -> None:
         """Give a tensor another shape; it has no memory until the next :meth:`allocate`.
 
-        Raises :class:`ResizeError` for a constant, and for a shape that no array can have."""
-        if self.constant(index) is not None:
+        With ``strict`` only dimensions that are -1 in ``shape_signature`` may change. Raises :class:`ResizeError` when
+        that is not so, for a constant, and for a shape that no array can have."""
+        if strict:
+            self._check_free(index, shape)
+        if self.constant(index) is None:
+            _check_bytes(shape, self.plan.subgraph.tensors[index].type)
+        elif shape != self.shape(index):
             raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant.")
-        _check_bytes(shape, self.plan.subgraph.tensors[index].type)
         self.untouched = False
-        if shape == self.shape(index) and index in self.values:
+        if shape == self.shape(index) and (index in self.values or self.constant(index) is not None):
             return
         self.ready = False
         self._asked[index] = shape
@@ -78,6 +84,21 @@ class Session:
         self._fits.pop(index, None)
         self.values.pop(index, None)
         self.owned.discard(index)
+
+    def _check_free(self, index: int, shape: Shape) -> None:
+        present = self.shape(index)
+        if len(present) != len(shape):
+            raise ResizeError(
+                f"tensor->dims->size != dims.size() ({len(present)} != {len(shape)}): {self._say(index)} has "
+                f"{len(present)} dimensions {list(present)}, and strict resizing keeps their number."
+            )
+        signature = self.plan.subgraph.tensors[index].shape_signature or present
+        for dimension, (old, new) in enumerate(zip(signature, shape, strict=True)):
+            if old not in (-1, new):
+                raise ResizeError(
+                    f"Attempting to resize dimension {dimension} of tensor {index} with value {old} to {new}. "
+                    "ResizeInputTensorStrict only allows mutating unknown dimensions identified by -1."
+                )
 
     # ---- memory --------------------------------------------------------------------------------------------------
 
@@ -190,11 +211,35 @@ class Session:
                 f"Cannot set tensor: {self._say(index)} is a constant of the model, which is read-only. To change it, "
                 "edit the model: dataclasses.replace() on what minilite.read() returns."
             )
-        tensor = self.plan.subgraph.tensors[index]
-        array = tensor_array(value, str(tensor.type), self.shape(index), index, tensor.name or "")
+        array = self._typed(index, value, self.shape(index))
         if index in self._resized or not self._allocated:
             raise ArgumentError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first.")
         return array
+
+    def _typed(self, index: int, value: Any, shape: Shape) -> np.ndarray:
+        tensor = self.plan.subgraph.tensors[index]
+        return tensor_array(value, str(tensor.type), shape, index, tensor.name or "")
+
+    def feed(self, values: Mapping[int, Any]) -> None:
+        """Resize tensors to arrays' shapes, allocate, and set them. A failure leaves the session as it was."""
+        arrays = {i: self._typed(i, value, tuple(value.shape)) for i, value in values.items()}
+        shapes = {i: a.shape for i, a in arrays.items() if a.shape != self.shape(i)}
+        if shapes or not self.ready:
+            self._reshape(shapes)
+        for index, array in arrays.items():
+            self._put(index, array)
+
+    def _reshape(self, shapes: Mapping[int, Shape]) -> None:
+        before = {name: copy.copy(value) for name, value in vars(self).items() if name != "plan"}
+        try:
+            for index, shape in shapes.items():
+                self.resize(index, shape)
+            self.allocate()
+        except Error:
+            vars(self).update(before)
+            if self.ready:
+                self.plan.allocate(self._asked)
+            raise
 
     def lend(self, index: int, loans: Loans) -> Any:
         """A live view of the tensor, writable unless it is a constant; a NumPy scalar when it has no dimensions."""

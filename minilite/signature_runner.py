@@ -36,13 +36,8 @@ class SignatureRunner:
         Raises :class:`ArgumentError` for a missing or unknown name and for a wrong type,
         :class:`NotAnArrayError` (an AttributeError) for a value that is no array."""
         self._check(kwargs)
-        session = self._session
-        for name, value in kwargs.items():
-            session.resize(self._inputs[name], tuple(value.shape))
-        session.allocate()
-        for name, value in kwargs.items():
-            session.set(self._inputs[name], value)
-        session.invoke()
+        self._session.feed({self._inputs[name]: value for name, value in kwargs.items()})
+        self._session.invoke()
         return {name: self._interpreter.get_tensor(i, self._subgraph_index) for name, i in self._outputs.items()}
 
     def _check(self, arrays: dict[str, Any]) -> None:
