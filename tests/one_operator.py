@@ -65,7 +65,8 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
         arrays.append(array)
     options = _options(op, case)
     node = Node(op.name, options, tuple(infos), (), version=version)
-    if definition.output_types[0] in QUANTIZED and all(a is None or a.scale is None for a in case.inputs):
+    scales_are_free = definition.quantized is not False and all(a is None or a.scale is None for a in case.inputs)
+    if definition.output_types[0] in QUANTIZED and scales_are_free:
         node = _tamed(draw, op, definition, case, node, arrays)
         infos = list(node.inputs)
     outputs = _outputs(draw, op, definition, case, node, arrays)
