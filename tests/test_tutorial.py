@@ -72,6 +72,7 @@ def test_the_only_line_that_differs_is_the_import():
 
 def test_as_a_program_on_what_ships():
     environment = {name: value for name, value in os.environ.items() if name != "MINILITE_DATA"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     result = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.splitlines() == [
         "fashion_float.tflite: 270 of 300 right, accuracy 90.00%",
