@@ -1,7 +1,9 @@
-"""Hypothesis profiles: ``quick`` for every change, ``thorough`` for the published tables."""
+"""Hypothesis profiles: ``quick`` for every change, ``thorough`` for the published tables. ``--oracle tf`` compares with
+TensorFlow's own interpreter (extra ``tensorflow``) instead of LiteRT's."""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _COMMON = {
@@ -12,3 +14,15 @@ _COMMON = {
 settings.register_profile("quick", max_examples=20, derandomize=True, database=None, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, database=None, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--oracle", choices=("litert", "tf"), default="litert", help="the runtime to compare with")
+
+
+@pytest.fixture(scope="session")
+def runtime(request: pytest.FixtureRequest) -> str:
+    """The oracle's runtime: ``litert`` (ai-edge-litert) or ``tf`` (tensorflow)."""
+    name: str = request.config.getoption("--oracle")
+    pytest.importorskip({"litert": "ai_edge_litert", "tf": "tensorflow"}[name])
+    return name

@@ -6,12 +6,10 @@ import pytest
 
 from tests.models import files, run_one
 
-pytest.importorskip("ai_edge_litert")
-
 
 @pytest.mark.parametrize("file", files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))])
-def test_model_equals_litert(file: str) -> None:
-    outcome = run_one(file, "reference")
+def test_model_equals_the_oracle(runtime: str, file: str) -> None:
+    outcome = run_one(file, "reference", runtime)
     if outcome.verdict == "refused":
-        outcome = run_one(file, "builtin")
+        outcome = run_one(file, "builtin", runtime)
     assert outcome.verdict in ("equal", "close", "refused", "unsupported"), outcome.detail

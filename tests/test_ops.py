@@ -17,20 +17,20 @@ from tests.oracle import oracle
 from tests.ours import compute
 from tests.strategies import one_operator, rows
 
-pytest.importorskip("ai_edge_litert")
-
 SETS = [name for name in ("reference", "builtin", "xnnpack") if name in KERNEL_SETS]
 CASES = [pytest.param(op, d, k, id=f"{op.name}-{d.label}-{k}") for op, d in rows() for k in SETS]
 
 
 @pytest.mark.parametrize("op, definition, kernels", CASES)
 @given(data=st.data())
-def test_row_equals_litert(op: Op, definition: Definition, kernels: str, data: st.DataObject) -> None:
+def test_row_equals_the_oracle(
+    runtime: str, op: Op, definition: Definition, kernels: str, data: st.DataObject
+) -> None:
     mode = stand_in(op.name, definition.label, kernels)
     if mode is None:
         pytest.skip("no oracle: see tests/broken_oracles.py")
     one: OneOperator = data.draw(one_operator(op, definition))
-    expected = oracle().run(one.model.to_bytes(), mode, one.inputs)
+    expected = oracle(runtime).run(one.model.to_bytes(), mode, one.inputs)
     found = compute(one.model, kernels, one.inputs)
     assert len(found) == len(expected)
     for got, want in zip(found, expected, strict=True):
