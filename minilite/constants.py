@@ -14,9 +14,10 @@ from minilite.spec import DTYPES
 def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | None:
     """The tensor's constant as a read-only array, uncopied where the type allows; None when it has no bytes.
 
-    Raises :class:`ModelError` when the number of bytes does not fit shape and type.
+    Bytes beyond what the shape needs are left alone. Of a sparse tensor it is the stored values, in one dimension.
+    Raises :class:`ModelError` when there are too few bytes.
     """
-    data = model.buffers[tensor.buffer].data if tensor.buffer < len(model.buffers) else None
+    data = model.buffers[tensor.buffer].data if 0 < tensor.buffer < len(model.buffers) else None
     type_ = str(tensor.type).lower()
     shape = tensor.shape or ()
     if tensor.is_variable or type_ not in DTYPES:
@@ -28,13 +29,15 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if type_ in ("int4", "int2"):
         return _unpacked(data, 4 if type_ == "int4" else 2, shape)
     dtype = np.dtype(DTYPES[type_])
+    if tensor.sparsity is not None:
+        return data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype.newbyteorder("<"))
     wanted = math.prod(shape) * dtype.itemsize
-    if data.size != wanted:
+    if data.size < wanted:
         raise ModelError(
             f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
             f"{type_.upper()} {list(shape)}, got {data.size} in buffer {tensor.buffer}."
         )
-    return data.view(dtype.newbyteorder("<")).reshape(shape)
+    return data[:wanted].view(dtype.newbyteorder("<")).reshape(shape)
 
 
 def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...]) -> np.ndarray:

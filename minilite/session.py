@@ -110,7 +110,7 @@ class Session:
         self.plan.allocate(self._asked)
         graph = self.plan.subgraph
         kept = {i: a for i, a in self.values.items() if i in graph.inputs and a.shape == self.plan.infos[i].shape}
-        self.values = {i: self._zeros(i) for i in graph.inputs if i >= 0 and self.constant(i) is None} | kept
+        self.values = {i: self._zeros(i) for i in graph.inputs if self.constant(i) is None} | kept
         self.owned.intersection_update(kept)
         self._fits = {i: (a.dtype, a.shape) for i, a in self.values.items() if self._is_plain(i)}
         self._resized.clear()
@@ -126,7 +126,7 @@ class Session:
                 array = self._zeros(info.index)
                 if info.type == "int8":
                     array.fill(info.zero_points[0] if info.zero_points.size == 1 else 0)
-                self.values[info.index] = array
+                self._put(info.index, array)
 
     def _zeros(self, index: int) -> np.ndarray:
         tensor = self.plan.subgraph.tensors[index]
@@ -146,16 +146,14 @@ class Session:
     def invoke(self) -> None:
         """Compute every step from the present inputs and variables."""
         if not self.ready:
-            self._first_use("Invoke called on model that is not ready.")
+            if not self.untouched:
+                raise StateError(
+                    "Invoke called on model that is not ready. Call allocate_tensors(): a tensor was resized, or "
+                    "allocation failed, since the last call."
+                )
+            self.allocate()
         self.owned.clear()
         self.plan.run(self.values, self.keep)
-
-    def _first_use(self, complaint: str) -> None:
-        if not self.untouched:
-            raise StateError(
-                f"{complaint} Call allocate_tensors(): a tensor was resized, or allocation failed, since the last call."
-            )
-        self.allocate()
 
     def array(self, index: int) -> np.ndarray:
         """The tensor's array, to be read and not kept. Raises :class:`ArgumentError` when it has no memory."""
@@ -206,17 +204,17 @@ class Session:
         """The value as an array that the tensor can take."""
         if self.untouched:
             self.allocate()
-        if self.constant(index) is not None:
-            raise ArgumentError(
-                f"Cannot set tensor: {self._say(index)} is a constant of the model, which is read-only. To change it, "
-                "edit the model: dataclasses.replace() on what minilite.read() returns."
-            )
         array = self._typed(index, value, self.shape(index))
         if index in self._resized or not self._allocated:
             raise ArgumentError("Cannot set tensor: Tensor is unallocated. Try calling allocate_tensors() first.")
         return array
 
     def _typed(self, index: int, value: Any, shape: Shape) -> np.ndarray:
+        if self.constant(index) is not None:
+            raise ArgumentError(
+                f"Cannot set tensor: {self._say(index)} is a constant of the model, which is read-only. To change it, "
+                "edit the model: dataclasses.replace() on what minilite.read() returns."
+            )
         tensor = self.plan.subgraph.tensors[index]
         return tensor_array(value, str(tensor.type), shape, index, tensor.name or "")
 

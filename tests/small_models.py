@@ -135,6 +135,13 @@ def packed_input() -> Model:
     return Model((), (b.subgraph((x,), (x,)),), tuple(b.buffers))
 
 
+def long_buffer() -> Model:
+    """The constant 1 with five bytes too many."""
+    b = Builder()
+    one_and_more = b.constant("c", np.frombuffer(np.float32(1).tobytes() + b"extra", np.uint8), type_="FLOAT32", shape=(1,))
+    return one(b, "ADD", (one_and_more, one_and_more), (b.tensor("y", (1,)),), "AddOptions")
+
+
 def custom(name: str = "MyOp") -> Model:
     b = Builder()
     x, y = b.tensor("x", (2,)), b.tensor("y", (2,))

@@ -137,6 +137,20 @@ def int4_is_unpacked(i: Any) -> Any:
     return i.get_tensor(0)
 
 
+@script(models.every_detail)
+def constants_of_every_kind(i: Any) -> Any:
+    i.allocate_tensors()
+    names = {d["name"]: d["index"] for d in i.get_tensor_details()}
+    return [i.get_tensor(names[name]) for name in ("w", "nibbles", "scalar", "sparse", "axis one")]
+
+
+@script(models.long_buffer)
+def bytes_beyond_the_shape_are_left_alone(i: Any) -> Any:
+    i.allocate_tensors()
+    i.invoke()
+    return i.get_tensor(1)
+
+
 # ---- allocation and shapes -----------------------------------------------------------------------------------------
 
 
