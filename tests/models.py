@@ -7,6 +7,7 @@ The folder in the environment variable ``MINILITE_MODELS`` holds ``index.json`` 
 from __future__ import annotations
 
 import json
+import math
 import os
 import traceback
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def inputs_of(model: Model, seed: int = 0) -> list[np.ndarray]:
 
 
 def _filled(random: np.random.Generator, tensor: Tensor) -> np.ndarray:
-    shape, dtype = tuple(tensor.shape or ()), np.dtype(DTYPES[str(tensor.type).lower()])
+    shape, dtype = tuple(tensor.shape or ()), np.dtype(DTYPES.get(str(tensor.type).lower(), np.object_))
+    if min(shape, default=0) < 0 or math.prod(shape) > 2**28:
+        raise OracleError(f"inputs of shape {shape} are not drawn here")
     if dtype.kind == "f":
         return random.normal(size=shape).astype(dtype)
     if dtype.kind == "b":

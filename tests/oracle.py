@@ -28,12 +28,16 @@ class OracleError(Exception):
     """The runtime refused the model or its inputs."""
 
 
+class ForeignError(Exception):
+    """minilite, asked as a runtime, raised something that is not a ``minilite.Error``."""
+
+
 class OracleDied(Exception):
     """The runtime's process ended, or did not answer in time."""
 
 
 class Oracle:
-    """One runtime (``litert``: ai-edge-litert; ``tf``: tensorflow's tf.lite) in one child process."""
+    """One runtime in one child process: ``litert`` (ai-edge-litert), ``tf`` (tensorflow's tf.lite) or ``minilite``."""
 
     def __init__(self, runtime: str = "litert", seconds: float = 60.0):
         self.runtime, self.seconds = runtime, seconds
@@ -66,6 +70,8 @@ class Oracle:
             self.close()
             raise OracleDied(f"{self.runtime} {mode}: {type(error).__name__}") from None
         if "error" in answer:
+            if answer["foreign"]:
+                raise ForeignError(answer["error"])
             raise OracleError(answer["error"])
         return answer["result"]
 
@@ -84,7 +90,8 @@ class Oracle:
     def _child(self) -> subprocess.Popen[bytes]:
         if self.child is None or self.child.poll() is not None:
             self.child = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("oracle_child.py")), self.runtime],
+                [sys.executable, "-m", "tests.oracle_child", self.runtime],
+                cwd=Path(__file__).parent.parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

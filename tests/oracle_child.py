@@ -1,4 +1,7 @@
-"""The child process of tests/oracle.py: answers pickled requests on stdin until it is closed, or dies trying."""
+"""The child process of tests/oracle.py: answers pickled requests on stdin until it is closed, or dies trying.
+
+minilite itself can be the runtime: then memory is limited, and errors that are not minilite's own say so.
+"""
 
 import os
 import pickle
@@ -6,10 +9,19 @@ import struct
 import sys
 import warnings
 
+MEMORY = 2 * 2**30
+"""Bytes minilite may have, when it is the runtime."""
+
 
 def load(runtime):
     """The interpreter module of a runtime."""
-    if runtime == "litert":
+    if runtime == "minilite":
+        import resource
+
+        import minilite as interpreter
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    elif runtime == "litert":
         from ai_edge_litert import interpreter
     else:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -59,7 +71,8 @@ def main():
         try:
             reply = {"result": answer(module, request)}
         except Exception as error:  # whatever the runtime raises is its answer
-            reply = {"error": f"{type(error).__name__}: {error}"}
+            ours = getattr(module, "Error", Exception)
+            reply = {"error": f"{type(error).__name__}: {error}", "foreign": not isinstance(error, ours)}
         payload = pickle.dumps(reply)
         out.write(struct.pack("<Q", len(payload)) + payload)
         out.flush()
