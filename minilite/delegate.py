@@ -68,6 +68,17 @@ def _div(node: Node) -> bool:
     return _elementwise(node) and _clips(node) and node.outputs[0].type == "float32"
 
 
+def _leaky_relu(node: Node) -> bool:
+    if not _elementwise(node) or node.outputs[0].type == "float32":
+        return _elementwise(node)
+    input, output = _scales(node)
+    alpha = np.float32(node.options.alpha)
+    ratio = input / output
+    negative = ratio * alpha
+    usual = np.isfinite(alpha) and abs(alpha) >= np.finfo(np.float32).tiny
+    return bool(usual and 2.0**-8 <= ratio <= 128 and -127.99609375 <= negative <= 128 and abs(negative) >= 2.0**-8)
+
+
 # ---- sums of products --------------------------------------------------------------------------------------------
 
 
@@ -191,6 +202,7 @@ TAKES: dict[str, Callable[[Node], bool]] = {
     "SUB": _add,
     "MUL": _mul,
     "DIV": _div,
+    "LEAKY_RELU": _leaky_relu,
     "BATCH_MATMUL": _batch_matmul,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,

@@ -1,8 +1,8 @@
 """The handful of roundings that integer kernels are made of, each written once.
 
-A real multiplier is held as ``q * 2**(e - 31)`` with an int32 ``q`` in [2**30, 2**31) and an exponent ``e``, as gemmlowp does
-(Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-section 2.2). All functions take int64 arrays whose values fit the documented type, and are branch-free.
+A real multiplier is held as ``q * 2**(e - 31)`` with an int32 ``q`` in [2**30, 2**31) and an exponent ``e``, as
+gemmlowp does (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", section 2.2). All functions take int64 arrays whose values fit the documented type, and are branch-free.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from minilite.spec import INTEGER_RANGE, Node, TensorInfo
 
 Array = np.ndarray
 INT32_MIN, INT32_MAX = INTEGER_RANGE["int32"]
+BLOCK = 1 << 15
+"""Accumulators to requantize at a time: what they become on the way fits a processor's cache."""
 
 
 def round_half_away(x: Any) -> Any:
@@ -44,7 +46,7 @@ class Multiplier:
 
     @classmethod
     def of(cls, real: Any) -> Multiplier:
-        """QuantizeMultiplier: the int32 significand is rounded half away from zero; below 2**-32 all is flushed to 0."""
+        """QuantizeMultiplier: the significand is rounded half away from zero; what is below 2**-32 becomes 0."""
         fraction, e = np.frexp(np.asarray(real, np.float64))
         q = round_half_away(fraction * 2.0**31).astype(np.int64)
         e = e.astype(np.int64)
@@ -72,15 +74,18 @@ def rounding_shift_half_up(x: Any, exponent: Any) -> Any:
 
 
 def multiply_double_rounding(x: Any, m: Multiplier) -> Any:
-    """MultiplyByQuantizedMultiplier of int32 values, rounded twice: SRDHM (ties up), then RDBP (ties away from zero)."""
-    left, right = np.maximum(m.e, 0), np.maximum(-m.e, 0)
-    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(wrap32(np.asarray(x, np.int64) << left), m.q), right)
+    """MultiplyByQuantizedMultiplier of int32 values, rounded twice: SRDHM (ties up), RDBP (ties away from zero)."""
+    return rounding_divide_by_pot(_high_product(x, m), np.maximum(-m.e, 0))
 
 
 def multiply_half_up(x: Any, m: Multiplier) -> Any:
     """Like :func:`multiply_double_rounding`, but the second rounding takes ties up: what ruy's x86 kernels do."""
-    left, right = np.maximum(m.e, 0), np.maximum(-m.e, 0)
-    return rounding_shift_half_up(saturating_rounding_doubling_high_mul(wrap32(np.asarray(x, np.int64) << left), m.q), right)
+    return rounding_shift_half_up(_high_product(x, m), np.maximum(-m.e, 0))
+
+
+def _high_product(x: Any, m: Multiplier) -> Any:
+    shifted = wrap32(np.asarray(x, np.int64) << np.maximum(m.e, 0))
+    return saturating_rounding_doubling_high_mul(shifted, m.q)
 
 
 def multiply_int64(x: Any, m: Multiplier) -> Any:
@@ -150,7 +155,12 @@ class Requantizer:
     type: str
 
     def __call__(self, acc: Array) -> Array:
-        return self.clipped(self.steps(acc))
+        rows = acc.reshape(-1, acc.shape[-1] if acc.ndim else 1)
+        output = np.empty(rows.shape, self.type)
+        some = max(1, BLOCK // max(rows.shape[1], 1) // 16) * 16  # rows; vectors of 16 stay together
+        for block in (slice(i, i + some) for i in range(0, len(rows), some)):
+            output[block] = self.clipped(self.steps(rows[block]))
+        return output.reshape(acc.shape)
 
     def steps(self, acc: Array) -> Array:
         """The rounded output, before the zero point is added and anything clipped."""

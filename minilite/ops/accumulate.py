@@ -6,13 +6,13 @@ is added to one accumulator, from the first term to the last, without fused mult
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
-BLOCK = 1 << 22
+BLOCK = 1 << 18
 """Elements of an intermediate matrix that are worth having at once."""
 CACHED = 1 << 16
 """Elements that stay in a processor's cache."""
@@ -65,6 +65,3 @@ def in_blocks(count: int, elements_each: int, block: int = BLOCK) -> Iterator[sl
     """Slices of a dimension of ``count`` that keep an intermediate array at about ``block`` elements."""
     step = max(1, block // max(elements_each, 1))
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
-
-
-Dot = Callable[[Array, Array], Array]

@@ -4,12 +4,13 @@
 
 lhs [..., m, k] ([..., k, m] with ``adj_x``), rhs [..., k, n] ([..., n, k] with ``adj_y``); up to five dimensions each.
 
-Integers accumulate ``(lhs - z_lhs) * (rhs - z_rhs)`` and are requantized by ``s_lhs * s_rhs / s_output``; int16 has int64
+Integers accumulate ``(lhs - z_lhs) * (rhs - z_rhs)``, requantized by ``s_lhs * s_rhs / s_output``; int16 has int64
 accumulators. int8 operands with an int32 output are plain integers: nothing is shifted or scaled, sums wrap.
 
 A float lhs with an int8 rhs is quantized on the way in, a row at a time (:mod:`minilite.ops.hybrid`), symmetrically
-unless the option ``asymmetric_quantize_inputs`` is set; the rhs may be quantized per-axis along ``n``. LiteRT mixes up the
-rows' scales when more than one leading dimension is larger than 1; here every row has its own.
+unless the option ``asymmetric_quantize_inputs`` is set; the rhs may be quantized per-axis along ``n``. LiteRT mixes up
+the rows' scales when more than one leading dimension is larger than 1, and with XNNPACK it answers zeros when the rhs
+is not a constant; here every row has its own scale, and the rhs may come from anywhere.
 Source: LiteRT's batch_matmul kernels.
 """
 

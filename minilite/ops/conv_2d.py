@@ -4,15 +4,15 @@
         input[n, y * stride_h + fy * dilation_h - pad_top, x * stride_w + fx * dilation_w - pad_left, c]
 
 input [batch, height, width, channels], filter [out_channels, filter_h, filter_w, channels / groups], bias
-[out_channels]. With groups, output channel ``o`` sees the channels of group ``o // (out_channels / groups)`` only. Outside
-the image there is nothing to add. SAME padding gives ceil(size / stride) positions.
+[out_channels]. With groups, output channel ``o`` sees the channels of group ``o // (out_channels / groups)`` only.
+Outside of the image there is nothing to add. SAME padding gives ceil(size / stride) positions.
 
-Integers accumulate ``(input - z_input) * (filter - z_filter)`` and are requantized by ``s_input * s_filter[o] / s_output``.
+Integers accumulate ``(input - z_input) * (filter - z_filter)``, requantized by ``s_input * s_filter[o] / s_output``.
 int8 and int4 filters have zero point 0 and may be quantized per-axis along dimension 0. Activations of int16 take an
 int64 bias, or an int32 one with the option ``quantized_bias_type`` (int32 accumulators and another rounding). LiteRT's
 optimized kernels have no groups: they fall back to the reference kernel.
 
-Float activations with 8-bit or int4 filters are quantized on the way in (:mod:`minilite.ops.hybrid`): asymmetrically
+Float activations with int8 or int4 filters are quantized on the way in (:mod:`minilite.ops.hybrid`): asymmetrically
 when the filter is per-axis, symmetrically when it is per-tensor.
 Sources: Jacob et al. 2018, section 2; the TensorFlow Lite 8-bit quantization specification.
 """
@@ -28,13 +28,11 @@ from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, output_multiplier, requantizer, wrap32
 from minilite.ops import hybrid
-from minilite.ops.accumulate import exactly, in_blocks
+from minilite.ops.accumulate import CACHED, exactly, in_blocks
 from minilite.ops.windows import Axis, axes, image_size, padded, patches, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
-CACHED = 1 << 16
-"""Accumulators that stay in a processor's cache while all their terms are added."""
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
@@ -153,7 +151,8 @@ def real_multiplier(node: Node, input: TensorInfo, filter: TensorInfo, output: T
 
 def integer(p: Prepared, input: Array, filter: Array, bias: Array | None) -> Array:
     x, w = input.astype(np.int32) - p.input_zero_point, filter.astype(np.int32) - p.filter_zero_point
-    acc = convolve(*exactly(filter[0].size, x, w), p.rows, p.columns).astype(np.int64)
+    x, w = exactly(filter[0].size, x, w)
+    acc = convolve(x, w, p.rows, p.columns).astype(np.int64)
     acc = acc if bias is None else acc + bias
     return p.requantize(acc if p.wide else wrap32(acc))
 
@@ -181,8 +180,8 @@ def prepare_hybrid(
 
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
     steps, scales, _ = hybrid.quantize_rows(input.reshape(len(input), -1), p.way)
-    w = filter.view(np.int8)  # a uint8 filter holds int8 values: what the first converters wrote
-    acc = convolve(*exactly(filter[0].size, steps.reshape(input.shape), w), p.rows, p.columns).astype(np.float32)
+    x, w = exactly(filter[0].size, steps.reshape(input.shape), filter)
+    acc = convolve(x, w, p.rows, p.columns).astype(np.float32)
     scales = scales.reshape(-1, 1, 1, 1)
     acc = acc * (scales * p.scales) if p.way == "symmetric" else acc * p.scales * scales
     return float_activation(p.node, acc if bias is None else acc + bias)

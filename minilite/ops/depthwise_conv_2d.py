@@ -7,9 +7,9 @@ input [batch, height, width, channels], filter [1, filter_h, filter_w, channels 
 depth multiplier, follows from the shapes; the option ``depth_multiplier`` repeats it.
 
 Integers as for CONV_2D; int8 and int4 filters may be quantized per-axis along dimension 3. LiteRT's optimized int8
-kernel computes eight channels at a time with another rounding than the channels that are left over; its uint8 and int16
-kernels compute what the reference kernels do. Float activations with int8 filters (which must be per-axis) are quantized
-asymmetrically, an image at a time (:mod:`minilite.ops.hybrid`).
+kernel computes eight channels at a time with another rounding than the channels that are left over; its uint8 and
+int16 kernels compute what the reference kernels do. Float activations with int8 filters (which must be per-axis) are
+quantized asymmetrically, an image at a time (:mod:`minilite.ops.hybrid`).
 Sources: Howard et al. 2017 (MobileNets), section 3.1; the TensorFlow Lite 8-bit quantization specification.
 """
 
@@ -23,8 +23,8 @@ from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, requantizer
 from minilite.ops import hybrid
-from minilite.ops.accumulate import in_blocks
-from minilite.ops.conv_2d import CACHED, check_bias, check_scales, input_scale, real_multiplier
+from minilite.ops.accumulate import CACHED, in_blocks
+from minilite.ops.conv_2d import check_bias, check_scales, input_scale, real_multiplier
 from minilite.ops.windows import Axis, axes, image_size, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
@@ -63,7 +63,7 @@ def float_(node: Node, input: Array, filter: Array, bias: Array | None) -> Array
 
 @dataclass(frozen=True)
 class Prepared:
-    """Windows and integers of a quantized depthwise convolution. ``sums`` is the type of the accumulators, which wrap."""
+    """Windows and integers of a quantized depthwise convolution. ``sums`` is the accumulators' type, which wraps."""
 
     rows: Axis
     columns: Axis

@@ -2,10 +2,10 @@
 
     output[n, o] = bias[o] + sum over i of input[n, i] * weights[o, i]
 
-input of any shape, read as [rows, weights.shape[1]]; weights [units, terms]; bias [units]. The output is [rows, units], or
-with ``keep_num_dims`` the input's shape with ``units`` in place of the last dimension.
+input of any shape, read as [rows, terms]; weights [units, terms]; bias [units]. The output is [rows, units], or with
+``keep_num_dims`` the input's shape with ``units`` in place of the last dimension.
 
-Integers accumulate ``(input - z_input) * (weights - z_weights)`` and are requantized by ``s_input * s_weights / s_output``,
+Integers accumulate ``(input - z_input) * (weights - z_weights)``, requantized by ``s_input * s_weights / s_output``,
 which LiteRT's reference kernel does in float64, unlike every other operator's. int8, int4 and int2 weights may be
 quantized per-axis along dimension 0; zero points other than 0 need uint8, or int8 per-tensor, weights.
 
@@ -25,7 +25,14 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, boolean, data
-from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer, float_activation, output_multiplier, requantizer, wrap32
+from minilite.fixed_point import (
+    ACTIVATION_BOUNDS,
+    Requantizer,
+    float_activation,
+    output_multiplier,
+    requantizer,
+    wrap32,
+)
 from minilite.ops import hybrid
 from minilite.ops.accumulate import float_dot, integer_dot
 from minilite.ops.conv_2d import check_bias, input_scale
@@ -71,7 +78,9 @@ class Prepared:
     requantize: Requantizer
 
 
-def prepare(node: Node, input: TensorInfo, weights: TensorInfo, bias: TensorInfo | None, output: TensorInfo) -> Prepared:
+def prepare(
+    node: Node, input: TensorInfo, weights: TensorInfo, bias: TensorInfo | None, output: TensorInfo
+) -> Prepared:
     per_axis = hybrid.weight_scales(weights, 0).size > 1
     shiftable = weights.type == "uint8" or (weights.type == "int8" and not per_axis)
     weights.need(shiftable or not weights.zero_points.any(), "zero points of 0", weights.zero_points)

@@ -9,8 +9,8 @@ filter_w, channels], input [batch, height, width, channels], bias [out_channels]
 Integers as for CONV_2D, weights per-axis along dimension 0. LiteRT's optimized int8 kernel computes eight channels at a
 time, and its uint8 kernel sixteen elements, with another rounding than what is left over.
 
-Float activations with int8 weights are quantized asymmetrically, an image at a time (:mod:`minilite.ops.hybrid`); LiteRT
-scales every product before it is added, XNNPACK the sums.
+Float activations with int8 weights are quantized asymmetrically, an image at a time (:mod:`minilite.ops.hybrid`);
+LiteRT scales every product before it is added, XNNPACK the sums.
 Sources: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.
 """
 
@@ -146,7 +146,8 @@ def prepare(
 
 def integer(p: Prepared, output_shape: Array, weights: Array, input: Array, bias: Array | None) -> Array:
     x, w = input.astype(np.int32) - p.input_zero_point, weights.astype(np.int32) - p.weights_zero_point
-    acc = paint(*exactly(weights[0].size, x, w), p.rows, p.columns).astype(np.int64)
+    x, w = exactly(weights[0].size, x, w)
+    acc = paint(x, w, p.rows, p.columns).astype(np.int64)
     acc = acc if bias is None else acc + bias
     return p.requantize(acc if p.wide else wrap32(acc))
 

@@ -48,7 +48,7 @@ def axis(padding: str | int, size: int, filter_: int, stride: int, dilation: int
     result = Axis(size, filter_, stride, dilation, total // 2, total - total // 2)
     if result.output < 1 and size:
         raise OperatorError(
-            f"expected a filter that fits the input, got size {filter_} (dilation {dilation}) over {size} with {padding}."
+            f"expected a filter that fits the input, got size {filter_} (dilation {dilation}) over {size}, {padding}."
         )
     return result
 
