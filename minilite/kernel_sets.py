@@ -25,6 +25,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     # operator              reference          builtin            xnnpack, where its delegate takes the node
     "ADD":                 ("double rounding", "vectors",         "one shift"),
     "SUB":                 ("double rounding", "double rounding", "one shift"),
+    "LEAKY_RELU":          ("double rounding", "signed",          "one shift"),
     "MUL":                 ("double rounding", "vectors",         "float32"),
     "CONV_2D":             ("double rounding", "half up",         "float32"),
     "DEPTHWISE_CONV_2D":   ("double rounding", "half up by eights", "float32"),

@@ -1,0 +1,69 @@
+"""RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1: clip to [0, inf], [0, 6], [-1, 1], [0, 1].
+
+Quantized: ``z_output + round((q - z_input) * M)`` with ``M = s_input / s_output`` formed in float32 and ``round`` a
+MultiplyByQuantizedMultiplier, rounded twice; then clipped to the bounds' own steps, ``z_output + round(bound /
+s_output)``. NaN stays NaN.
+
+Source: TensorFlow Lite's activations kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minilite import cases
+from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer, activation_range
+from minilite.spec import Definition, Node, Op, TensorInfo, activation, each, same_shape
+
+Array = np.ndarray
+
+
+def clip(node: Node, input: Array) -> Array:
+    low, high = ACTIVATION_BOUNDS[node.op]
+    return np.clip(input, low, high)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The input's zero point and the way to the output."""
+
+    zero_point: int
+    requantize: Requantizer
+
+
+def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
+    if input.type == "int16":
+        for tensor in (input, output):
+            tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
+    output.need(float(output.scale) > 0, "a positive scale", output.scale)
+    low, high = activation_range(node.op, output)
+    real = input.scale / output.scale
+    requantize = Requantizer("double rounding", real, output.zero_point, low, high, output.type)
+    return Prepared(input.zero_point, requantize)
+
+
+def integer(p: Prepared, input: Array) -> Array:
+    return p.requantize(input.astype(np.int64) - p.zero_point)
+
+
+def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
+    return Op(
+        name,
+        inputs=(activation("input"),),
+        outputs=(activation("output"),),
+        definitions=(
+            Definition("float32 -> float32", clip),
+            *each(integers, "T -> T", integer, prepare=prepare),
+        ),
+        shapes=same_shape,
+        cases=cases.unary,
+        version=version,
+    )
+
+
+RELU = _row("RELU", ("int8", "uint8", "int16"), version=3)
+RELU6 = _row("RELU6", ("int8", "uint8", "int16"), version=3)
+RELU_N1_TO_1 = _row("RELU_N1_TO_1", ("int8", "uint8"), version=1)
+RELU_0_TO_1 = _row("RELU_0_TO_1", ("int8", "uint8"), version=1)
