@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -58,5 +59,5 @@ def _strings(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise ModelError(f"a string tensor's buffer of {data.size} bytes does not hold {count} offsets.")
     offsets = data[4 : 8 + 4 * count].view("<i4")
     raw = data.tobytes()
-    result = np.array([raw[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)] + [None], object)[:-1]
+    result = np.array([raw[a:b] for a, b in itertools.pairwise(offsets)] + [None], object)[:-1]
     return result.reshape(shape) if math.prod(shape) == count else result

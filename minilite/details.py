@@ -74,9 +74,11 @@ def operator_options(session: Session, index: int) -> dict[str, Any]:
 
 def signature_details(model: Model) -> dict[str, dict[str, dict[str, int]]]:
     """Signature key -> tensor indices by name, names sorted as LiteRT sorts them."""
-    return {
-        s.key or "": {"inputs": dict(sorted(s.inputs)), "outputs": dict(sorted(s.outputs))} for s in model.signatures
-    }
+    return {s.key or "": {"inputs": _sorted(s.inputs), "outputs": _sorted(s.outputs)} for s in model.signatures}
+
+
+def _sorted(names: tuple[tuple[str | None, int], ...]) -> dict[str, int]:
+    return dict(sorted((name or "", index) for name, index in names))
 
 
 def signature_called(model: Model, key: Any) -> Signature:

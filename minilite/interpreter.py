@@ -147,13 +147,16 @@ class Interpreter:
 
     def _find(self, tensor_index: Any, subgraph_index: Any, call: str) -> tuple[Session, int]:
         index, subgraph = whole(tensor_index, call, "tensor_index"), whole(subgraph_index, call, "subgraph_index")
-        if not 0 <= subgraph < len(self._sessions):
-            raise ArgumentError(f"Invalid subgraph index {subgraph} exceeds max subgraph index {len(self._sessions)}")
-        session = self._sessions[subgraph]
+        session = self._session(subgraph)
         count = len(session.plan.subgraph.tensors)
         if not 0 <= index < count:
             raise ArgumentError(f"Invalid tensor index {index} exceeds max tensor index {count}")
         return session, index
+
+    def _session(self, subgraph: int) -> Session:
+        if not 0 <= subgraph < len(self._sessions):
+            raise ArgumentError(f"Invalid subgraph index {subgraph} exceeds max subgraph index {len(self._sessions)}")
+        return self._sessions[subgraph]
 
     # ---- describing ----------------------------------------------------------------------------------------------
 
@@ -191,7 +194,7 @@ class Interpreter:
         ``version``, ``options`` (by the schema's field names, defaults filled in), ``custom_options`` (bytes or None)
         and, once allocated, ``arithmetic``: the kernel set's word for how the operator rounds, None where all sets
         agree."""
-        session, _ = self._find(0, subgraph_index, "get_operator_details")
+        session = self._session(whole(subgraph_index, "get_operator_details", "subgraph_index"))
         return [operator_details(session, i) | operator_options(session, i) for i in range(len(session.plan.steps))]
 
     def get_signature_list(self) -> dict[str, dict[str, list[str]]]:

@@ -28,7 +28,9 @@ class SignatureRunner:
         self._signature_def = interpreter._get_full_signature_list()[signature_key]
         self._inputs, self._outputs = self._signature_def["inputs"], self._signature_def["outputs"]
         self._subgraph_index = signature.subgraph_index
-        self._session = interpreter._sessions[signature.subgraph_index]
+        for index in (*self._inputs.values(), *self._outputs.values()):
+            interpreter._find(index, signature.subgraph_index, "SignatureRunner")
+        self._session = interpreter._session(signature.subgraph_index)
 
     def __call__(self, **kwargs: Any) -> dict[str, Any]:
         """The outputs by name, as copies.

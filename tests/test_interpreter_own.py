@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import minilite
 from minilite import Interpreter
+from minilite.model import Signature, Subgraph
 from tests import small_models as models
 
 
@@ -175,6 +177,26 @@ def test_messages_name_the_signatures_and_inputs() -> None:
         interpreter.get_signature_runner("nope")
     with pytest.raises(ValueError, match="The inputs are: a, b"):
         interpreter.get_signature_runner("add")(a=np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        Signature("wrong", (("x", 0),), (("y", 1),), subgraph_index=7),
+        Signature("wrong", (("x", 99),), (("y", 1),)),
+        Signature("wrong", (("x", 0),), (("y", 99),)),
+    ],
+)
+def test_a_signature_that_points_nowhere(signature: Signature) -> None:
+    interpreter = Interpreter(dataclasses.replace(models.add(), signatures=(signature,)))
+    with pytest.raises(ValueError, match=r"Invalid (tensor|subgraph) index"):
+        interpreter.get_signature_runner("wrong")
+
+
+def test_a_model_without_tensors() -> None:
+    interpreter = Interpreter(minilite.Model(subgraphs=(Subgraph(),)))
+    interpreter.invoke()
+    assert interpreter.get_operator_details() == interpreter.get_tensor_details() == []
 
 
 def test_a_refused_call_changes_nothing() -> None:
