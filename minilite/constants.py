@@ -24,7 +24,7 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if tensor.is_variable or type_ not in DTYPES:
         return None
     if data is None or data.size == 0:  # a constant without elements has no bytes either; buffer 0 is no constant
-        return np.empty(shape, DTYPES[type_]) if tensor.buffer and math.prod(shape) == 0 else None
+        return _without_elements(tensor, index, shape) if tensor.buffer and math.prod(shape) == 0 else None
     if type_ == "string":
         return _strings(data, shape)
     if type_ in ("int4", "int2"):
@@ -39,6 +39,12 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
             f"{type_.upper()} {list(shape)}, got {data.size} in buffer {tensor.buffer}."
         )
     return data[:wanted].view(dtype.newbyteorder("<")).reshape(shape)
+
+
+def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.ndarray:
+    if min(shape) < 0 or math.prod(d or 1 for d in shape) > 2**40:
+        raise ModelError(f"tensor {index} {tensor.name!r}: expected dimensions of 0 or more that fit memory, got {shape}.")
+    return np.empty(shape, DTYPES[str(tensor.type).lower()])
 
 
 def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...]) -> np.ndarray:
