@@ -31,9 +31,11 @@ class HypothesisDraw:
 
 @st.composite
 def one_operator(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator:
-    """Valid one-operator models of one row and one combination of types."""
+    """Valid one-operator models of one row and one combination of types, or any other one of the same label."""
     source = HypothesisDraw(draw)
-    return build(source, op, definition, op.cases(source, definition))
+    alike = [d for d in op.definitions if (d.label, d.arithmetic) == (definition.label, definition.arithmetic)]
+    chosen = source.choice(alike) if len(alike) > 1 else definition
+    return build(source, op, chosen, op.cases(source, chosen))
 
 
 def rows() -> list[tuple[Op, Definition]]:
