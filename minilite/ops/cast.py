@@ -1,0 +1,68 @@
+"""CAST: numbers to another type.
+
+Integers wrap around. Floats become integers towards zero; what does not fit becomes the nearest integer that does, and NaN
+the largest one. Anything other than 0 is true. Complex numbers lose their imaginary part. To float16 all numbers go
+through float32, rounded twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilite.cases import Arg, Case, Draw, any_integers, data, fed, shape
+from minilite.spec import DTYPES, Definition, Node, Op, activation, same_shape
+
+Array = np.ndarray
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+TYPES = ("float32", *INTEGERS, "float16", "float64", "bool", "complex64")
+PAIRS = (*((a, b) for a in TYPES for b in TYPES), ("int4", "float32"), ("int2", "float32"))
+
+
+def cast(node: Node, input: Array) -> Array:
+    target = np.dtype(node.outputs[0].dtype)
+    x = input.real if input.dtype.kind == "c" != target.kind else input
+    if x.dtype.kind == "f" and target.kind in "iu":
+        return saturated(x.astype(np.float64), target)
+    if target == np.float16:
+        x = x.astype(np.float32)
+    return x.astype(target)
+
+
+def saturated(x: Array, target: Any) -> Array:
+    """Floats towards zero into the range of an integer type, NaN to its largest."""
+    limits = np.iinfo(target)
+    beyond = 2.0 ** (limits.bits - (limits.min < 0))
+    largest, smallest = target.type(limits.max), target.type(limits.min)
+    above = np.maximum(np.where(x < beyond, x, 0), float(limits.min)).astype(target)
+    return np.where(x < beyond, np.where(x > float(limits.min), above, smallest), largest)
+
+
+def case(draw: Draw, definition: Definition) -> Case:
+    """All of an integer type's range; floats of any size, infinities and NaN."""
+    source, target = definition.input_types[0], definition.output_types[0]
+    options = {"in_data_type": source.upper(), "out_data_type": target.upper()}
+    return Case((_operand(draw, source, shape(draw, 0, 3, 9)),), options)
+
+
+def _operand(draw: Draw, source: str, dims: tuple[int, ...]) -> Arg:
+    if source in INTEGERS:
+        return any_integers(draw, dims, source)
+    if source in ("bool", "int4", "int2"):
+        return data(dims, constant=source != "bool")
+    with np.errstate(over="ignore"):
+        values = draw.random.normal(0, 1, dims) * 10.0 ** draw.random.integers(-3, 22, dims)
+        odd = draw.random.choice([np.nan, np.inf, -np.inf, 0.5, -0.5, 2.0**31, -(2.0**31), 255.5, -0.0], dims)
+        return fed(np.where(draw.random.random(dims) < 0.2, odd, values), DTYPES[source])
+
+
+CAST = Op(
+    "CAST",
+    inputs=(activation("input"),),
+    outputs=(activation("output"),),
+    definitions=tuple(Definition(f"{a} -> {b}", cast, quantized=False) for a, b in PAIRS),
+    shapes=same_shape,
+    cases=case,
+    version=9,
+)
