@@ -91,11 +91,12 @@ def test_help_loads_neither_a_compiler_nor_another_runtime():
         assert command in program("--help").stdout
 
 
-def test_a_reader_that_stops_reading_gets_no_traceback():
-    command = [sys.executable, "-m", "minilite", "inspect", str(demo.INT8_MODEL), "--tensors"]
+@pytest.mark.parametrize("form", ["--tensors", "--json"])
+def test_a_reader_that_stops_reading_gets_no_complaint(form):
+    command = [sys.executable, "-m", "minilite", "inspect", str(demo.INT8_MODEL), form]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
-    assert b"Traceback" not in process.stderr.read()
+    assert process.stderr.read() == b""
     process.stderr.close()
     process.wait()
 
@@ -303,9 +304,9 @@ def test_random_floats(dtype):
 def test_random_integers(dtype, low, high):
     quantized = run_command.draw(detail(dtype, (100, 100), [0.1]), np.random.default_rng(0))
     assert quantized.dtype == dtype
-    span = high - low
-    assert low <= quantized.min() < low + span / 50
-    assert high - span / 50 < quantized.max() <= high
+    slack = 0 if dtype != np.int16 else 100  # of 65,536 values not every one comes up
+    assert low <= quantized.min() <= low + slack
+    assert high - slack <= quantized.max() <= high
     assert set(run_command.draw(detail(dtype), np.random.default_rng(0)).ravel().tolist()) == {0, 1}
 
 
