@@ -153,6 +153,8 @@ class Plan:
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
             step.definition = step.op.definition(node)
+            outputs = tuple(dataclasses.replace(o, type=step.definition.output_type(i)) for i, o in enumerate(outputs))
+            node = dataclasses.replace(node, outputs=outputs)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except Exception as error:
             _say_where(error, node, "failed to prepare")

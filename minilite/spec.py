@@ -225,9 +225,9 @@ class Definition:
     def output_types(self) -> tuple[str, ...]:
         return tuple(self.types.partition("->")[2].split())
 
-    def accepts(self, inputs: Sequence[str | None], outputs: Sequence[str | None]) -> bool:
-        """Whether these types, in this order, are this definition's."""
-        return _match(self.input_types, inputs) and _match(self.output_types, outputs)
+    def output_type(self, position: int) -> str:
+        """The type of an output."""
+        return self.output_types[min(position, len(self.output_types) - 1)].rstrip("*")
 
 
 def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
@@ -284,12 +284,16 @@ class Op:
         return self.outputs[min(position, len(self.outputs) - 1)]
 
     def definition(self, node: Node) -> Definition:
-        """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none."""
+        """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none.
+
+        Where the inputs leave one output type only, the file's own is not asked: LiteRT's kernels set it, too.
+        """
         inputs = [None if t is None else t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
-        fitting = [
-            d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and d.accepts(inputs, outputs)
-        ]
+        able = [d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)]
+        fitting = [d for d in able if _match(d.output_types, outputs)]
+        if not fitting and len({d.output_types for d in able}) == 1:
+            fitting = able
         if fitting:
             quantized = any(t is not None and t.quantized for t in node.inputs[:1])
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
