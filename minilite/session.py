@@ -83,7 +83,6 @@ class Session:
         self._resized.add(index)
         self._fits.pop(index, None)
         self.values.pop(index, None)
-        self.owned.discard(index)
 
     def _check_free(self, index: int, shape: Shape) -> None:
         present = self.shape(index)
@@ -109,7 +108,7 @@ class Session:
         self.untouched = False
         self.plan.allocate(self._asked)
         graph = self.plan.subgraph
-        kept = {i: a for i, a in self.values.items() if i in graph.inputs and a.shape == self.plan.infos[i].shape}
+        kept = {i: a for i, a in self.values.items() if i in graph.inputs}
         self.values = {i: self._zeros(i) for i in graph.inputs if self.constant(i) is None} | kept
         self.owned.intersection_update(kept)
         self._fits = {i: (a.dtype, a.shape) for i, a in self.values.items() if self._is_plain(i)}

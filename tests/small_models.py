@@ -81,6 +81,14 @@ def convolution() -> Model:
     return one(b, "CONV_2D", (x, kernel, bias), (y,), "Conv2DOptions", padding="VALID", stride_w=1, stride_h=1)
 
 
+def absent_bias() -> Model:
+    """A FULLY_CONNECTED whose optional bias is index -1."""
+    b = Builder()
+    x, y = b.tensor("x", (1, 2)), b.tensor("y", (1, 3))
+    w = b.constant("w", np.arange(6, dtype=np.float32).reshape(3, 2))
+    return one(b, "FULLY_CONNECTED", (x, w, -1), (y,), "FullyConnectedOptions")
+
+
 def two_signatures() -> Model:
     """Subgraph 0, signature "add": a + b; subgraph 1, signature "subtract": a - b, inputs in the other order."""
     buffers = [Buffer()]

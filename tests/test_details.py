@@ -17,7 +17,15 @@ from tests.side_by_side import same
 
 litert = pytest.importorskip("ai_edge_litert.interpreter")
 
-SMALL = (models.add, models.scalar, models.convolution, models.two_signatures, models.stateful, models.every_detail)
+SMALL = (
+    models.add,
+    models.scalar,
+    models.convolution,
+    models.absent_bias,
+    models.two_signatures,
+    models.stateful,
+    models.every_detail,
+)
 
 
 def described(interpreter: Any) -> dict[str, Any]:

@@ -144,6 +144,14 @@ def constants_of_every_kind(i: Any) -> Any:
     return [i.get_tensor(names[name]) for name in ("w", "nibbles", "scalar", "sparse", "axis one")]
 
 
+@script(models.absent_bias)
+def an_absent_operand(i: Any) -> Any:
+    i.allocate_tensors()
+    i.set_tensor(0, x_of(1, 2))
+    i.invoke()
+    return i.get_tensor(1)
+
+
 @script(models.long_buffer)
 def bytes_beyond_the_shape_are_left_alone(i: Any) -> Any:
     i.allocate_tensors()
