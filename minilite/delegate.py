@@ -191,11 +191,17 @@ def _reduce(node: Node) -> bool:
     return _float_or_8_bit(node) and 0 < input.rank <= 6 and few
 
 
+def _resize(node: Node) -> bool:
+    size = node.inputs[1]
+    return size is not None and size.constant and size.type == "int32" and _float_or_8_bit(node)
+
+
 TAKES: dict[str, Callable[[Node], bool]] = {
     "MEAN": _reduce,
     "REDUCE_MAX": _reduce,
     "REDUCE_MIN": _reduce,
     "SUM": _reduce,
+    "RESIZE_BILINEAR": _resize,
     "AVERAGE_POOL_2D": _average_pool,
     "MAX_POOL_2D": _pool,
     "ADD": _add,

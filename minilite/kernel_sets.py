@@ -39,6 +39,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "REDUCE_PROD":         ("rescales",        "copies",          "copies"),
     "SOFTMAX":             ("gemmlowp",        "table",           "table"),
     "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table"),
+    "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
     "ELU":                 ("half away",       "half away",       "half even"),
     "LOGISTIC":            ("table",           "gemmlowp",        "half even"),

@@ -5,6 +5,7 @@ from minilite.ops import (
     add,
     arg_max,
     batch_matmul,
+    broadcast_to,
     cast,
     compare,
     concatenation,
@@ -20,6 +21,7 @@ from minilite.ops import (
     floor_div,
     fully_connected,
     gather,
+    gather_nd,
     gelu,
     hard_swish,
     l2_normalization,
@@ -38,6 +40,7 @@ from minilite.ops import (
     pow,
     prelu,
     quantize,
+    range,
     reduce,
     relu,
     reshape,
@@ -58,6 +61,7 @@ from minilite.ops import (
     tile,
     transpose,
     transpose_conv,
+    zeros_like,
 )
 from minilite.spec import Op
 
@@ -70,6 +74,7 @@ OPS: dict[str, Op] = {
         arg_max.ARG_MIN,
         pool.AVERAGE_POOL_2D,
         batch_matmul.BATCH_MATMUL,
+        broadcast_to.BROADCAST_TO,
         cast.CAST,
         floor.CEIL,
         concatenation.CONCATENATION,
@@ -89,6 +94,7 @@ OPS: dict[str, Op] = {
         floor_div.FLOOR_MOD,
         fully_connected.FULLY_CONNECTED,
         gather.GATHER,
+        gather_nd.GATHER_ND,
         gelu.GELU,
         compare.GREATER,
         compare.GREATER_EQUAL,
@@ -118,6 +124,7 @@ OPS: dict[str, Op] = {
         pow.POW,
         prelu.PRELU,
         quantize.QUANTIZE,
+        range.RANGE,
         shape.RANK,
         reduce.REDUCE_ALL,
         reduce.REDUCE_ANY,
@@ -155,5 +162,6 @@ OPS: dict[str, Op] = {
         transpose.TRANSPOSE,
         transpose_conv.TRANSPOSE_CONV,
         pack.UNPACK,
+        zeros_like.ZEROS_LIKE,
     )
 }

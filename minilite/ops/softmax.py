@@ -207,16 +207,11 @@ def _label(source: str, target: str) -> str:
 SOFTMAX = Op(
     "SOFTMAX",
     inputs=(activation("input"),),
-    outputs=(
-        activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),
-    ),
+    outputs=(activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", float_, ulp=3),
         Definition("float16 -> float16", float_),
-        *(
-            Definition(f"{s} -> {t}", from_table, prepare_table, "table", _label(s, t))
-            for s, t in EIGHT_BITS
-        ),
+        *(Definition(f"{s} -> {t}", from_table, prepare_table, "table", _label(s, t)) for s, t in EIGHT_BITS),
         *(Definition(f"{s} -> {t}", fixed_point, prepare_fixed_point, label=_label(s, t)) for s, t in EIGHT_BITS),
         Definition("int16 -> int16", int16, prepare16),
     ),
