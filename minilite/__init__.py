@@ -21,13 +21,17 @@ from minilite.errors import (
     UnsupportedBuiltinError,
     UnsupportedOperatorError,
 )
-from minilite.external_delegate import Delegate, load_delegate
-from minilite.interpreter import Interpreter, InterpreterWithCustomOps
+from minilite.interpreter import (
+    Delegate,
+    Interpreter,
+    InterpreterWithCustomOps,
+    OpResolverType,
+    SignatureRunner,
+    load_delegate,
+    run,
+)
 from minilite.model import Model
-from minilite.op_resolver import OpResolverType
 from minilite.reader import read
-from minilite.run_once import run
-from minilite.signature_runner import SignatureRunner
 
 __version__ = "0.1.0"
 

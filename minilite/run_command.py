@@ -12,8 +12,7 @@ import numpy as np
 
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section, columns
-from minilite.interpreter import Interpreter
-from minilite.run_once import run
+from minilite.interpreter import Interpreter, run
 
 Detail = dict[str, Any]
 """What the interpreter says of an input or output: its ``name``, ``shape``, ``dtype``, ``quantization`` ..."""

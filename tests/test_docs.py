@@ -16,12 +16,14 @@ LAYERS = (
     ("spec",),
     ("cases", "fixed_point", "gemmlowp"),
     ("ops",),
-    ("schema", "model", "kernel_sets", "delegate"),
+    ("model", "kernel_sets", "delegate"),
+    ("schema", "soundness"),
     ("reader", "writer", "constants"),
     ("engines",),
     ("plan",),
-    ("details", "signature_runner", "interpreter"),
+    ("interpreter",),
     ("inspection", "quantization", "demo"),
+    ("run_command",),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minilite.details import signature_called
 from minilite.errors import ArgumentError, NotAnArrayError
+from minilite.interpreter.details import signature_called
 
 if TYPE_CHECKING:
-    from minilite.interpreter import Interpreter
+    from minilite.interpreter.interpreter import Interpreter
 
 
 class SignatureRunner:

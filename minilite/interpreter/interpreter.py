@@ -7,17 +7,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from minilite.details import operator_details, operator_options, signature_details, tensor_details
 from minilite.engines import engine as engine_called
 from minilite.errors import ArgumentError, ArgumentTypeError, ResizeError, StateError
-from minilite.external_delegate import refuse_delegates
-from minilite.incoming import size, whole
+from minilite.interpreter.delegates import refuse_delegates
+from minilite.interpreter.details import operator_details, operator_options, signature_details, tensor_details
+from minilite.interpreter.op_resolver import OpResolverType, chosen_kernels, resolver_type
+from minilite.interpreter.session import Loans, Session
+from minilite.interpreter.signature_runner import SignatureRunner
+from minilite.interpreter.values import size, whole
 from minilite.model import Model
-from minilite.op_resolver import OpResolverType, chosen_kernels, resolver_type
 from minilite.plan import Plan
 from minilite.reader import read
-from minilite.session import Loans, Session
-from minilite.signature_runner import SignatureRunner
 from minilite.soundness import check
 
 HELD = """There is at least 1 reference to internal data

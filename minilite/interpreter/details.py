@@ -8,8 +8,8 @@ import numpy as np
 
 from minilite.constants import constant_array
 from minilite.errors import ArgumentError
+from minilite.interpreter.session import Session
 from minilite.model import Model, Options, Quantization, Signature, Tensor
-from minilite.session import Session
 from minilite.spec import DTYPES
 
 _DTYPES: dict[str, Any] = {name.upper(): dtype for name, dtype in DTYPES.items()} | {

@@ -17,7 +17,7 @@ import numpy as np
 
 from minilite.constants import constant_array
 from minilite.errors import ArgumentError, Error, ResizeError, StateError
-from minilite.incoming import tensor_array
+from minilite.interpreter.values import tensor_array
 from minilite.plan import LARGEST_TENSOR, Plan
 from minilite.spec import DTYPES, Shape
 

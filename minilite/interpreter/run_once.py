@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from minilite.details import signature_called, signature_details
 from minilite.errors import ArgumentError
-from minilite.interpreter import Interpreter
+from minilite.interpreter.details import signature_called, signature_details
+from minilite.interpreter.interpreter import Interpreter
+from minilite.interpreter.session import Session
 from minilite.model import Model, Tensor
-from minilite.session import Session
 from minilite.spec import DTYPES
 
 Named = dict[str, int]
