@@ -95,14 +95,13 @@ def _leading_sign_bits(x: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """Quantized quotients are kept away from 0, see above."""
+    """Quantized quotients are such that the last shift is one of 0 to 31 bits."""
     dividend, divisor = cases.broadcast_pair(draw)
     options = cases.activated(draw)
     if definition.label not in ("int8", "uint8", "int16"):
         return Case((data(dividend), data(divisor, nonzero=True)), options)
     scales = [2.0 ** -draw.integer(0, 8) * (1 + draw.random.random()) for _ in range(2)]
-    smallest = 13 if definition.label == "int16" else 5  # the multiplier that makes every shift at most 31 bits
-    multiplier = 2.0 ** (smallest + draw.integer(0, 5)) * (1 + draw.random.random())
+    multiplier = 2.0 ** (14 if definition.label == "int16" else 6) * (1 + draw.random.random())
     operands = (data(dividend, scale=scales[0], nonzero=True), data(divisor, scale=scales[1], nonzero=True))
     return Case(operands, options, output_scale=scales[0] / (scales[1] * multiplier))
 
