@@ -17,7 +17,16 @@ from minilite.soundness import check_references
 INVALID = "The model is not a valid Flatbuffer buffer"
 """How LiteRT begins when the bytes are not a model."""
 
-ADVICE = "The file is damaged, cut short or not a .tflite model; fetch or convert it again."
+IDENTIFIER = b"TFL3"
+
+FOREIGN = (
+    (b"version https://git-lfs", "It is a Git LFS pointer, not the file itself: run git lfs pull."),
+    (b"<", "It looks like a web page: the download went wrong."),
+    (b"PK\x03\x04", "It is a ZIP archive, such as a .task bundle or a Keras model: unpack or convert it."),
+    (b"\x89HDF", "It is an HDF5 file, such as a Keras model: convert it to .tflite."),
+    (b"\x1f\x8b", "It is compressed with gzip: unpack it."),
+)
+"""What often carries the name of a model: first bytes, and what to do."""
 
 
 def read(source: str | bytes | os.PathLike[str]) -> Model:
@@ -26,41 +35,60 @@ def read(source: str | bytes | os.PathLike[str]) -> Model:
     A path is memory-mapped: constants are read-only views of the file and are loaded when they are touched.
     Do not overwrite a file in place while a model read from it is in use; :meth:`Model.save` is safe.
 
+    Checked are the file's structure and that every index leads somewhere. A model that LiteRT would refuse for
+    other reasons (:func:`minilite.soundness.check`) can be read and looked at.
+
     Raises :class:`~minilite.errors.ModelError` when there is no such file, or it is not a sound model; the
     message says where in the file.
     """
     if isinstance(source, bytes):
         return decode(source)
     if isinstance(source, str | os.PathLike):
-        return decode(_map(Path(source)))
-    raise ArgumentTypeError(f"read() takes a path or the bytes of a file, not {type(source).__name__}.")
+        return decode(_content(Path(os.fsdecode(source))))
+    raise ArgumentTypeError(f"read() takes a path, or the bytes of a file, not {type(source).__name__}.")
 
 
-def _map(path: Path) -> Any:
-    """The file's content, memory-mapped."""
+def _content(path: Path) -> Any:
     if path.is_dir():
         raise ModelError(f"Mmap of {str(path)!r} at offset '0' failed with error '19'. It is a directory.")
     try:
-        with path.open("rb") as file:
-            empty = os.fstat(file.fileno()).st_size == 0
-            content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = _map(path)
     except (OSError, ValueError) as error:
-        raise ModelError(f"Could not open {str(path)!r}. {error}") from None
-    if empty:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"Could not open {str(path)!r}. {reason}.") from None
+    if len(content) == 0:
         raise ModelError(f"mmap of size 0 requested. {str(path)!r} is an empty file.")
     return content
+
+
+def _map(path: Path) -> Any:
+    """The file's content, memory-mapped where the file system can do that."""
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            return file.read()
 
 
 def decode(content: Any) -> Model:
     """The model in the bytes of a file: any buffer."""
     file = Decoder(content)
-    identifier = bytes(file.view[4:8])
-    if identifier != b"TFL3":
-        raise ModelError(f"{INVALID}: bytes 4 to 8 must be b'TFL3' and are {identifier!r}. {ADVICE}")
+    if bytes(file.view[4:8]) != IDENTIFIER:
+        raise ModelError(f"{INVALID}: {_foreign(bytes(file.view[:32]))}")
     try:
         model: Model = file.table(layout_of("Model"), file.target(0))
     except Damage as damage:
-        place = f"at byte {damage.position} ({damage.where})"
-        raise ModelError(f"{INVALID}: {place}, {damage.what}. {ADVICE}") from None
+        raise ModelError(
+            f"{INVALID}: at byte {damage.position} ({damage.where}), {damage.what}."
+            " The file is damaged or cut short; fetch or convert it again."
+        ) from None
     check_references(model)
     return model
+
+
+def _foreign(start: bytes) -> str:
+    """What a file that is no model may be, and what to do."""
+    for beginning, advice in FOREIGN:
+        if start.startswith(beginning):
+            return advice
+    return f"bytes 4 to 8 are {start[4:8]!r} and not {IDENTIFIER!r}, so it is no .tflite file."

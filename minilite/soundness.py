@@ -225,8 +225,10 @@ def _multi_axis_problems(details: Any, shape: tuple[int, ...], tensors: int) -> 
         return
     for name, least in (("scales", 0), ("zero_points", -1)):
         if not least <= details[name] < tensors:
+            optional = ", or -1 if optional" if least else ""
             yield (
-                f"MultiAxisQuantization {name} tensor index must be in range [{least}, {tensors}). Was {details[name]}."
+                f"MultiAxisQuantization {name} tensor index must be in range [0, {tensors}){optional}."
+                f" Was {details[name]}."
             )
     if details.block_size < 0:
         yield f"MultiAxisQuantization block_size must be non-negative. Was {details.block_size}."

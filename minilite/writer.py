@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 from flatbuffers.builder import BuilderSizeError
 
-from minilite.errors import ModelError
+from minilite.errors import ArgumentTypeError, ModelError
 from minilite.model import Model
 from minilite.schema.encode import Output, table_writer
 from minilite.schema.problems import Unwritable
+
+MAX_SIZE = 2**31
+"""Of a flatbuffer."""
 
 OUTSIDE_ALIGNMENT = 16
 """Constants outside the flatbuffer begin at a multiple of so many bytes, as those inside do."""
@@ -28,6 +31,8 @@ def to_bytes(model: Model) -> bytes:
     Raises :class:`~minilite.errors.ModelError` for a value the format has no place for; the message says
     where.
     """
+    if not isinstance(model, Model):
+        raise ArgumentTypeError(f"to_bytes() takes a Model, not {type(model).__name__}.")
     output = Output(_size(model))
     try:
         root = table_writer("Model")(output, model)
@@ -61,14 +66,10 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
 
 def _size(model: Model) -> int:
-    """About how large the flatbuffer will be; a good guess saves copies."""
-    constants = {
-        id(buffer.data): buffer.data.nbytes
-        for buffer in model.buffers
-        if isinstance(buffer.data, np.ndarray) and not buffer.outside
-    }
-    tables = sum(len(subgraph.tensors) + len(subgraph.operators) for subgraph in model.subgraphs)
-    return min(sum(constants.values()) + 256 * tables + 2048, 2**31)
+    """About how many bytes the constants take; a good guess saves copies."""
+    arrays = (getattr(buffer, "data", None) for buffer in model.buffers or () if not getattr(buffer, "outside", False))
+    sizes = {id(array): array.nbytes for array in arrays if isinstance(array, np.ndarray)}
+    return min(sum(sizes.values()) + 4096, MAX_SIZE)
 
 
 def _with_outside(output: Output) -> bytes:

@@ -19,6 +19,7 @@ from minilite.schema.decode import UNKNOWN_OPTIONS
 from minilite.schema.layout import SIZES, Field, Kind, enum_codes, layout_of, union_tables
 from minilite.schema.problems import Unwritable
 from minilite.schema.records import Outside, our_name, short, unbuild
+from minilite.schema.tables import UNIONS
 
 FLAGS = {
     "?": number_types.BoolFlags,
@@ -158,10 +159,15 @@ def _union(field: Field) -> Callable[[Output, Any], list[Placed]]:
         elif table in tags:
             tag, offset = tags[table], output.once(table_writer(table), item)
         else:
-            raise Unwritable(f"{short(item)} is no table of the union {field.kind.table}")
+            raise Unwritable(_misplaced(item, field.kind.table))
         return [(field.slot - 1, FLAGS["B"], tag), (field.slot, None, offset)]
 
     return prepare
+
+
+def _misplaced(item: Any, union: str) -> str:
+    homes = [name for name in UNIONS if getattr(item, "table", None) in union_tables(name)]
+    return f"{short(item)} is no table of the union {union}" + (f" but of {homes[0]}" if homes else "")
 
 
 def _unknown(output: Output, item: Options) -> int:

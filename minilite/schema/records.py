@@ -24,6 +24,8 @@ class Outside:
     """The value of an offset field whose bytes will follow the flatbuffer; ``place`` counts from its end."""
 
     def __init__(self, data: np.ndarray):
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 1:
+            raise Unwritable(f"{short(data)} must be an array of uint8 with one axis")
         self.data = data
         self.place = 0
 
@@ -156,10 +158,10 @@ def unbuild(layout: Layout, value: Any) -> Mapping[str, Any]:
     record = RECORDS.get(layout.name)
     if record:
         if not isinstance(value, record.type):
-            raise Unwritable(f"{short(value)} must be a {record.type.__name__}")
+            raise Unwritable(f"{short(value)} is no {record.type.__name__}")
         return record.unbuild(value)
     if not isinstance(value, model.Options) or value.table != layout.name:
-        raise Unwritable(f"{short(value)} must be {layout.name}")
+        raise Unwritable(f"{short(value)} is no {layout.name}")
     names = [field.name for field in layout.fields]
     unknown = sorted(value.keys() - set(names))
     if unknown:
