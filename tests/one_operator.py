@@ -49,6 +49,7 @@ class OneOperator:
 
 def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int = 1) -> OneOperator:
     """The case as a model: operands filled with data, outputs sized by the row and scaled by the real results."""
+    version = max(version, op.oldest)
     types = _expand(definition.input_types, len(case.inputs))
     infos: list[TensorInfo | None] = []
     arrays: list[np.ndarray | None] = []
