@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,6 +31,21 @@ def test_numba_equals_numpy(op: Op, definition: Definition, data: st.DataObject)
         for a, b in zip(slow, fast, strict=True):
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
             assert np.array_equal(a.view(np.uint8) if a.ndim else a, b.view(np.uint8) if b.ndim else b)
+
+
+ELEMENTWISE = [pytest.param(o, d, id=f"{o.name}-{d.label}") for o, d in rows() if o.elementwise]
+
+
+@pytest.mark.parametrize("op, definition", ELEMENTWISE)
+@given(data=st.data())
+def test_pieces_make_the_whole(op: Op, definition: Definition, data: st.DataObject) -> None:
+    one = data.draw(one_operator(op, definition))
+    for kernels in ("reference", "builtin", "xnnpack"):
+        whole = compute(one.model, kernels, one.inputs, "numpy")
+        with mock.patch("minilite.engines.PIECE", 64):
+            pieces = compute(one.model, kernels, one.inputs, "numpy")
+        for a, b in zip(whole, pieces, strict=True):
+            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 def test_every_compiled_operator_has_a_row() -> None:

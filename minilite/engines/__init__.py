@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from minilite.errors import ArgumentError
 
@@ -28,14 +31,33 @@ class Engine(Protocol):
         ...
 
 
+PIECE = 1 << 18
+"""Elements that elementwise definitions compute at once: their int64 intermediates then stay in the cache."""
+
+
 class NumpyEngine:
-    """The definitions, as written."""
+    """The definitions, as written; large elementwise ones piece by piece."""
 
     name = "numpy"
 
     def compile(self, step: Step) -> Callable[..., Any]:
         assert step.definition is not None
-        return functools.partial(step.definition.compute, step.prepared)
+        call = functools.partial(step.definition.compute, step.prepared)
+        return functools.partial(_in_pieces, call) if _is_large_and_elementwise(step) else call
+
+
+def _is_large_and_elementwise(step: Step) -> bool:
+    assert step.op is not None
+    output = step.node.outputs[0]
+    if not step.op.elementwise or math.prod(output.shape) <= PIECE:
+        return False
+    return all(i is not None and i.shape == output.shape and i.scales.size <= 1 for i in step.node.inputs)
+
+
+def _in_pieces(call: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    flat = [a.reshape(-1) for a in arrays]
+    pieces = [call(*(a[start : start + PIECE] for a in flat)) for start in range(0, flat[0].size, PIECE)]
+    return np.concatenate(pieces).reshape(arrays[0].shape)
 
 
 class NumbaEngine(NumpyEngine):
