@@ -193,10 +193,10 @@ def logical(function: np.ufunc) -> Callable[[Reduction, Array, Array], Array]:
 # ---- cases -----------------------------------------------------------------------------------------------------------
 
 
-def drawn_axes(draw: Draw, shape: Shape) -> Arg:
+def drawn_axes(draw: Draw, shape: Shape, most: int = 6) -> Arg:
     """Some axes, from either end, in any order, now and then one of them twice; a constant or fed."""
     rank = len(shape)
-    axes = [a for a in range(rank) if cases.boolean(draw)] or [draw.integer(0, max(rank - 1, 0))]
+    axes = [a for a in range(rank) if cases.boolean(draw)][:most] or [draw.integer(0, max(rank - 1, 0))]
     axes = [a - rank if rank and cases.boolean(draw) else a for a in axes]
     axes += draw.choice(([], [], axes[:1])) if rank else []
     values = np.asarray(axes[:: draw.choice((1, -1))], np.int32)
@@ -210,11 +210,14 @@ def case(draw: Draw, definition: Definition) -> Case:
 
 
 def product_case(draw: Draw, definition: Definition) -> Case:
-    """Few factors, of quantized numbers: else nothing is left of them."""
-    if definition.quantized is not True:
+    """Few factors where many make all products one number: 0, or an end of the range. Scales whose powers fit float32."""
+    if definition.quantized is None:
         return case(draw, definition)
-    shape = cases.shape(draw, 0, 5, 2)
-    return Case((cases.data(shape), drawn_axes(draw, shape)), {"keep_dims": cases.boolean(draw)})
+    shape = cases.shape(draw, 0, 5, 4)
+    axis = drawn_axes(draw, shape, most=draw.choice((1, 1, 2)))
+    scales = (0.001, 3e-5) if definition.label == "int16" else (0.3, 0.02)
+    scale = draw.choice(scales) * (1 + draw.random.random()) if definition.quantized else None
+    return Case((Arg(shape, scale=scale), axis), {"keep_dims": cases.boolean(draw)})
 
 
 def reduction(name: str, definitions: tuple[Definition, ...], cases: Any, version: int, output: Operand) -> Op:

@@ -12,8 +12,8 @@
 16-bit inputs have zero points 0 and the output (2**-15, 0), in every set the same: exp from a table over [-10, 0],
 1 / (1 + x) from a table over [0, 1], both with 512 steps (:mod:`minilite.ops.lookup`), computed in float64.
 
-Where a row's exponentials sum to 512 or more, LiteRT's reference kernel ends the process for 8-bit outputs; here they
-are the probabilities that the same arithmetic gives.
+Where a row's exponentials sum to 512 or more, LiteRT's reference kernel ends the process for 8-bit outputs; from 8192
+on it overflows for 16-bit ones. Here the same arithmetic goes on, in 64 bits.
 Sources: TensorFlow Lite's reference and optimized softmax kernels; gemmlowp, fixedpoint.h.
 """
 
@@ -183,18 +183,27 @@ def _look_up(table: Array, place: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """All ranks; rows of equal numbers, too; and scales that put all the others below the range of exp."""
-    shape = (*cases.shape(draw, 0, 3, 4), draw.choice((1, 2, 3, 10, 65, 300)))
-    wide = definition.input_types == ("int16",)
+    """All ranks; rows of equal numbers, too; and scales that put all the others below the range of exp. Sums stay
+    below 512, up to which LiteRT's reference kernel goes."""
+    dims, flat = cases.shape(draw, 0, 3, 4), draw.choice((False, False, False, True))
+    depth = draw.choice((1, 2, 3, 10, 65, 300, 1001))
     scale = None
-    if definition.label not in ("float32", "float16"):
-        scales = (1e-5, 1e-4, 1e-3, 0.01) if wide else (1e-4, 0.01, 0.1, 2.0, 2.0**-4)
-        scale = draw.choice(scales) * draw.choice((1.0, 1 + draw.random.random()))
-    flat = draw.choice((False, False, False, True))
+    if definition.input_types == ("int16",):
+        scale = draw.choice((1e-5, 1e-4, 1e-3, 0.01))
+    elif not definition.label.startswith("float"):
+        few = definition.output_types == ("int16",) or depth < 500
+        depth = depth if few or not flat else 500
+        scale = draw.choice((2.0, 0.1, 2.0**-4, 0.01, 1e-4) if few else (2.0, 0.1))
+    if scale is not None:
+        scale *= draw.choice((1.0, 1 + draw.random.random()))
     low, high = (0.0, 0.0 if scale else 1e-6) if flat else (None, None)
-    options = {"beta": draw.choice((1.0, 1.0, 0.5, 2.0, 0.1, 10.0))}
-    wanted = (1 / 65536, -32768) if " to " in definition.label else (None, None)
-    return Case((data(shape, low, high, scale=scale),), options, output_scale=wanted[0], output_zero_point=wanted[1])
+    to16 = " to " in definition.label
+    return Case(
+        (data((*dims, depth), low, high, scale=scale),),
+        {"beta": draw.choice((1.0, 1.0, 0.5, 2.0, 0.1, 10.0) if depth < 500 else (1.0, 2.0))},
+        output_scale=1 / 65536 if to16 else None,
+        output_zero_point=-32768 if to16 else None,
+    )
 
 
 EIGHT_BITS = (("int8", "int8"), ("uint8", "uint8"), ("int8", "int16"), ("uint8", "int16"))
