@@ -210,7 +210,7 @@ def case(draw: Draw, definition: Definition) -> Case:
 
 
 def product_case(draw: Draw, definition: Definition) -> Case:
-    """Few factors where many make all products one number: 0, or an end of the range. Scales whose powers fit float32."""
+    """Few factors, where many make all products 0 or an end of the range; scales whose powers fit float32."""
     if definition.quantized is None:
         return case(draw, definition)
     shape = cases.shape(draw, 0, 5, 4)
