@@ -254,11 +254,11 @@ def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: 
 class Op:
     """One operator: its operands, its definitions, its output shapes, and the space of its valid cases.
 
-    ``version`` is the newest version of the operator LiteRT registers, ``oldest`` the oldest. ``cases(draw, definition)`` returns a valid
-    :class:`minilite.cases.Case`; the tests draw all their models from it. ``float_`` computes the operator on real
-    numbers (float32 or float64 arrays alike); kernel set ``ideal`` is built on it. ``elementwise`` says that, where all
-    operands have the output's shape, an output element depends on the elements at its own place only (and on that
-    place modulo 64): engines may then compute large tensors in pieces.
+    ``version`` is the newest version of the operator LiteRT registers, ``oldest`` the oldest.
+    ``cases(draw, definition)`` returns a valid :class:`minilite.cases.Case`; the tests draw all their models from it.
+    ``float_`` computes the operator on real numbers (float32 or float64 arrays alike); kernel set ``ideal`` is built
+    on it. ``elementwise`` says that, where all operands have the output's shape, an output element depends on the
+    elements at its own place only (and on that place modulo 64): engines may then compute large tensors in pieces.
     """
 
     name: str
