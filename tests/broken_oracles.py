@@ -22,9 +22,13 @@ class Broken:
     thread: str = ""
 
 
+_SUM = "google-ai-edge/LiteRT#4079, google-ai-edge/LiteRT#7855, tensorflow/tensorflow#102490"
+
 BROKEN: tuple[Broken, ...] = (
-    Broken("SUM", "int8", "reference", "reads and writes the int8 bytes as uint8", "builtin"),
-    Broken("SUM", "int16", "reference", "reads and writes the int16 bytes as uint8, past what was summed", "builtin"),
+    Broken("SUM", "int8", "reference", "reads and writes the int8 bytes as uint8", "builtin", _SUM),
+    Broken(
+        "SUM", "int16", "reference", "reads and writes the int16 bytes as uint8, past what was summed", "builtin", _SUM
+    ),
     *(
         Broken("NOT_EQUAL", "plain int16", kernels, "writes nothing for int16 without a scale", None)
         for kernels in ("reference", "builtin", "xnnpack")
