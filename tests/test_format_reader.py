@@ -137,7 +137,7 @@ def test_foreign_content(content: bytes, message: str) -> None:
 def test_every_cut_is_a_model_error() -> None:
     content = add().to_bytes()
     for size in range(len(content)):
-        with pytest.raises(ModelError, match="^The model is not a valid Flatbuffer buffer: "):
+        with pytest.raises(ModelError, match=r"^The model is not a valid Flatbuffer buffer: "):
             minilite.read(content[:size])
 
 

@@ -18,7 +18,6 @@ from tests.oracle import OracleDied, OracleError, oracle
 from tests.small_models import add
 
 MAX = 2**31 - 1
-ANY = "any"
 
 
 def tensor(index: int, **fields: Any) -> Callable[[Model], Model]:
