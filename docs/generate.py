@@ -17,8 +17,9 @@ def page() -> str:
     lines = [
         "# Operators",
         "",
-        "Generated from the rows of `minilite/ops/` by `python docs/generate.py`; do not edit. How close each comes to LiteRT",
-        "is measured in [conformance.md](conformance.md); how to add one is told in [adding-an-operator.md](adding-an-operator.md).",
+        "Generated from the rows of `minilite/ops/` by `python docs/generate.py`; do not edit. How close each comes to",
+        "LiteRT is measured in [conformance.md](conformance.md); how to add one is told in",
+        "[adding-an-operator.md](adding-an-operator.md).",
         "",
         " · ".join(f"[{name}](#{name.lower()})" for name in sorted(OPS)),
         "",

@@ -43,7 +43,9 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
 
 def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.ndarray:
     if min(shape) < 0 or math.prod(d or 1 for d in shape) > 2**40:
-        raise ModelError(f"tensor {index} {tensor.name!r}: expected dimensions of 0 or more that fit memory, got {shape}.")
+        raise ModelError(
+            f"tensor {index} {tensor.name!r}: expected dimensions of 0 or more that fit memory, got {shape}."
+        )
     return np.empty(shape, DTYPES[str(tensor.type).lower()])
 
 

@@ -169,9 +169,7 @@ class Plan:
     def _placed(self, node: Node) -> Node:
         """The node with what the kernel set says about it."""
         delegated = self.kernels.delegate and delegate.takes(node)
-        return dataclasses.replace(
-            node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated)
-        )
+        return dataclasses.replace(node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated))
 
     def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:
         arrays = [i.value if i else None for i in (*inputs, *[None] * _left_off(step.op, len(inputs)))]
@@ -188,9 +186,7 @@ class Plan:
         kept = {-1, *self.subgraph.inputs, *self.subgraph.outputs}
         kept.update(i for i, info in enumerate(self.infos) if info.value is not None or info.is_variable)
         for position, step in enumerate(self.steps):
-            step.releases = tuple(
-                i for i in {*step.inputs, *step.outputs} if last[i] == position and i not in kept
-            )
+            step.releases = tuple(i for i in {*step.inputs, *step.outputs} if last[i] == position and i not in kept)
 
     def _schedule(self) -> None:
         """The steps that a run computes: all but those whose results are known."""

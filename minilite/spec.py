@@ -238,9 +238,7 @@ def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
     if len(types) > len(pattern):
         return False
     padded = list(types) + [None] * (len(pattern) - len(types))
-    return all(
-        p.endswith("?") if t is None else p.rstrip("?") == t for p, t in zip(pattern, padded, strict=True)
-    )
+    return all(p.endswith("?") if t is None else p.rstrip("?") == t for p, t in zip(pattern, padded, strict=True))
 
 
 def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: Any) -> tuple[Definition, ...]:
@@ -294,7 +292,9 @@ class Op:
         """
         inputs = [None if t is None else t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
-        able = [d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)]
+        able = [
+            d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)
+        ]
         fitting = [d for d in able if _match(d.output_types, outputs)]
         if not fitting and len({d.output_types for d in able}) == 1:
             fitting = able

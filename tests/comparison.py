@@ -18,7 +18,9 @@ def ulps_apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     def ordered(x: np.ndarray) -> np.ndarray:
         bits = np.ascontiguousarray(x).view(whole)
-        return np.where(bits < 0, -(bits & np.iinfo(whole).max), bits).astype(object if whole.itemsize > 4 else np.int64)
+        return np.where(bits < 0, -(bits & np.iinfo(whole).max), bits).astype(
+            object if whole.itemsize > 4 else np.int64
+        )
 
     apart = np.abs(ordered(a) - ordered(b))
     return np.where(np.isnan(a) & np.isnan(b), 0, apart)

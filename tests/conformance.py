@@ -52,7 +52,8 @@ class Cell:
     """What was measured of one operator, type and kernel set.
 
     ``exact`` cases were equal bit for bit. ``largest`` is the largest difference in ``unit``: steps (integers), ULP
-    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run, ``errors`` we did not.
+    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run, ``errors`` we did
+    not.
     """
 
     cases: int = 0
@@ -185,9 +186,9 @@ def render(measured: dict[str, Any]) -> str:
         "",
         f"Oracle: {measured.get('oracle', 'not measured')}.",
         "",
-        "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how many cases ran and how",
-        "the results compare: **exact** (bit for bit), or the largest difference: steps of the integer output, units in",
-        "the last place (ULP) of floats in `reference`, a fraction of the output's range for floats elsewhere.",
+        "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how many cases ran",
+        "and how the results compare: **exact** (bit for bit), or the largest difference: steps of the integer output,",
+        "units in the last place (ULP) of floats in `reference`, a fraction of the output's range for floats elsewhere.",
         "",
         "| operator | types | reference | builtin | xnnpack |",
         "|---|---|---|---|---|",
@@ -231,7 +232,12 @@ def _second(measured: dict[str, Any]) -> list[str]:
     cells = measured.get("tf") or {}
     if not cells:
         return []
-    lines = ["## Where TensorFlow's own interpreter says otherwise", "", f"{measured.get('tf_oracle', '')}: {len(cells)} cells.", ""]
+    lines = [
+        "## Where TensorFlow's own interpreter says otherwise",
+        "",
+        f"{measured.get('tf_oracle', '')}: {len(cells)} cells.",
+        "",
+    ]
     apart = {
         key: cell
         for key, cell in sorted(cells.items())
@@ -257,7 +263,8 @@ def _models(measured: dict[str, Any]) -> list[str]:
 def oracle_text(runtime: str) -> str:
     """Runtime, version and machine of a measurement."""
     package = {"litert": "ai-edge-litert", "tf": "tensorflow-cpu"}[runtime]
-    return f"{package} {version(package)} on {platform.system()} {platform.machine()} ({_cpu()}), one thread, minilite {minilite.__version__}"
+    machine = f"{platform.system()} {platform.machine()} ({_cpu()})"
+    return f"{package} {version(package)} on {machine}, one thread, minilite {minilite.__version__}"
 
 
 def _cpu() -> str:
@@ -302,7 +309,8 @@ def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> Non
 
 def _measure_models(runtime: str) -> dict[str, list[dict[str, str]]]:
     return {
-        kernels: [asdict(models.run_one(f, kernels, runtime)) for f in track(models.files(), kernels)] for kernels in SETS
+        kernels: [asdict(models.run_one(f, kernels, runtime)) for f in track(models.files(), kernels)]
+        for kernels in SETS
     }
 
 

@@ -1,6 +1,7 @@
 """Real models, whole: the same seeded inputs to minilite and to LiteRT, outputs compared.
 
-The folder in the environment variable ``MINILITE_MODELS`` holds ``index.json`` (a list with ``file``) or just .tflite files;
+The folder in the environment variable ``MINILITE_MODELS`` holds ``index.json`` (a list with ``file``) or just .tflite
+files;
 ``benchmarks/get_models.py`` makes one out of public packages.
 """
 
@@ -124,4 +125,3 @@ def _compared(got: np.ndarray, want: np.ndarray) -> tuple[str, str]:
         return "different", "strings differ"
     share = float(np.mean(got != want))
     return "different", f"up to {steps_apart(got, want)} steps in {share:.2%}"
-

@@ -76,9 +76,7 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
     return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms)
 
 
-def _tamed(
-    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
-) -> Node:
+def _tamed(draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]) -> Node:
     """The node with smaller input scales where a bounded activation would otherwise flatten nearly every result."""
     bound = {"RELU6": 6.0, "RELU_N1_TO_1": 1.0}.get(str((node.options or {}).get("fused_activation_function")))
     if bound is None:
@@ -181,7 +179,9 @@ def _quantization(
     if arg.scale is not None:
         scales = np.full(count, arg.scale, np.float32)
     symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
-    zero_point = 0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
+    zero_point = (
+        0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
+    )
     return scales, np.full(count, zero_point if arg.zero_point is None else arg.zero_point, np.int64)
 
 
@@ -240,9 +240,7 @@ def _blank_outputs(
     """The outputs with the row's shapes, not yet quantized."""
     types = _expand(definition.output_types, case.outputs)
     first = len(node.inputs)
-    blank = tuple(
-        TensorInfo(first + i, f"{op.result(i).name}{i or ''}", type_, ()) for i, type_ in enumerate(types)
-    )
+    blank = tuple(TensorInfo(first + i, f"{op.result(i).name}{i or ''}", type_, ()) for i, type_ in enumerate(types))
     known = [i and dataclasses.replace(i, value=a) for i, a in zip(node.inputs, arrays, strict=True)]
     padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
     shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
@@ -259,8 +257,7 @@ def _outputs(
     padding = [None] * (len(op.inputs) - len(arrays)) if not op.inputs[-1].variadic else []
     reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
     return tuple(
-        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case)
-        for i, b in enumerate(blank)
+        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case) for i, b in enumerate(blank)
     )
 
 
@@ -284,7 +281,9 @@ def _scaled(
     steps_low, steps_high = INTEGER_RANGE[info.type]
     span = high - low if high - low > 1e-20 else draw.choice((1.0, 0.1, 10.0))
     scale = span / (steps_high - steps_low) * draw.choice((1.0, 1.0, 1.5, 0.7, 4.0, 0.25))
-    zero = 0 if info.type in ("int16", "int32") else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
+    zero = (
+        0 if info.type in ("int16", "int32") else int(np.clip(np.round(steps_low - low / scale), steps_low, steps_high))
+    )
     if info.type == "int16":
         scale *= 2
     if given is not None:
@@ -365,7 +364,11 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
         tensors.append(_tensor(info, buffer))
     inputs, outputs = indices[: len(node.inputs)], indices[len(node.inputs) :]
     fed = [i for i, info in zip(inputs, node.inputs, strict=True) if info is not None and not info.constant]
-    extra = {"options_2": options} if options is not None and schema.is_second_union(options.table) else {"options": options}
+    extra = (
+        {"options_2": options}
+        if options is not None and schema.is_second_union(options.table)
+        else {"options": options}
+    )
     operator = Operator(0, tuple(inputs), tuple(outputs), **extra)
     return Model(
         operator_codes=(OperatorCode(op.name, version),),

@@ -77,7 +77,8 @@ class Oracle:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._child()
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         payload = pickle.dumps(request)
         child.stdin.write(struct.pack("<Q", len(payload)) + payload)
         child.stdin.flush()

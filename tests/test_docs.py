@@ -59,7 +59,9 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "minilite":
             rest = node.module.split(".")[1:]
             found |= {rest[0]} if rest else {alias.name for alias in node.names}
-    return {name for name in found if (ROOT / "minilite" / name).exists() or (ROOT / "minilite" / f"{name}.py").exists()}
+    return {
+        name for name in found if (ROOT / "minilite" / name).exists() or (ROOT / "minilite" / f"{name}.py").exists()
+    }
 
 
 def test_definitions_know_neither_models_nor_numba() -> None:

@@ -23,9 +23,7 @@ CASES = [pytest.param(op, d, k, id=f"{op.name}-{d.label}-{k}") for op, d in rows
 
 @pytest.mark.parametrize("op, definition, kernels", CASES)
 @given(data=st.data())
-def test_row_equals_the_oracle(
-    runtime: str, op: Op, definition: Definition, kernels: str, data: st.DataObject
-) -> None:
+def test_row_equals_the_oracle(runtime: str, op: Op, definition: Definition, kernels: str, data: st.DataObject) -> None:
     mode = stand_in(op.name, definition.label, kernels)
     if mode is None:
         pytest.skip("no oracle: see tests/broken_oracles.py")
@@ -37,9 +35,7 @@ def test_row_equals_the_oracle(
         check(op, definition, kernels, np.asarray(got), np.asarray(want), one.terms)
 
 
-def check(
-    op: Op, definition: Definition, kernels: str, got: np.ndarray, want: np.ndarray, terms: float = 0.0
-) -> None:
+def check(op: Op, definition: Definition, kernels: str, got: np.ndarray, want: np.ndarray, terms: float = 0.0) -> None:
     """Integers bit for bit (or as listed); floats within the row's ULP in ``reference``, 1e-5 of range elsewhere
     (float16: a few of its own units)."""
     assert (got.dtype, got.shape) == (want.dtype, want.shape)

@@ -51,7 +51,8 @@ def _is_large_and_elementwise(step: Step) -> bool:
     output = step.node.outputs[0]
     if not step.op.elementwise or math.prod(output.shape) <= PIECE:
         return False
-    return all(i is not None and i.shape == output.shape and i.scales.size <= 1 for i in step.node.inputs)
+    tensors = (*step.node.inputs, output)
+    return all(i is not None and i.shape == output.shape and i.scales.size <= 1 for i in tensors)
 
 
 def _in_pieces(call: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Steps compiled by Numba: the same bits as the definitions, sooner.
 
-Compiled so far: the float32 sums of products of kernel sets that add sequentially (`reference`). Numba is told neither to
-reorder nor to contract (no ``fastmath``), so each output is the same sequence of rounded products and sums as in
-the definition; only independent outputs are computed side by side.
+Compiled so far: the float32 sums of products of kernel sets that add sequentially (`reference`). Numba is told neither
+to reorder nor to contract (no ``fastmath``), so each output is the same sequence of rounded products and sums as in the
+definition; only independent outputs are computed side by side.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ COMPILED: dict[str, Callable[..., Array]] = {
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,
 }
+
 
 def work(step: Step) -> int:
     """Multiply-accumulates, about: outputs times filter terms."""
