@@ -1,8 +1,8 @@
 """CAST: numbers to another type.
 
-Integers wrap around. Floats become integers towards zero; what does not fit becomes the nearest integer that does, and NaN
-the largest one. Anything other than 0 is true. Complex numbers lose their imaginary part. To float16 all numbers go
-through float32, rounded twice.
+Integers wrap around. Floats become integers towards zero; what does not fit becomes the nearest integer that does,
+and NaN the largest one. Anything other than 0 is true. Complex numbers lose their imaginary part. To float16 all
+numbers go through float32, rounded twice.
 """
 
 from __future__ import annotations
@@ -65,4 +65,5 @@ CAST = Op(
     shapes=same_shape,
     cases=case,
     version=9,
+    elementwise=True,
 )

@@ -2,8 +2,8 @@
 
     output = scale * (input - zero_point)
 
-Per-tensor the product is a float64 one rounded to float32, per-axis (along ``quantized_dimension``) a float32 one. float16
-numbers become the same numbers in float32.
+Per-tensor the product is a float64 one rounded to float32, per-axis (along ``quantized_dimension``) a float32 one.
+float16 numbers become the same numbers in float32.
 """
 
 from __future__ import annotations
@@ -59,4 +59,5 @@ DEQUANTIZE = Op(
     shapes=same_shape,
     cases=case,
     version=9,
+    elementwise=True,
 )

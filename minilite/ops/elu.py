@@ -1,4 +1,8 @@
-"""ELU: ``output = input`` where it is 0 or more, else ``e ** input - 1``. 8 bits are looked up (:mod:`minilite.ops.lookup`)."""
+"""ELU: ``output = input`` where it is 0 or more, else ``e ** input - 1``.
+
+8 bits are looked up (:mod:`minilite.ops.lookup`). Source: Clevert et al., "Fast and Accurate Deep Network Learning by
+Exponential Linear Units (ELUs)", 2015.
+"""
 
 from __future__ import annotations
 
@@ -33,4 +37,5 @@ ELU = Op(
     ),
     shapes=same_shape,
     cases=unary,
+    elementwise=True,
 )

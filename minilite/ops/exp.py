@@ -35,4 +35,5 @@ EXP = Op(
     shapes=same_shape,
     cases=case,
     version=2,
+    elementwise=True,
 )

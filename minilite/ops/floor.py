@@ -26,6 +26,7 @@ def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1
         shapes=same_shape,
         cases=unary,
         version=version,
+        elementwise=True,
     )
 
 

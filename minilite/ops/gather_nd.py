@@ -45,9 +45,7 @@ GATHER_ND = Op(
     "GATHER_ND",
     inputs=(activation("input"), parameter("indices")),
     outputs=(activation("output", same_as="input"),),
-    definitions=tuple(
-        Definition(f"{t} {i} -> {t}", gather_nd) for t in TYPES for i in ("int32", "int64", "int16")
-    ),
+    definitions=tuple(Definition(f"{t} {i} -> {t}", gather_nd) for t in TYPES for i in ("int32", "int64", "int16")),
     shapes=shapes,
     cases=case,
     version=6,

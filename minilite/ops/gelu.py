@@ -54,4 +54,5 @@ GELU = Op(
     shapes=same_shape,
     cases=case,
     version=3,
+    elementwise=True,
 )

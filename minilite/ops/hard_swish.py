@@ -102,4 +102,5 @@ HARD_SWISH = Op(
     ),
     shapes=same_shape,
     cases=case,
+    elementwise=True,
 )

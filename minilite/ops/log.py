@@ -1,6 +1,6 @@
 """LOG: ``output = ln(input)``.
 
-8 and 16 bits are looked up (:mod:`minilite.ops.lookup`); where the input is 0 or less, the answer is the lowest integer.
+8 and 16 bits are looked up (:mod:`minilite.ops.lookup`); of 0 and less the answer is the lowest integer.
 """
 
 from __future__ import annotations
@@ -42,4 +42,5 @@ LOG = Op(
     shapes=same_shape,
     cases=case,
     version=2,
+    elementwise=True,
 )

@@ -2,14 +2,15 @@
 
     LOGISTIC  output = 1 / (1 + exp(-input))             TANH  output = tanh(input) = 2 * logistic(2 * input) - 1
 
-8 bits are looked up in a table of all 256 answers (:mod:`minilite.ops.lookup`); the output is (1/256, lowest integer) for
-LOGISTIC, and (1/128, middle) for TANH by the 8-bit specification, though its kernel takes any.
+8 bits are looked up in a table of all 256 answers (:mod:`minilite.ops.lookup`). LOGISTIC's output has scale 1/256 and
+its lowest integer as zero point; TANH's has scale 1/128 and the middle one by the 8-bit specification, but its kernel
+takes any.
 
-16 bits are interpolated in one table of ``sigmoid(i / 24)`` (:mod:`minilite.ops.sigmoid_table`), zero points 0, output scale
-2**-15. The input is brought to units of ``1 / (3 * 4096)`` first; LOGISTIC takes the table at every 512th of these units,
-TANH at every 256th, and symmetry gives the negative half. The multiplier that does so is truncated, not rounded, except for
-an input scale of 2**-12 (TANH: or 2**-11), where it is exactly 3 (or 6). For these scales the optimized kernels (word
-"gemmlowp") use gemmlowp's fixed-point functions of [-8, 8) instead of the table.
+16 bits are interpolated in one table of ``sigmoid(i / 24)`` (:mod:`minilite.ops.sigmoid_table`); zero points are 0,
+the output scale is 2**-15. The input is brought to units of ``1 / (3 * 4096)`` first; LOGISTIC reads the table at every
+512th of them, TANH at every 256th, and symmetry gives the negative half. The multiplier that does so is truncated, not
+rounded, except for an input scale of 2**-12 (TANH: or 2**-11), where it is exactly 3 (or 6). For these scales the
+optimized kernels (word "gemmlowp") use gemmlowp's fixed-point functions of [-8, 8) instead of the table.
 
 Sources: the TensorFlow Lite 8-bit quantization specification; gemmlowp, fixedpoint.h.
 """
@@ -59,8 +60,8 @@ def prepare_tanh(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
 
 @dataclass(frozen=True)
 class Units:
-    """``(x * multiplier + half) >> shift`` is an int16 input in units of 1 / (3 * 4096). ``left``, when given, is the shift
-    that brings it to gemmlowp's format of 3 integer bits, and the table is not used."""
+    """``(x * multiplier + half) >> shift`` is an int16 input in units of 1 / (3 * 4096). ``left``, when given, is the
+    shift that brings it to gemmlowp's format of 3 integer bits, and the table is not used."""
 
     multiplier: int
     shift: int
@@ -133,9 +134,7 @@ def tanh_case(draw: Draw, definition: Definition) -> Case:
 LOGISTIC = Op(
     "LOGISTIC",
     inputs=(activation("input"),),
-    outputs=(
-        activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),
-    ),
+    outputs=(activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", logistic, ulp=2),
         Definition("int8 -> int8", lookup.look_up, prepare_logistic),
@@ -145,6 +144,7 @@ LOGISTIC = Op(
     shapes=same_shape,
     cases=case,
     version=3,
+    elementwise=True,
 )
 
 TANH = Op(
@@ -160,4 +160,5 @@ TANH = Op(
     shapes=same_shape,
     cases=tanh_case,
     version=3,
+    elementwise=True,
 )

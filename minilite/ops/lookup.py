@@ -7,9 +7,9 @@
     ``"half away"``  rounds the product half away from zero, then adds the zero point (LiteRT's own kernels);
     ``"half even"``  adds first and rounds half to even (XNNPACK).
 
-16 bits: 512 steps over the whole range and one more entry to interpolate towards, all in float32. A step's entry is moved
-by half of what interpolation would miss in its middle. The upper 9 bits of an input choose the step, the lower 7 the place
-in it:
+16 bits: 512 steps over the whole range and one more entry to interpolate towards, all in float32. A step's entry is
+moved by half of what interpolation would miss in its middle. The upper 9 bits of an input choose the step, the lower 7
+the place in it:
 
     output = table[i] + ((table[i + 1] - table[i]) * (q & 127) + 64 >> 7),  i = 256 + (q >> 7)
 """

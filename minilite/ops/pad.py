@@ -49,15 +49,15 @@ class Prepared:
     value: int
 
 
-def prepare(
-    node: Node, input: TensorInfo, paddings: TensorInfo, *rest: TensorInfo | None
-) -> Prepared:
+def prepare(node: Node, input: TensorInfo, paddings: TensorInfo, *rest: TensorInfo | None) -> Prepared:
     *constant_values, output = rest
     assert output is not None
     for value in constant_values:
         if value is not None and input.type in ("int8", "uint8", "int16"):
             same = np.array_equal(value.scales, output.scales) and value.zero_point == output.zero_point
-            value.need(same, f"the output's scale {output.scales} and zero point", f"{value.scales}, {value.zero_point}")
+            value.need(
+                same, f"the output's scale {output.scales} and zero point", f"{value.scales}, {value.zero_point}"
+            )
     return Prepared(pairs(paddings.known(), input, paddings), output.zero_point)
 
 

@@ -8,12 +8,12 @@ An output of float32 input may be quantized per-axis. How the quotient is formed
     "division"      float32 quotient, half away from zero; integers by a multiplier rounded twice
     "reciprocal"    float32 product with ``1 / s_output``, half to even; integers ``((input - z) * m + 128) >> 8`` with
                     ``m = rint(256 * s_input / s_output)``
-    "blocks"        the flattened tensor in blocks of 8 elements as "reciprocal", what is left over by a float64 quotient, half
-                    away from zero; 8-bit integers in blocks of 16 by a multiplier whose second rounding takes ties up,
-                    all others as "division"
+    "blocks"        the flattened tensor in blocks of 8 elements as "reciprocal", what is left over by a float64
+                    quotient, half away from zero; 8-bit integers in blocks of 16 by a multiplier whose second rounding
+                    takes ties up, all others as "division"
 
-x86 turns a quotient that does not fit int32 (and NaN) into INT32_MIN before the zero point is added, "reciprocal" saturates
-and turns NaN into the largest integer.
+x86 turns a quotient that does not fit int32 (and NaN) into INT32_MIN before the zero point is added; "reciprocal"
+saturates and turns NaN into the largest integer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from typing import Any
 import numpy as np
 
 from minilite.cases import Case, Draw, data, fed, shape
-from minilite.fixed_point import Multiplier, multiply_double_rounding, multiply_half_up, round_half_away, saturate, wrap32
+from minilite.fixed_point import (
+    Multiplier,
+    multiply_double_rounding,
+    multiply_half_up,
+    round_half_away,
+    saturate,
+    wrap32,
+)
 from minilite.ops.elementary import to_int32
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
 
@@ -168,4 +175,5 @@ QUANTIZE = Op(
     shapes=same_shape,
     cases=case,
     version=6,
+    elementwise=True,
 )

@@ -26,6 +26,7 @@ def _row(name: str, function: elementary.Function) -> Op:
         shapes=same_shape,
         cases=unary,
         version=2,
+        elementwise=True,
     )
 
 

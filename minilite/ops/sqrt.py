@@ -55,9 +55,7 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
         table = _rsqrt_table(input, output)
     elif node.op == "RSQRT":
         multiplier = Multiplier.of(1 / np.float64(np.sqrt(input.scale) * output.scale))
-    return Prepared(
-        input.scale, output.scale, input.zero_point, output.zero_point, output.type, multiplier, table
-    )
+    return Prepared(input.scale, output.scale, input.zero_point, output.zero_point, output.type, multiplier, table)
 
 
 def _rsqrt_table(input: TensorInfo, output: TensorInfo) -> Array:
@@ -113,6 +111,7 @@ SQRT = Op(
     shapes=same_shape,
     cases=case,
     version=2,
+    elementwise=True,
 )
 
 RSQRT = Op(
@@ -127,4 +126,5 @@ RSQRT = Op(
     shapes=same_shape,
     cases=case,
     version=3,
+    elementwise=True,
 )
