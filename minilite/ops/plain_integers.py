@@ -1,5 +1,4 @@
-"""Integers that stand for themselves, without scale and zero point: they wrap, and what would not be a number is
-refused."""
+"""Integers that stand for themselves, without scale and zero point: they wrap, and are not divided by 0."""
 
 from __future__ import annotations
 
@@ -20,6 +19,6 @@ def integer_activation(node: Node, x: Array) -> Array:
 
 def need_divisors(divisor: Array, zero: int = 0) -> None:
     """Raise :class:`OperatorError` where the divisor (a stored value, with its zero point) is 0."""
-    if (divisor == zero).any():
-        where = [int(i) for i in np.argwhere(np.asarray(divisor) == zero)[0]]
-        raise OperatorError(f"Division by 0: expected a divisor without zeros, got one at {where}.")
+    zeros = np.argwhere(divisor == zero).tolist()
+    if zeros:
+        raise OperatorError(f"Division by 0: expected a divisor without zeros, got one at {zeros[0]}.")

@@ -10,12 +10,14 @@ Source: TensorFlow Lite's activations kernel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from minilite import cases
+from minilite.cases import Case, Draw, data
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer, activation_range
-from minilite.spec import Definition, Node, Op, TensorInfo, activation, each, same_shape
+from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, each, same_shape
 
 Array = np.ndarray
 
@@ -48,6 +50,18 @@ def integer(p: Prepared, input: Array) -> Array:
     return p.requantize(input.astype(np.int64) - p.zero_point)
 
 
+def case(name: str, draw: Draw, definition: Definition) -> Case:
+    """Numbers on both sides of the bounds, more of them inside."""
+    shape = cases.shape(draw, 0, 4)
+    top = ACTIVATION_BOUNDS[name][1] or draw.choice((0.5, 30.0))
+    reach = top * draw.choice((1.0, 1.3))
+    if definition.label == "float32":
+        return Case((data(shape, low=-reach, high=reach),))
+    lowest, highest = INTEGER_RANGE[definition.label]
+    zero_point = 0 if definition.label == "int16" else lowest + draw.integer(0, 60)
+    return Case((data(shape, scale=reach / (highest - zero_point), zero_point=zero_point),))
+
+
 def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
     return Op(
         name,
@@ -58,7 +72,7 @@ def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
             *each(integers, "T -> T", integer, prepare=prepare),
         ),
         shapes=same_shape,
-        cases=cases.unary,
+        cases=partial(case, name),
         version=version,
     )
 
