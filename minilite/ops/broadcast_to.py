@@ -1,5 +1,4 @@
-"""BROADCAST_TO: the input repeated along dimensions of size 1, and along new leading ones, until it has ``shape``.
-"""
+"""BROADCAST_TO: the input repeated along dimensions of size 1, and along new leading ones, until it has ``shape``."""
 
 from __future__ import annotations
 

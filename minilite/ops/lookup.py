@@ -39,11 +39,8 @@ def _table8(function: Function, input: TensorInfo, output: TensorInfo, rounding:
     low, high = INTEGER_RANGE[input.type]
     reals = function(input.scale * np.arange(low - input.zero_point, high + 1 - input.zero_point).astype(np.float32))
     scaled, zero_point = reals * (np.float32(1) / output.scale), np.float32(output.zero_point)
-    if rounding == "half even":
-        steps = np.nan_to_num(np.clip(np.rint(scaled + zero_point), *INTEGER_RANGE[output.type]))
-    else:
-        steps = to_int32(round_half_away(scaled) + zero_point)
-    return np.asarray(saturate(steps, output.type).astype(output.type))
+    steps = np.rint(scaled + zero_point) if rounding == "half even" else round_half_away(scaled) + zero_point
+    return np.asarray(np.trunc(saturate(steps, output.type)).astype(output.type))
 
 
 def _table16(function: Function, input: TensorInfo, output: TensorInfo) -> Array:
