@@ -90,9 +90,9 @@ def float_skipping(function: np.ufunc, lowest: float) -> Callable[[Reduction, Ar
 
     def extreme(p: Reduction, input: Array, axis: Array) -> Array:
         terms = p.terms(input)
-        start = terms[0] if p.whole and p.count else terms.dtype.type(lowest)
-        found = function(start, function.reduce(terms, axis=0, initial=lowest))
-        return np.where(np.isnan(start), start, found).reshape(p.shape)
+        if not (p.whole and p.count):
+            return np.asarray(function.reduce(terms, axis=0, initial=lowest)).reshape(p.shape)
+        return np.where(np.isnan(terms[0]), terms[0], function.reduce(terms, axis=0)).reshape(p.shape)
 
     return extreme
 

@@ -1,0 +1,240 @@
+"""Pooling, reductions, softmax and resizing where drawn data decides nothing: what is not a number, nothing at all,
+more classes than LiteRT's reference kernels hold, bad models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilite.errors import OperatorError
+from minilite.model import Model, Quantization
+from tests.oracle import oracle
+from tests.ours import compute
+from tests.small_models import Builder, one
+
+SETS = ("reference", "builtin", "xnnpack")
+NAN, INF = np.nan, np.inf
+WINDOW = {"stride_h": 1, "stride_w": 1, "filter_height": 2, "filter_width": 2, "padding": "VALID"}
+
+
+def model(
+    name: str,
+    table: str,
+    x: np.ndarray,
+    *parameters: np.ndarray,
+    quantized: tuple[tuple[float, int], tuple[float, int]] | None = None,
+    type_: str = "",
+    **options: Any,
+) -> Model:
+    """One operator on ``x`` and constants; ``quantized``: scale and zero point of input and output."""
+    b = Builder()
+    both = [{"quantization": Quantization(np.array([s], np.float32), np.array([z]))} for s, z in quantized or ()]
+    first = b.tensor("x", x.shape, str(x.dtype).upper(), **(both[0] if both else {}))
+    inputs = (first, *(b.constant(f"p{i}", p) for i, p in enumerate(parameters)))
+    output = b.tensor("y", (1,), type_ or str(x.dtype).upper(), **(both[1] if both else {}))
+    return one(b, name, inputs, (output,), table, **options)
+
+
+def both(m: Model, x: np.ndarray, kernels: str) -> tuple[np.ndarray, np.ndarray]:
+    """minilite's output and LiteRT's."""
+    return compute(m, kernels, [x])[0], oracle().run(m.to_bytes(), kernels, [x])[0]
+
+
+# ---- not a number, infinite, nothing -------------------------------------------------------------------------------
+
+ROWS = [
+    [NAN, 1, 2],
+    [1, NAN, 2],
+    [2, 1, NAN],
+    [2, NAN, 1],
+    [NAN, NAN, NAN],
+    [NAN, -INF, NAN],
+    [-INF, -INF, -INF],
+    [INF, INF, INF],
+    [NAN, 5, NAN, 3, 4, NAN, 1],
+]
+
+
+@pytest.mark.parametrize("kernels", SETS[:2])  # XNNPACK's vectors lose elements by their place
+@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("name", ["REDUCE_MAX", "REDUCE_MIN"])
+def test_extremes_of_what_is_not_a_number(name: str, row: list[float], kernels: str) -> None:
+    image = np.array([row, row[::-1]], np.float32)
+    for x, axis in ((image, 1), (np.ascontiguousarray(image.T), 0), (image[0], 0), (image[1], 0)):
+        got, want = both(model(name, "ReducerOptions", x, np.array([axis], np.int32)), x, kernels)
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("name, table", [("ARG_MAX", "ArgMaxOptions"), ("ARG_MIN", "ArgMinOptions")])
+def test_places_of_what_is_not_a_number(name: str, table: str, row: list[float], kernels: str) -> None:
+    x = np.array([row, row[::-1]], np.float32).T.copy()
+    m = model(name, table, x, np.array([0], np.int32), type_="INT32", output_type="INT32")
+    got, want = both(m, x, kernels)
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("kernels", SETS[:2])
+@pytest.mark.parametrize("corner", [NAN, INF, -INF])
+@pytest.mark.parametrize("name", ["MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D"])
+def test_windows_on_what_is_not_a_number(name: str, corner: float, kernels: str) -> None:
+    x = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+    x[0, 0, 0, 0] = corner
+    for image in (x, np.full_like(x, corner)):
+        got, want = both(model(name, "Pool2DOptions", image, **WINDOW), image, kernels)
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"])
+def test_reductions_of_nothing(name: str) -> None:
+    x = np.zeros((0, 3), np.float32)
+    got, want = both(model(name, "ReducerOptions", x, np.array([0], np.int32)), x, "reference")
+    assert got.shape == (3,)
+    np.testing.assert_array_equal(got, want)
+
+
+# ---- more classes than the reference kernels hold --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [600, 1001, 5000, 70_000])
+@pytest.mark.parametrize(
+    "source, target, scale, zero_point",
+    [
+        ("int8", "int8", 1 / 256, -128),
+        ("uint8", "uint8", 1 / 256, 0),
+        ("int8", "int16", 1 / 65536, -32768),
+        ("int16", "int16", 2.0**-15, 0),
+    ],
+)
+def test_probabilities_of_many_classes(source: str, target: str, scale: float, zero_point: int, classes: int) -> None:
+    """LiteRT's reference kernel ends the process here, or overflows; its optimized one does neither."""
+    x = np.zeros((2, classes), source)
+    x[1, 3:5] = 100
+    input_scale = 1e-3 if source == "int16" else 0.05
+    quantized = ((input_scale, 0), (scale, zero_point))
+    m = model("SOFTMAX", "SoftmaxOptions", x, quantized=quantized, type_=target.upper(), beta=1.0)
+    got, want = compute(m, "reference", [x])[0], oracle().run(m.to_bytes(), "builtin", [x])[0]
+    assert np.abs(got.astype(int) - want).max() <= 1
+    exponentials = np.exp(x.astype(np.float64) * input_scale)
+    wanted = exponentials / exponentials.sum(axis=1, keepdims=True) / scale + zero_point
+    assert np.abs(got - wanted).max() <= (0.51 if target != "int16" else 2)
+
+
+@pytest.mark.parametrize("classes", [1001, 5000, 20_000])
+def test_log_probabilities_of_many_classes(classes: int) -> None:
+    x = np.zeros((1, classes), np.int8)
+    x[0, 7] = 50
+    quantized = ((0.1, 0), (1 / 16, 127))
+    m = model("LOG_SOFTMAX", "LogSoftmaxOptions", x, quantized=quantized)
+    reals = x * 0.1
+    wanted = 16 * (reals - np.log(np.exp(reals).sum())) + 127
+    for kernels in SETS:
+        assert np.abs(compute(m, kernels, [x])[0] - wanted).max() <= 0.51
+
+
+# ---- bad models ------------------------------------------------------------------------------------------------------
+
+IMAGE = np.zeros((1, 4, 6, 3), np.float32)
+AXIS = np.array([1], np.int32)
+
+
+@pytest.mark.parametrize(
+    "name, table, x, parameters, options, says",
+    [
+        ("AVERAGE_POOL_2D", "Pool2DOptions", IMAGE[0], (), WINDOW, "4 dimensions"),
+        ("AVERAGE_POOL_2D", "Pool2DOptions", IMAGE, (), {**WINDOW, "stride_h": 0}, "stride"),
+        ("MAX_POOL_2D", "Pool2DOptions", IMAGE, (), {**WINDOW, "filter_height": 9}, "a filter that fits"),
+        ("L2_POOL_2D", "Pool2DOptions", IMAGE, (), {**WINDOW, "filter_width": -1}, "filter size of 1"),
+        ("MEAN", "ReducerOptions", IMAGE, (np.array([4], np.int32),), {}, "an axis in"),
+        ("SUM", "ReducerOptions", IMAGE, (np.array([0, -5], np.int32),), {}, "an axis in"),
+        ("ARG_MAX", "ArgMaxOptions", IMAGE, (AXIS,), {"output_type": "INT64"}, "type int64"),
+        ("ARG_MAX", "ArgMaxOptions", IMAGE, (np.array([4], np.int32),), {"output_type": "FLOAT32"}, "an axis in"),
+        ("ARG_MIN", "ArgMinOptions", IMAGE, (np.array([1, 2], np.int32),), {"output_type": "FLOAT32"}, "one element"),
+        ("SOFTMAX", "SoftmaxOptions", IMAGE[0, 0, 0, 0], (), {}, "1 dimension or more"),
+        ("L2_NORMALIZATION", "L2NormOptions", IMAGE, (), {"fused_activation_function": "RELU"}, "no fused"),
+        ("RESIZE_BILINEAR", "ResizeBilinearOptions", IMAGE, (np.array([0, 3], np.int32),), {}, "sizes of 1 or more"),
+        ("RESIZE_BILINEAR", "ResizeBilinearOptions", IMAGE, (np.array([3], np.int32),), {}, "2 values"),
+        ("RESIZE_BILINEAR", "ResizeBilinearOptions", IMAGE[0], (np.array([3, 3], np.int32),), {}, "4 dimensions"),
+        (
+            "RESIZE_BILINEAR",
+            "ResizeBilinearOptions",
+            IMAGE,
+            (np.array([3, 3], np.int32),),
+            {"align_corners": True, "half_pixel_centers": True},
+            "got both",
+        ),
+        (
+            "RESIZE_NEAREST_NEIGHBOR",
+            "ResizeNearestNeighborOptions",
+            IMAGE,
+            (np.array([2**30, 2**30], np.int32),),
+            {},
+            "at most",
+        ),
+        (
+            "RESIZE_NEAREST_NEIGHBOR",
+            "ResizeNearestNeighborOptions",
+            IMAGE[:, :0],
+            (np.array([2, 2], np.int32),),
+            {},
+            "an image with pixels",
+        ),
+        ("SPACE_TO_DEPTH", "SpaceToDepthOptions", IMAGE, (), {"block_size": 3}, "divisible by 3"),
+        ("SPACE_TO_DEPTH", "SpaceToDepthOptions", IMAGE, (), {"block_size": 0}, "block_size of 1"),
+        ("DEPTH_TO_SPACE", "DepthToSpaceOptions", IMAGE, (), {"block_size": 2}, "divisible by 4"),
+        ("DEPTH_TO_SPACE", "DepthToSpaceOptions", IMAGE, (), {"block_size": -2}, "block_size of 1"),
+    ],
+)
+def test_bad_models(
+    name: str, table: str, x: np.ndarray, parameters: tuple[np.ndarray, ...], options: dict[str, Any], says: str
+) -> None:
+    m = model(name, table, x, *parameters, **options)
+    with pytest.raises(OperatorError, match=rf"{name} \(operator 0 of subgraph 0\).*{says}"):
+        compute(m, "reference", [x])
+
+
+@pytest.mark.parametrize(
+    "name, table, input_, output, type_, options, says",
+    [
+        ("SOFTMAX", "SoftmaxOptions", (0.1, 0), (1 / 128, -128), "int8", {"beta": 1.0}, "scale 1/256"),
+        ("SOFTMAX", "SoftmaxOptions", (0.1, 0), (1 / 256, -128), "int8", {"beta": -1.0}, "a beta above 0"),
+        ("SOFTMAX", "SoftmaxOptions", (0.0, 0), (1 / 256, -128), "int8", {"beta": 1.0}, "a positive scale"),
+        ("SOFTMAX", "SoftmaxOptions", (0.1, 1), (2.0**-15, 0), "int16", {"beta": 1.0}, "zero point 0"),
+        ("SOFTMAX", "SoftmaxOptions", (0.1, 0), (0.1, 0), "int16", {"beta": 1.0}, "2\\*\\*-15"),
+        ("LOG_SOFTMAX", "LogSoftmaxOptions", (0.1, 0), (1 / 16, 0), "int8", {}, "scale and zero point"),
+        ("L2_NORMALIZATION", "L2NormOptions", (0.1, 0), (1 / 128, 1), "int8", {}, "scale 1/128"),
+    ],
+)
+@pytest.mark.parametrize("kernels", SETS)
+def test_bad_scales(
+    name: str,
+    table: str,
+    input_: tuple[float, int],
+    output: tuple[float, int],
+    type_: str,
+    options: dict[str, Any],
+    says: str,
+    kernels: str,
+) -> None:
+    x = np.zeros((2, 3), type_)
+    m = model(name, table, x, quantized=(input_, output), **options)
+    with pytest.raises(OperatorError, match=rf"{name}.*{says}"):
+        compute(m, kernels, [x])
+
+
+@pytest.mark.parametrize("name", ["MEAN", "SUM", "REDUCE_PROD", "REDUCE_MAX"])
+@pytest.mark.parametrize("output", [(0.0, 0), (0.1, 3)])
+def test_bad_scales_of_reductions(name: str, output: tuple[float, int]) -> None:
+    x = np.zeros((2, 3), np.int16)
+    m = model(name, "ReducerOptions", x, AXIS, quantized=((0.1, 0), output))
+    with pytest.raises(OperatorError, match=rf"{name}.*(zero point|positive scale)"):
+        compute(m, "reference", [x])
+
+
+def test_a_window_far_larger_than_the_image_takes_no_longer_than_the_image() -> None:
+    x = np.ones((1, 3, 3, 1), np.float32)
+    options = {**WINDOW, "padding": "SAME", "filter_height": 2**30, "filter_width": 2**30}
+    assert compute(model("AVERAGE_POOL_2D", "Pool2DOptions", x, **options), "reference", [x])[0].tolist() == x.tolist()
