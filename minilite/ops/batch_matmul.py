@@ -99,9 +99,8 @@ def prepare_hybrid(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorI
 
 def hybrid_(p: HybridPrepared, lhs: Array, rhs: Array) -> Array:
     a, b = straight(p.node, lhs, rhs)
-    steps, scales, _ = hybrid.quantize_rows(a.reshape(-1, a.shape[-1]), p.way)
-    acc = integer_dot(steps.reshape(a.shape), b).astype(np.float32)
-    return acc * (scales.reshape(*a.shape[:-1], 1) * p.scales)
+    steps, scales = hybrid.quantize_rows(a, a.ndim - 1, p.way)
+    return integer_dot(steps, b).astype(np.float32) * (scales * p.scales)
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -12,8 +12,9 @@ int8 and int4 filters have zero point 0 and may be quantized per-axis along dime
 int64 bias, or an int32 one with the option ``quantized_bias_type`` (int32 accumulators and another rounding). LiteRT's
 optimized kernels have no groups: they fall back to the reference kernel.
 
-Float activations with int8 or int4 filters are quantized on the way in (:mod:`minilite.ops.hybrid`): asymmetrically
-when the filter is per-axis, symmetrically when it is per-tensor.
+Float activations with int8 or int4 filters are quantized on the way in (:mod:`minilite.ops.hybrid`), an image at a
+time: asymmetrically when the filter is per-axis, symmetrically when it is per-tensor. XNNPACK makes a layer of a filter
+that sees one pixel (1 x 1, stride 1, no groups) and quantizes a pixel at a time.
 Sources: Jacob et al. 2018, section 2; the TensorFlow Lite 8-bit quantization specification.
 """
 
@@ -159,12 +160,14 @@ def integer(p: Prepared, input: Array, filter: Array, bias: Array | None) -> Arr
 
 @dataclass(frozen=True)
 class HybridPrepared:
-    """A convolution of float images with quantized filters."""
+    """A convolution of float images with quantized filters. The input's first ``leading`` dimensions count the rows to
+    quantize."""
 
     node: Node
     rows: Axis
     columns: Axis
     way: str
+    leading: int
     scales: Array
 
 
@@ -175,14 +178,15 @@ def prepare_hybrid(
     scales = hybrid.weight_scales(filter, 0)
     per_axis = bool(np.any(scales != scales[0])) or filter.shape[3] != input.shape[3]
     way = hybrid.way(node, "asymmetric" if per_axis else "symmetric")
-    return HybridPrepared(node, rows, columns, way, scales)
+    one_pixel = (*filter.shape[1:], rows.stride, columns.stride) == (1, 1, input.shape[3], 1, 1)
+    a_layer = node.delegated and one_pixel and input.shape[3] + output.shape[3] > 2
+    return HybridPrepared(node, rows, columns, way, 3 if a_layer else 1, scales)
 
 
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
-    steps, scales, _ = hybrid.quantize_rows(input.reshape(len(input), -1), p.way)
-    x, w = exactly(filter[0].size, steps.reshape(input.shape), filter)
+    steps, scales = hybrid.quantize_rows(input, p.leading, p.way)
+    x, w = exactly(filter[0].size, steps, filter)
     acc = convolve(x, w, p.rows, p.columns).astype(np.float32)
-    scales = scales.reshape(-1, 1, 1, 1)
     acc = acc * (scales * p.scales) if p.way == "symmetric" else acc * p.scales * scales
     return float_activation(p.node, acc if bias is None else acc + bias)
 

@@ -111,9 +111,8 @@ def prepare_hybrid(
 
 
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
-    steps, scales, _ = hybrid.quantize_rows(input.reshape(len(input), -1), "asymmetric")
-    acc = slide(steps.reshape(input.shape), filter.astype(np.int32), p.rows, p.columns).astype(np.float32)
-    acc = acc * (p.scales * scales.reshape(-1, 1, 1, 1))
+    steps, scales = hybrid.quantize_rows(input, 1, "asymmetric")
+    acc = slide(steps, filter.astype(np.int32), p.rows, p.columns).astype(np.float32) * (p.scales * scales)
     return float_activation(p.node, acc if bias is None else acc + bias)
 
 

@@ -143,9 +143,9 @@ def prepare_hybrid(
 
 
 def hybrid_(p: HybridPrepared, input: Array, weights: Array, bias: Array | None) -> Array:
-    steps, scales, _ = hybrid.quantize_rows(input.reshape(-1, weights.shape[1]), p.way)
+    steps, scales = hybrid.quantize_rows(input.reshape(-1, weights.shape[1]), 1, p.way)
     w = weights.view(np.int8)  # uint8 weights hold int8 values: what the first converters wrote
-    acc = integer_dot(steps, w.T).astype(np.float32) * (scales[:, None] * p.scales)
+    acc = integer_dot(steps, w.T).astype(np.float32) * (scales * p.scales)
     return float_activation(p.node, acc if bias is None else acc + bias).reshape(p.output_shape)
 
 

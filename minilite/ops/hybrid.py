@@ -17,7 +17,7 @@ Sources: LiteRT's tensor_utils (x86 build) and XNNPACK's quantization.h.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import numpy as np
 
@@ -29,29 +29,24 @@ Array = np.ndarray
 F32 = np.float32
 
 
-class Rows(NamedTuple):
-    """Quantized rows: ``steps`` is ``q - z`` (int32), one scale (float32) and one zero point (int32) for each row."""
-
-    steps: Array
-    scales: Array
-    zero_points: Array
-
-
-def quantize_rows(x: Array, how: str) -> Rows:
-    """Quantize the rows of ``x`` [rows, terms], each with a scale of its own."""
-    return {"symmetric": symmetric, "asymmetric": asymmetric, "xnnpack": xnnpack}[how](x.astype(F32))
+def quantize_rows(x: Array, leading: int, how: str) -> tuple[Array, Array]:
+    """``q - z`` (int32) in the shape of ``x``, and the scales (float32) in a shape that broadcasts with it, where the
+    first ``leading`` dimensions of ``x`` count the rows."""
+    outer, inner = x.shape[:leading], x.shape[leading:]
+    rows = x.astype(F32).reshape(math.prod(outer), math.prod(inner))
+    steps, scales = {"symmetric": symmetric, "asymmetric": asymmetric, "xnnpack": xnnpack}[how](rows)
+    return steps.astype(np.int32).reshape(x.shape), scales.reshape(*outer, *[1] * len(inner))
 
 
-def symmetric(x: Array) -> Rows:
+def symmetric(x: Array) -> tuple[Array, Array]:
     """A row of zeros gets scale 1."""
     reach = np.abs(x).max(axis=1, initial=0, keepdims=True)
     zero = reach == 0
     q = np.clip(round_half_away(x * np.where(zero, F32(0), F32(127) / reach)), -127, 127)
-    scales = np.where(zero, F32(1), reach / F32(127))
-    return Rows(q.astype(np.int32), scales[:, 0], np.zeros(len(x), np.int32))
+    return q, np.where(zero, F32(1), reach / F32(127))
 
 
-def asymmetric(x: Array) -> Rows:
+def asymmetric(x: Array) -> tuple[Array, Array]:
     """The range is a float32 difference, what follows is float64, as the x86 kernels have it."""
     low, high = _range(x)
     zero = low == high
@@ -61,17 +56,18 @@ def asymmetric(x: Array) -> Rows:
     z = np.where(zero, 0, round_half_away(np.clip(z, -128, 127)))
     scales = real.astype(F32)
     q = np.clip(round_half_away(x * (F32(1) / scales)) + z, -128, 127)
-    return Rows((q - z).astype(np.int32), scales[:, 0], z[:, 0].astype(np.int32))
+    return q - z, scales
 
 
-def xnnpack(x: Array) -> Rows:
+def xnnpack(x: Array) -> tuple[Array, Array]:
+    """All float32, by the reciprocal of the scale."""
     low, high = _range(x)
     inverse = np.where(low == high, F32(1), F32(255) / (high - low))
     down, up = low * inverse, high * inverse
     z = np.where((F32(-128) + down) + (F32(127) + up) > 0, F32(-128) - down, F32(127) - up)
     z = np.rint(np.clip(z, F32(-128), F32(127)))
     q = np.clip(np.rint(x * inverse) + z, -128, 127)
-    return Rows((q - z).astype(np.int32), (F32(1) / inverse)[:, 0], z[:, 0].astype(np.int32))
+    return q - z, F32(1) / inverse
 
 
 def _range(x: Array) -> tuple[Array, Array]:

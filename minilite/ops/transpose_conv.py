@@ -176,13 +176,12 @@ def prepare_hybrid(
 
 
 def hybrid_(p: HybridPrepared, output_shape: Array, weights: Array, input: Array, bias: Array | None) -> Array:
-    steps, scales, _ = hybrid.quantize_rows(input.reshape(len(input), -1), p.way)
-    scales = scales.reshape(-1, 1, 1, 1)
+    steps, scales = hybrid.quantize_rows(input, 1, p.way)
     if p.node.sums == "sequential":
-        x, w = steps.reshape(input.shape).astype(np.float32), weights.astype(np.float32)
+        x, w = steps.astype(np.float32), weights.astype(np.float32)
         acc = paint_term_by_term(x, w, p.rows, p.columns, lambda a, b: a * b * p.scales * scales)
     else:
-        x, w = exactly(weights[0].size, steps.reshape(input.shape), weights)
+        x, w = exactly(weights[0].size, steps, weights)
         acc = paint(x, w, p.rows, p.columns).astype(np.float32) * p.scales * scales
     return float_activation(p.node, acc if bias is None else acc + bias)
 
