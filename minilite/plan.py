@@ -69,7 +69,7 @@ class Plan:
         op = OPS.get(code.name) if not code.is_custom else None
         if op is None and not code.is_custom:
             raise _unsupported(code, index, self.subgraph_index, None)
-        if op is not None and code.version > op.version:
+        if op is not None and not op.oldest <= code.version <= op.version:
             raise _unsupported(code, index, self.subgraph_index, op)
         node = Node(
             op=code.name,
@@ -293,7 +293,7 @@ def _options(operator: Operator, code: OperatorCode) -> Any:
 
 
 def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -> UnsupportedBuiltinError:
-    known = f"minilite knows versions up to {op.version}" if op else "minilite has no row for this operator"
+    known = f"minilite knows versions {op.oldest} to {op.version}" if op else "minilite has no row for this operator"
     return UnsupportedBuiltinError(
         f"Didn't find op for builtin opcode '{code.name}' version '{code.version}'. "
         + ("An older version of this builtin might be supported. " if op else "")

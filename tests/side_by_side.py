@@ -24,9 +24,7 @@ def register(scripts: Scripts, model: Callable[[], Model]) -> Callable[[Script],
 
 
 def interpreter(api: Any, model: Model) -> Any:
-    return api.Interpreter(
-        model_content=model.to_bytes(), experimental_op_resolver_type=api.OpResolverType.BUILTIN_REF
-    )
+    return api.Interpreter(model_content=model.to_bytes(), experimental_op_resolver_type=api.OpResolverType.BUILTIN_REF)
 
 
 def same(a: Any, b: Any) -> bool:

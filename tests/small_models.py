@@ -143,10 +143,21 @@ def packed_input() -> Model:
     return Model((), (b.subgraph((x,), (x,)),), tuple(b.buffers))
 
 
+def mistyped() -> Model:
+    """uint8 + uint8 into a tensor that says it is float32."""
+    b = Builder()
+    q = Quantization(np.array([1], np.float32), np.array([0], np.int64))
+    x, hidden, y = (b.tensor(n, (2,), t, quantization=q) for n, t in (("x", "UINT8"), ("h", "FLOAT32"), ("y", "UINT8")))
+    steps = (operator(0, (x, x), (hidden,), "AddOptions"), operator(0, (hidden, x), (y,), "AddOptions"))
+    return Model((OperatorCode("ADD"),), (b.subgraph((x,), (y, hidden), *steps),), tuple(b.buffers))
+
+
 def long_buffer() -> Model:
     """The constant 1 with five bytes too many."""
     b = Builder()
-    one_and_more = b.constant("c", np.frombuffer(np.float32(1).tobytes() + b"extra", np.uint8), type_="FLOAT32", shape=(1,))
+    one_and_more = b.constant(
+        "c", np.frombuffer(np.float32(1).tobytes() + b"extra", np.uint8), type_="FLOAT32", shape=(1,)
+    )
     return one(b, "ADD", (one_and_more, one_and_more), (b.tensor("y", (1,)),), "AddOptions")
 
 
@@ -200,6 +211,4 @@ def _sparsity() -> Any:
         array_segments=schema.make_options("Uint8Vector", values=np.array([0, 2, 3], np.uint8)),
         array_indices=schema.make_options("Uint16Vector", values=np.array([0, 3, 1], np.uint16)),
     )
-    return schema.make_options(
-        "SparsityParameters", traversal_order=(0, 1), block_map=(), dim_metadata=(dense, sparse)
-    )
+    return schema.make_options("SparsityParameters", traversal_order=(0, 1), block_map=(), dim_metadata=(dense, sparse))

@@ -152,6 +152,15 @@ def an_absent_operand(i: Any) -> Any:
     return i.get_tensor(1)
 
 
+@script(models.mistyped)
+def kernels_decide_the_type(i: Any) -> Any:
+    seen = [i.get_tensor_details()]
+    i.allocate_tensors()
+    i.set_tensor(0, np.array([1, 2], np.uint8))
+    i.invoke()
+    return seen, i.get_output_details(), i.get_tensor(1), i.get_tensor(2)
+
+
 @script(models.long_buffer)
 def bytes_beyond_the_shape_are_left_alone(i: Any) -> Any:
     i.allocate_tensors()

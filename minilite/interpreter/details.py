@@ -27,7 +27,7 @@ def tensor_details(session: Session, index: int, compress_zero_points: bool = Fa
 
     Raises :class:`ArgumentError` for a type NumPy has nothing for."""
     tensor = session.plan.subgraph.tensors[index]
-    dtype = _DTYPES.get(str(tensor.type))
+    dtype = _DTYPES.get(session.type_of(index))
     if dtype is None:
         raise ArgumentError(f"Invalid tflite type code {tensor.type}: tensor {index} {tensor.name or ''!r}.")
     shape = _vector(session.shape(index))

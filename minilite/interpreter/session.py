@@ -64,6 +64,12 @@ class Session:
             return self.plan.infos[index].shape
         return self.plan.subgraph.tensors[index].shape or ()
 
+    def type_of(self, index: int) -> str:
+        """The tensor's type: the file's, until a kernel says otherwise while it is prepared."""
+        if self.plan.infos:
+            return self.plan.infos[index].type.upper()
+        return str(self.plan.subgraph.tensors[index].type)
+
     def resize(self, index: int, shape: Shape, strict: bool = False) -> None:
         """Give a tensor another shape; it has no memory until the next :meth:`allocate`.
 
@@ -72,7 +78,7 @@ class Session:
         if strict:
             self._check_free(index, shape)
         if self.constant(index) is None:
-            _check_bytes(shape, self.plan.subgraph.tensors[index].type)
+            _check_bytes(shape, self.type_of(index))
         elif shape != self.shape(index):
             raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant.")
         self.untouched = False
@@ -128,10 +134,9 @@ class Session:
                 self._put(info.index, array)
 
     def _zeros(self, index: int) -> np.ndarray:
-        tensor = self.plan.subgraph.tensors[index]
         shape = self.shape(index)
-        _check_bytes(shape, tensor.type)
-        dtype = DTYPES.get(str(tensor.type).lower(), np.uint8)
+        _check_bytes(shape, self.type_of(index))
+        dtype = DTYPES.get(self.type_of(index).lower(), np.uint8)
         return np.full(shape, b"", object) if dtype is np.object_ else np.zeros(shape, dtype)
 
     def constant(self, index: int) -> np.ndarray | None:
@@ -197,7 +202,7 @@ class Session:
 
     def _is_plain(self, index: int) -> bool:
         """Whether an array of the right dtype and shape needs no further look before it is taken."""
-        return self.plan.subgraph.tensors[index].type not in ("INT4", "INT2", "STRING")
+        return self.type_of(index) not in ("INT4", "INT2", "STRING")
 
     def _checked(self, index: int, value: Any) -> np.ndarray:
         """The value as an array that the tensor can take."""
@@ -214,8 +219,7 @@ class Session:
                 f"Cannot set tensor: {self._say(index)} is a constant of the model, which is read-only. To change it, "
                 "edit the model: dataclasses.replace() on what minilite.read() returns."
             )
-        tensor = self.plan.subgraph.tensors[index]
-        return tensor_array(value, str(tensor.type), shape, index, tensor.name or "")
+        return tensor_array(value, self.type_of(index), shape, index, self.plan.subgraph.tensors[index].name or "")
 
     def feed(self, values: Mapping[int, Any]) -> None:
         """Resize tensors to arrays' shapes, allocate, and set them. A failure leaves the session as it was."""
@@ -254,8 +258,8 @@ class Session:
         return f"tensor {index} {self.plan.subgraph.tensors[index].name or ''!r}"
 
 
-def _check_bytes(shape: Shape, type_: Any) -> None:
-    dtype = np.dtype(DTYPES.get(str(type_).lower(), np.uint8))
+def _check_bytes(shape: Shape, type_: str) -> None:
+    dtype = np.dtype(DTYPES.get(type_.lower(), np.uint8))
     if any(d < 0 for d in shape) or math.prod(shape) * dtype.itemsize > LARGEST_TENSOR:
         raise ResizeError(
             f"BytesRequired number of elements overflowed. Expected dimensions of 0 or more and at most "
