@@ -129,7 +129,7 @@ def integer_in_vectors(p: Prepared, input1: Array, input2: Array) -> Array:
     operands = p.centred(input1, input2)
     steps = _double_rounding(p, *operands)
     run = runs(input1.shape, input2.shape)
-    if run is None or (p.type == "int16" and input1.shape != input2.shape):
+    if run is None or p.output.e > 0 or (p.type == "int16" and input1.shape != input2.shape):
         return p.clipped(steps)
     length, against_one = run
     folded = p.type == "int16" or (p.type == "int8" and not against_one)
