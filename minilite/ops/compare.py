@@ -1,5 +1,5 @@
-"""EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL: two tensors, element by element, broadcast like NumPy, to
-bool.
+"""EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL: two tensors compared element by element, broadcast like
+NumPy; the output is bool.
 
 8-bit tensors, and for EQUAL and NOT_EQUAL 16-bit ones, are compared as real numbers, each in steps of 1/256:
 
