@@ -2,6 +2,7 @@
 
     python -m tests.conformance                      everything, 1,000 cases a cell (an hour or two)
     python -m tests.conformance --only CONV --cases 50
+    python -m tests.conformance --stale              only rows whose code has changed since they were measured
     python -m tests.conformance --models             only the real models of MINILITE_MODELS
     python -m tests.conformance --runtime tf         TensorFlow's own interpreter instead (extra `tensorflow`)
     python -m tests.conformance --render             only write the page anew from docs/conformance.json
@@ -163,10 +164,22 @@ def _measure_named(job: tuple[str, str, int, str]) -> dict[str, Cell]:
     return {f"{name}|{label}|{kernels}": cell for kernels, cell in measure(op, definition, cases, runtime).items()}
 
 
-def jobs(pattern: str, cases: int, runtime: str) -> list[tuple[str, str, int, str]]:
-    """The rows whose name matches."""
-    matching = ((o, d) for o, d in rows() if re.search(pattern, f"{o.name}|{d.label}"))
-    return [(op.name, definition.label, cases, runtime) for op, definition in matching]
+def jobs(options: argparse.Namespace, known: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+    """The rows whose name matches and, with ``--stale``, whose measurement is missing, old or smaller."""
+    return [
+        (op.name, definition.label, options.cases, options.runtime)
+        for op, definition in rows()
+        if re.search(options.only, f"{op.name}|{definition.label}")
+        and not (options.stale and all(fresh(op, definition, k, known, options.cases) for k in SETS))
+    ]
+
+
+def fresh(op: Op, definition: Definition, kernels: str, known: dict[str, Any], cases: int) -> bool:
+    """Whether a cell was measured with the present code and at least that many cases."""
+    cell = known.get(f"{op.name}|{definition.label}|{kernels}")
+    if cell is None or cell["hash"] != row_hash(op, definition, kernels):
+        return False
+    return cell["oracle"] == "none" or cell["cases"] + cell["refused"] + cell["errors"] >= cases
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -281,6 +294,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--runtime", choices=("litert", "tf"), default="litert")
     parser.add_argument("--models", action="store_true", help="measure the real models only")
+    parser.add_argument("--stale", action="store_true", help="measure only what is not up to date")
     parser.add_argument("--render", action="store_true", help="measure nothing")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
@@ -297,14 +311,15 @@ def main() -> None:
 
 def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> None:
     place = measured["cells"] if options.runtime == "litert" else measured["tf"]
-    work = jobs(options.only, options.cases, options.runtime)
+    work = jobs(options, place)
+    measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
     with ProcessPoolExecutor(options.workers) as pool:
         for cells in track(pool.map(_measure_named, work), "rows", total=len(work)):
             for key, cell in cells.items():
                 place[key] = asdict(cell)
                 if cell.largest or cell.refused or cell.errors:
                     print(key, cell)
-    measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
+            DATA.write_text(json.dumps(measured, indent=1) + "\n")  # an interrupted run keeps what it has
 
 
 def _measure_models(runtime: str) -> dict[str, list[dict[str, str]]]:
