@@ -25,6 +25,7 @@ from minilite.cases import Case, Draw, boolean, data
 from minilite.fixed_point import Requantizer, output_multiplier, requantizer, wrap32
 from minilite.ops import hybrid
 from minilite.ops.accumulate import float_dot, integer_dot
+from minilite.ops.conv_2d import scales_case
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -115,7 +116,9 @@ def case(draw: Draw, definition: Definition) -> Case:
         per_axis = boolean(draw) and not options["adj_y"]
         return Case((data(lhs), hybrid.weights_case(draw, rhs, "int8", per_axis, constant=True)), options)
     zero_point = 0 if definition.input_types[0] == "int16" else None
-    return Case((data(lhs), data(rhs, constant=boolean(draw), per_axis=False, zero_point=zero_point)), options)
+    s_lhs, s_rhs, s_output = scales_case(draw, definition, options, k)
+    factor = data(rhs, scale=s_rhs, constant=boolean(draw), per_axis=False, zero_point=zero_point)
+    return Case((data(lhs, scale=s_lhs), factor), options, output_scale=s_output)
 
 
 BATCH_MATMUL = Op(

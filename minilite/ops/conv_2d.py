@@ -20,6 +20,7 @@ Sources: Jacob et al. 2018, section 2; the TensorFlow Lite 8-bit quantization sp
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ from minilite.fixed_point import Requantizer, float_activation, output_multiplie
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, exactly, in_blocks
 from minilite.ops.windows import Axis, axes, image_size, padded, patches, touches, window_options
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
+from minilite.spec import QUANTIZED, Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
 
@@ -207,17 +208,29 @@ def case(draw: Draw, definition: Definition) -> Case:
         options["quantized_bias_type"] = "INT64" if "int64" in definition.types else "INT32"
     height = image_size(draw, filter[1], options["dilation_h_factor"])
     width = image_size(draw, filter[2], options["dilation_w_factor"])
-    image = data((draw.integer(1, 3), height, width, groups * depth), scale=input_scale(draw, definition, options))
-    weights = hybrid.weights_case(draw, filter, type_, per_axis) if is_hybrid else data(filter)
-    return Case((image, weights, data(filter[:1])), options)
+    s_input, s_filter, s_output = scales_case(draw, definition, options, math.prod(filter[1:]))
+    image = data((draw.integer(1, 3), height, width, groups * depth), scale=s_input)
+    weights = hybrid.weights_case(draw, filter, type_, per_axis) if is_hybrid else data(filter, scale=s_filter)
+    return Case((image, weights, data(filter[:1])), options, output_scale=s_output)
 
 
-def input_scale(draw: Draw, definition: Definition, options: dict[str, Any]) -> float | None:
-    """A small scale where an activation bounds the output: LiteRT's kernels take no multiplier of 256 or more."""
-    output = definition.output_types[0]
-    if output == "float32" or options["fused_activation_function"] == "NONE":
-        return None
-    return (1e-5 if "int16" in definition.input_types else 1e-3) * draw.random.uniform(0.5, 1.0)
+def scales_case(
+    draw: Draw, definition: Definition, options: dict[str, Any], terms: int
+) -> tuple[float | None, float | None, float | None]:
+    """Scales of input, weights and output, None where any will do.
+
+    Powers of two now and then, which give the ties on which roundings differ. Else a small input where an activation
+    bounds the output: LiteRT's kernels take no multiplier of 256 or more.
+    """
+    if definition.output_types[0] not in QUANTIZED:
+        return None, None, None
+    wide = definition.input_types.count("int16") == 2
+    if draw.choice((False, False, True)):
+        spread = (23_000 if wide else 90) * math.sqrt(terms)  # of the accumulators, in steps of the output
+        return 2.0**-4, 2.0**-6, 2.0 ** (round(math.log2(spread)) - 10)
+    if options.get("fused_activation_function", "NONE") == "NONE":
+        return None, None, None
+    return (1e-5 if "int16" in definition.input_types else 1e-3) * draw.random.uniform(0.5, 1.0), None, None
 
 
 CONV_2D = Op(

@@ -24,7 +24,7 @@ from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, requantizer
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, in_blocks
-from minilite.ops.conv_2d import check_bias, check_scales, input_scale, real_multiplier
+from minilite.ops.conv_2d import check_bias, check_scales, real_multiplier, scales_case
 from minilite.ops.windows import Axis, axes, image_size, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
@@ -125,11 +125,12 @@ def case(draw: Draw, definition: Definition) -> Case:
     options = window_options(draw) | cases.activated(draw) | {"depth_multiplier": multiplier}
     height = image_size(draw, filter[1], options["dilation_h_factor"])
     width = image_size(draw, filter[2], options["dilation_w_factor"])
-    image = data((draw.integer(1, 3), height, width, channels), scale=input_scale(draw, definition, options))
-    weights = data(filter)
+    s_input, s_filter, s_output = scales_case(draw, definition, options, filter[1] * filter[2])
+    image = data((draw.integer(1, 3), height, width, channels), scale=s_input)
+    weights = data(filter, scale=s_filter)
     if definition.label == "hybrid int8":
         weights = hybrid.weights_case(draw, filter, type_, per_axis=True)
-    return Case((image, weights, data(filter[3:])), options)
+    return Case((image, weights, data(filter[3:])), options, output_scale=s_output)
 
 
 DEPTHWISE_CONV_2D = Op(

@@ -35,7 +35,7 @@ from minilite.fixed_point import (
 )
 from minilite.ops import hybrid
 from minilite.ops.accumulate import float_dot, integer_dot
-from minilite.ops.conv_2d import check_bias, input_scale
+from minilite.ops.conv_2d import check_bias, scales_case
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
@@ -159,11 +159,12 @@ def case(draw: Draw, definition: Definition) -> Case:
     leading = cases.shape(draw, 0, 3, 4)
     split = draw.choice((1, 2, 4)) if terms % 4 == 0 and not options["keep_num_dims"] else 1
     input = (*leading, terms) if split == 1 else (*leading, split, terms // split)
-    weights = data((units, terms), constant=True if type_ == "int2" else None)
+    s_input, s_weights, s_output = scales_case(draw, definition, options, terms)
+    weights = data((units, terms), scale=s_weights, constant=True if type_ == "int2" else None)
     if definition.label.startswith("hybrid"):
         weights = hybrid.weights_case(draw, (units, terms), type_)
     optional = (data((units,)), None) if definition.input_types[2].endswith("?") else (data((units,)),)
-    return Case((data(input, scale=input_scale(draw, definition, options)), weights, draw.choice(optional)), options)
+    return Case((data(input, scale=s_input), weights, draw.choice(optional)), options, output_scale=s_output)
 
 
 FULLY_CONNECTED = Op(

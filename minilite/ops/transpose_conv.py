@@ -26,7 +26,7 @@ from minilite.cases import Arg, Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, requantizer, wrap32
 from minilite.ops import hybrid
 from minilite.ops.accumulate import exactly
-from minilite.ops.conv_2d import check_bias, check_scales, input_scale, real_multiplier, wide_sums
+from minilite.ops.conv_2d import check_bias, check_scales, real_multiplier, scales_case, wide_sums
 from minilite.ops.windows import Axis, axes, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, parameter, weight
 
@@ -200,17 +200,19 @@ def case(draw: Draw, definition: Definition) -> Case:
     height = _grown(draw, image[1], weights[1], options["stride_h"], options["padding"])
     width = _grown(draw, image[2], weights[2], options["stride_w"], options["padding"])
     output_shape = np.array([image[0], height, width, weights[0]], np.int32)
-    kernel = data(weights)
+    s_input, s_weights, s_output = scales_case(draw, definition, options, weights[3])
+    kernel = data(weights, scale=s_weights)
     if definition.label == "hybrid int8":
         kernel = hybrid.weights_case(draw, weights, "int8", per_axis=True)
     return Case(
         (
             Arg((4,), output_shape, constant=draw.choice((True, True, False))),
             kernel,
-            data(image, scale=input_scale(draw, definition, options)),
+            data(image, scale=s_input),
             draw.choice((data(weights[:1]), None)),
         ),
         options,
+        output_scale=s_output,
     )
 
 
