@@ -88,6 +88,38 @@ def test_the_multiplier_is_rounded_where_litert_rounds_it(name: str, type_: str,
             assert equal_litert(model, inputs, kernels)
 
 
+# ---- ties ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("type_", ["int8", "uint8"])
+@pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"])
+def test_ties_inside_and_outside_of_vectors(name: str, type_: str, kernels: str) -> None:
+    """Accumulators of -1.5, -0.5, 0.5 and 1.5 steps, in every channel of outputs of every number of channels."""
+    pytest.importorskip("ai_edge_litert")
+    scales = tuple(np.array([2.0**-4, 2.0**-6, 2.0**-8], np.float32))
+    for channels in range(1, 36):
+        for first in (-6, -2, 2, 6):
+            model, inputs = bias_only(name, type_, np.full(channels, first), scales)
+            assert equal_litert(model, inputs, kernels), (channels, first)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("asymmetric", [False, True])
+@pytest.mark.parametrize("low", [-63.5, -31.75, 0.0])
+def test_ties_of_quantized_rows(low: float, asymmetric: bool, kernels: str) -> None:
+    """Rows that fall halfway between steps, times the identity."""
+    pytest.importorskip("ai_edge_litert")
+    row = np.concatenate([[low, low + 127.5], np.arange(low, low + 127.5, 0.25)]).astype(np.float32)[None]
+    identity = np.eye(row.size, dtype=np.int8)
+    b = Builder()
+    operands = (b.tensor("x", row.shape), b.constant("w", identity, **quantized(1.0)))
+    y = b.tensor("y", row.shape)
+    options = {"asymmetric_quantize_inputs": asymmetric}
+    model = one(b, "FULLY_CONNECTED", operands, (y,), "FullyConnectedOptions", **options)
+    assert equal_litert(model, [row], kernels)
+
+
 # ---- borders, overflow, rare operands --------------------------------------------------------------------------------
 
 
