@@ -95,7 +95,8 @@ def _same(kind: Kind, value: Any, other: Any) -> bool:
     if isinstance(value, Outside):
         return bool(other % 16 == 0 and other > 0)
     if kind.shape == "string":
-        return bool(value.encode(errors="surrogateescape") == other)
+        theirs = other.encode() if isinstance(other, str) else other
+        return bool(value.encode(errors="surrogateescape") == theirs)
     if kind.shape == "tuple":
         value = [_number(kind, item) for item in value]
     elif kind.shape == "scalar":
