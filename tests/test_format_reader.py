@@ -14,7 +14,7 @@ import pytest
 import minilite
 from minilite import ArgumentTypeError, ModelError
 from minilite.model import Buffer, Model, Operator, OperatorCode, Options, Subgraph, Tensor
-from minilite.schema import make_options
+from minilite.schema import make_options, verifier
 from minilite.schema.decode import UNKNOWN_OPTIONS
 from minilite.schema.encode import Output, table_writer
 from minilite.schema.layout import union_tables
@@ -160,10 +160,44 @@ def test_damage_is_located(path: tuple[int, ...], offset: int, format_: str, val
         minilite.read(patched(content, position + offset, format_, value))
 
 
-def test_an_offset_to_nowhere_is_located() -> None:
-    content = patched(add().to_bytes(), 0, "I", 2**31)
-    with pytest.raises(ModelError, match=r"at byte 0 \(the model\), an offset of 2147483648 leads out of the file"):
+@pytest.mark.parametrize("offset", [0, 2**31, 2**32 - 1])
+def test_an_offset_to_nowhere_is_located(offset: int) -> None:
+    content = patched(add().to_bytes(), 0, "I", offset)
+    with pytest.raises(ModelError, match=rf"at byte 0 \(the model\), an offset of {offset} leads out of the file"):
         minilite.read(content)
+
+
+def test_an_array_may_end_where_the_file_ends() -> None:
+    content = add().to_bytes()
+    vector = table_at(content, 4, -2, 0)
+    most = len(content) - vector - 4
+    data = minilite.read(patched(content, vector, "I", most)).buffers[1].data
+    assert data is not None
+    assert data.tobytes() == content[vector + 4 :]
+    for count in range(most + 1, most + 6):
+        with pytest.raises(ModelError, match=r"\(buffers\[1\]\.data\), a vector of \d+ x 1 bytes reaches beyond"):
+            minilite.read(patched(content, vector, "I", count))
+
+
+def test_a_string_must_end_before_the_file_ends() -> None:
+    content = add().to_bytes()
+    name = table_at(content, 2, -1, 0, -1, 3)
+    with pytest.raises(ModelError, match=r"tensors\[0\]\.name\), a string does not end in a zero byte"):
+        minilite.read(patched(content, name, "I", len(content) - name - 4))
+
+
+def test_a_vtable_may_be_shorter_than_its_own_head() -> None:
+    """FlatBuffers' verifier lets it pass; such a table has no fields."""
+    relu = make_options("AddOptions", fused_activation_function="RELU")
+    content = change(add(), "operators", options=relu).to_bytes()
+    options = table_at(content, 2, -1, 3, -1, 4)
+    vtable = options - struct.unpack_from("<i", content, options)[0]
+    for size in (0, 2):
+        assert minilite.read(patched(content, vtable, "H", size)) == add()
+    with pytest.raises(ModelError, match=r"operators\[0\]\.options\), a vtable cannot have 3 bytes here"):
+        minilite.read(patched(content, vtable, "H", 3))
+    with pytest.raises(ModelError, match=r"operators\[0\]\.options\), a vtable cannot have 65534 bytes here"):
+        minilite.read(patched(content, vtable, "H", 2**16 - 2))
 
 
 def raw(value: Model) -> bytes:
@@ -334,6 +368,16 @@ def test_bytes_outside_the_flatbuffer_are_found() -> None:
     content = outside_model().to_bytes()
     assert minilite.read(content) == outside_model()
     assert content.endswith(FLOATS.tobytes())
+
+
+def test_bytes_beyond_the_reach_of_offsets_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real reach is 2 GB; here it ends where the bytes outside begin."""
+    content = outside_model().to_bytes()
+    monkeypatch.setattr(verifier, "FLATBUFFER_END", len(content) - 32)
+    assert minilite.read(content) == outside_model()
+    monkeypatch.setattr(verifier, "FLATBUFFER_END", len(content) - 200)
+    with pytest.raises(ModelError, match=r"^The model is not a valid Flatbuffer buffer"):
+        minilite.read(content)
 
 
 def test_bytes_outside_the_file_are_not() -> None:
