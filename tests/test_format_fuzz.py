@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 import minilite
 from minilite import ModelError
 from minilite.soundness import check
+from tests.format_bytes import outside_model
 from tests.models import files, folder
 from tests.small_models import add, custom, every_detail, stateful, two_signatures
-from tests.test_format_reader import outside_model
 
 LIKELY = (0, 1, 2, 3, 4, 7, 8, 16, 127, 255, 2**15, 2**16 - 1, 2**20, 2**31 - 1, 2**31, 2**32 - 4, 2**32 - 1)
 LARGEST = 100_000

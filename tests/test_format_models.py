@@ -10,10 +10,10 @@ import minilite
 from minilite.model import Model
 from minilite.schema.layout import layout_of
 from minilite.schema.tables import OPTIONS_OF
+from tests.format_bytes import outside_model
 from tests.litert_tables import differences
 from tests.models import files, folder
 from tests.small_models import add, every_detail, stateful, two_signatures
-from tests.test_format_reader import outside_model
 
 MISLABELLED = {"SEGMENT_SUM": "SubOptions"}
 """Options some file of LiteRT's own tests has for an operator that reads none of them."""

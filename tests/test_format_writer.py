@@ -17,8 +17,8 @@ from minilite.model import Buffer, Metadata, Model, Operator, OperatorCode, Opti
 from minilite.schema import make_options
 from minilite.schema.decode import UNKNOWN_OPTIONS
 from minilite.writer import to_bytes
+from tests.format_bytes import change, outside_model, table_at
 from tests.small_models import add
-from tests.test_format_reader import change, outside_model, table_at
 
 FLOATS = np.array([1.5, -2], np.float32)
 
