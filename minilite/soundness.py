@@ -134,6 +134,8 @@ def _check_tensors(model: Model, subgraph: Subgraph, where: str) -> None:
 
 
 def _check_tensor(model: Model, subgraph: Subgraph, index: int, tensor: Tensor) -> None:
+    if isinstance(tensor.type, int):
+        raise ModelError(f"Unsupported data type {tensor.type} in tensor. The schema has no such type.")
     for problem in _quantization_problems(tensor.quantization, tensor.shape or (), len(subgraph.tensors)):
         raise ModelError(f"{problem} Tensor {index} has invalid quantization parameters.")
     # Buffer 0 means that there is none, whatever it holds.

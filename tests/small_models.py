@@ -172,6 +172,12 @@ def unknown_version() -> Model:
     return dataclasses.replace(convolution(), operator_codes=(OperatorCode("CONV_2D", 99),))
 
 
+def unknown_type() -> Model:
+    b = Builder()
+    x = b.tensor("x", (2,), 71)  # type: ignore[arg-type]  # no name for it
+    return Model((), (b.subgraph((x,), (x,)),), tuple(b.buffers))
+
+
 def overlapping() -> Model:
     """An operator that reads the tensor it writes."""
     b = Builder()

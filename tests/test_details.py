@@ -35,7 +35,7 @@ def described(interpreter: Any) -> dict[str, Any]:
     return {
         "inputs": interpreter.get_input_details(),
         "outputs": interpreter.get_output_details(),
-        "operators": [_known(op) for op in interpreter._get_ops_details()],
+        "operators": _known_operators(interpreter._get_ops_details()),
         "tensors": [interpreter.get_tensor_details(i) for i in range(interpreter.num_subgraphs())],
         "signatures": signatures,
         "names": interpreter._get_full_signature_list(),
@@ -43,9 +43,15 @@ def described(interpreter: Any) -> dict[str, Any]:
     }
 
 
-def _known(details: dict[str, Any]) -> dict[str, Any]:
-    """The reference resolver calls every TensorFlow operator "Flex"; the others give its name, as minilite does."""
-    return details | {"op_name": "Flex"} if details["op_name"].startswith("Flex") else details
+def _known_operators(operators: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The operators where both say the same by right.
+
+    The reference resolver calls every TensorFlow operator "Flex"; the others give its name, as minilite does. LiteRT
+    forgets an operator that reads what it writes, and refuses to allocate; minilite refuses and shows it.
+    """
+    named = [op | {"op_name": "Flex"} if op["op_name"].startswith("Flex") else op for op in operators]
+    kept = [op for op in named if not set(op["inputs"]) & set(op["outputs"])]
+    return kept if len(kept) == len(named) else [op | {"index": i} for i, op in enumerate(kept)]
 
 
 def both(content: bytes, compress: bool) -> tuple[Any, Any]:

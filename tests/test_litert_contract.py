@@ -134,6 +134,7 @@ MISTAKES = [
     row("wrong identifier", from_bytes(lambda b: b[:4] + b"TFL2" + b[8:])),
     row("schema version 4", version_4),
     row("operator version 99", on(models.unknown_version, lambda i: i, allocate=False), until="An older"),
+    row("unknown type", on(models.unknown_type, lambda i: i, allocate=False)),
     row("bytearray", from_bytes(bytearray), until=TYPE),
     row("path of the wrong type", lambda w: w.api.Interpreter(model_path=5)),
     row("num_threads 0", constructed(num_threads=0)),
