@@ -244,6 +244,7 @@ def convolution(
         ((1, 4, 4, 2), (1, 1, 1, 3), 1, {}, "channels that divide"),
         ((1, 4, 4, 4), (3, 1, 1, 2), 3, {}, "channels that divide"),
         ((1, 4, 4, 2), (1, 1, 1, 0), 1, {}, "channels that divide"),
+        ((1, 4, 4, 2), (0, 1, 1, 2), 0, {}, "channels that divide"),
         ((1, 4, 4, 2), (3, 1, 1, 2), 2, {}, "one value per output channel"),
         ((1, 4, 4, 2), (1, 1, 1, 2), 1, {"stride_w": 0}, "stride"),
         ((1, 4, 4, 2), (1, 1, 1, 2), 1, {"dilation_h_factor": 0}, "dilation"),
@@ -257,6 +258,18 @@ def test_bad_convolutions(
     model, x = convolution(image, filter_, bias, **options)
     with pytest.raises(OperatorError, match=f"CONV_2D .operator 0 of subgraph 0.*{says}"):
         compute(model, "reference", [x])
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_a_filter_may_be_far_larger_than_the_image(kernels: str) -> None:
+    """Only its centre meets the image, and no border is built."""
+    b = Builder()
+    filter_ = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)
+    operands = (b.tensor("x", (1, 4, 4, 1)), b.constant("w", filter_), b.constant("bias", np.zeros(1, np.float32)))
+    options = {**STEP, "dilation_h_factor": 2**29, "dilation_w_factor": 2**29}
+    model = one(b, "CONV_2D", operands, (b.tensor("y", (1, 4, 4, 1)),), "Conv2DOptions", **options)
+    image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    assert np.array_equal(compute(model, kernels, [image])[0], 5 * image)
 
 
 @pytest.mark.parametrize(

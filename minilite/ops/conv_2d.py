@@ -31,7 +31,7 @@ from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, output_multiplier, requantizer, wrap32
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, exactly, in_blocks
-from minilite.ops.windows import Axis, axes, image_size, padded, patches, touches, window_options
+from minilite.ops.windows import Axis, axes, image_size, touches, window_options
 from minilite.spec import QUANTIZED, Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
@@ -41,7 +41,8 @@ def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo |
     input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
     filter.need(filter.rank == 4, "4 dimensions [out, height, width, in]", f"{filter.rank} {filter.shape}")
     depth, filter_depth = input.shape[3], filter.shape[3]
-    fits = filter_depth > 0 and depth % filter_depth == 0 and filter.shape[0] % (depth // filter_depth or 1) == 0
+    fits = min(depth, filter_depth) > 0 and depth % filter_depth == 0
+    fits = fits and filter.shape[0] > 0 and filter.shape[0] % (depth // filter_depth) == 0
     filter.need(fits, f"channels that divide the input's {depth} into groups of filters", filter.shape)
     check_bias(bias, filter.shape[0])
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
@@ -63,18 +64,31 @@ def convolve(input: Array, filter: Array, rows: Axis, columns: Axis, sums: str =
 
 
 def by_matrices(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
-    """Every window, as a row of a matrix, times every filter. Windows are laid out a block of rows at a time."""
+    """Every window, as a row of a matrix, times every filter; a block of windows at a time."""
     outputs, depth = len(filter), filter.shape[3]
     groups = input.shape[3] // depth
     matrices = [np.ascontiguousarray(k.reshape(len(k), -1).T) for k in np.split(filter, groups)]
-    windows = patches(padded(input, rows, columns, 0), rows, columns)
     acc = np.empty((len(input), rows.output, columns.output, groups, outputs // groups), input.dtype)
-    for n, image in enumerate(windows):
-        for block in in_blocks(rows.output, columns.output * filter[0].size):
+    for n, image in enumerate(input):
+        for block in in_blocks(rows.output, columns.output * filter[0].size * groups):
+            windows = laid_out(image, rows, columns, block)
             for g, matrix in enumerate(matrices):
-                part = image[block, ..., g * depth : (g + 1) * depth].reshape(-1, len(matrix))
+                part = windows[..., g * depth : (g + 1) * depth].reshape(-1, len(matrix))
                 acc[n, block, :, g] = (part @ matrix).reshape(-1, columns.output, outputs // groups)
     return acc.reshape(*acc.shape[:3], outputs)
+
+
+def laid_out(image: Array, rows: Axis, columns: Axis, block: slice) -> Array:
+    """A block of windows ``[rows, columns, filter_h, filter_w, channels]``, with zeros outside of the image."""
+    if (rows.filter, columns.filter, rows.stride, columns.stride) == (1, 1, 1, 1):
+        return image[block, :, None, None]
+    shape = (block.stop - block.start, columns.output, rows.filter, columns.filter, image.shape[2])
+    windows = np.zeros(shape, image.dtype)
+    for fy, fx in np.ndindex(rows.filter, columns.filter):
+        here_y, image_y = touches(rows, fy, block.start, block.stop)
+        here_x, image_x = touches(columns, fx)
+        windows[here_y, here_x, fy, fx] = image[image_y, image_x]
+    return windows
 
 
 def term_by_term(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:

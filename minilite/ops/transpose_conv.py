@@ -37,7 +37,7 @@ def shapes(
     node: Node, output_shape: TensorInfo, weights: TensorInfo, input: TensorInfo, bias: TensorInfo | None
 ) -> tuple[Shape]:
     input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
-    fits = weights.rank == 4 and weights.shape[3] == input.shape[3]
+    fits = weights.rank == 4 and weights.shape[0] > 0 and weights.shape[3] == input.shape[3]
     weights.need(fits, f"[out, height, width, {input.shape[3]}]", weights.shape)
     check_bias(bias, weights.shape[0])
     result = tuple(int(d) for d in output_shape.known().reshape(-1))
