@@ -5,9 +5,6 @@ from __future__ import annotations
 from minilite.cases import Draw
 from minilite.spec import TensorInfo
 
-MOVED = ("float32", "int8", "uint8", "int16", "int32", "int64")
-"""The types that every operator that only moves elements takes."""
-
 
 def axis_within(axis: int, rank: int, tensor: TensorInfo) -> int:
     """The axis counted from 0. Raises OperatorError, naming ``tensor``, unless it is in [-rank, rank)."""

@@ -6,11 +6,10 @@ import numpy as np
 
 from minilite.cases import Case, Draw, broadcastable, data, stated
 from minilite.cases import shape as drawn_shape
-from minilite.ops.axes import MOVED
+from minilite.ops.moving import ALL, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
-TYPES = (*MOVED, "bool", "float16", "float64", "uint16", "uint32", "uint64", "complex64")
 
 
 def shapes(node: Node, input: TensorInfo, shape: TensorInfo) -> tuple[Shape]:
@@ -40,7 +39,7 @@ BROADCAST_TO = Op(
     "BROADCAST_TO",
     inputs=(activation("input"), parameter("shape")),
     outputs=(activation("output", same_as="input"),),
-    definitions=tuple(Definition(f"{t} {i} -> {t}", broadcast_to, prepare) for t in TYPES for i in ("int32", "int64")),
+    definitions=definitions(ALL, "T I -> T", broadcast_to, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=4,

@@ -12,31 +12,36 @@ from typing import Any
 import numpy as np
 
 from minilite.cases import Arg, Case, Draw, any_integers, data, fed, shape
-from minilite.spec import DTYPES, Definition, Node, Op, activation, same_shape
+from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, activation, same_shape
 
 Array = np.ndarray
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 TYPES = ("float32", *INTEGERS, "float16", "float64", "bool", "complex64")
-PAIRS = (*((a, b) for a in TYPES for b in TYPES), ("int4", "float32"), ("int2", "float32"))
+PACKED = ("int4", "int2")
+PAIRS = (
+    *((a, b) for a in TYPES for b in TYPES),
+    *((p, "float32") for p in PACKED),
+    *(("float32", p) for p in PACKED),
+)
 
 
 def cast(node: Node, input: Array) -> Array:
-    target = np.dtype(node.outputs[0].dtype)
+    name, target = node.outputs[0].type, np.dtype(node.outputs[0].dtype)
     x = input.real if input.dtype.kind == "c" != target.kind else input
     if x.dtype.kind == "f" and target.kind in "iu":
-        return saturated(x.astype(np.float64), target)
+        limits = INTEGER_RANGE[name] if name in PACKED else (np.iinfo(target).min, np.iinfo(target).max)
+        return saturated(x.astype(np.float64), limits, target)
     if target == np.float16:
         x = x.astype(np.float32)
     return x.astype(target)
 
 
-def saturated(x: Array, target: Any) -> Array:
-    """Floats towards zero into the range of an integer type, NaN to its largest."""
-    limits = np.iinfo(target)
-    beyond = 2.0 ** (limits.bits - (limits.min < 0))
-    largest, smallest = target.type(limits.max), target.type(limits.min)
-    above = np.maximum(np.where(x < beyond, x, 0), float(limits.min)).astype(target)
-    return np.where(x < beyond, np.where(x > float(limits.min), above, smallest), largest)
+def saturated(x: Array, limits: tuple[int, int], target: Any) -> Array:
+    """Floats towards zero into a range of integers, NaN to its largest."""
+    low, high = limits
+    fits = x < float(high + 1)
+    inside = np.maximum(np.where(fits, x, 0), float(low)).astype(target)
+    return np.where(fits, inside, target.type(high))
 
 
 def case(draw: Draw, definition: Definition) -> Case:

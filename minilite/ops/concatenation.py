@@ -17,10 +17,11 @@ import numpy as np
 from minilite.cases import Case, Draw, data, shape
 from minilite.fixed_point import round_half_away, saturate
 from minilite.ops.elementary import to_int32
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each
+from minilite.ops.moving import definitions, moved
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
-TYPES = ("float32", "int8", "int16", "int32", "int64", "bool", "uint32")
+TYPES = ("float32", "int8", "int16", "int32", "int64", "bool", "float16", "uint32", "int4")
 
 
 def shapes(node: Node, *values: TensorInfo) -> tuple[Shape]:
@@ -104,8 +105,10 @@ def case(draw: Draw, definition: Definition) -> Case:
     def operand() -> Shape:
         return tuple(draw.integer(1, 5) if i == axis % len(dims) else d for i, d in enumerate(dims))
 
-    operands = tuple(data(operand(), scale=scales and draw.choice(scales)) for _ in range(count))
-    return Case(operands, {"axis": axis}, output_scale=scales and draw.choice(scales))
+    if scales is None:
+        return Case(tuple(moved(draw, operand(), definition) for _ in range(count)), {"axis": axis})
+    operands = tuple(data(operand(), scale=draw.choice(scales)) for _ in range(count))
+    return Case(operands, {"axis": axis}, output_scale=draw.choice(scales))
 
 
 CONCATENATION = Op(
@@ -113,7 +116,7 @@ CONCATENATION = Op(
     inputs=(activation("values", variadic=True, same_as="values"),),
     outputs=(activation("output", same_as="values"),),
     definitions=(
-        *each(TYPES, "T* -> T", concatenate, prepare=prepare),
+        *definitions(TYPES, "T* -> T", concatenate, prepare),
         Definition("uint8* -> uint8", concatenate_rescaled, prepare_rescaling),
     ),
     shapes=shapes,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED, axis_within, drawn_axis, single
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, data, shape, stated
+from minilite.ops.axes import axis_within, drawn_axis, single
+from minilite.ops.moving import ALL, definitions
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -26,18 +27,15 @@ def expand_dims(output_shape: Shape, input: Array, axis: Array) -> Array:
 
 def case(draw: Draw, definition: Definition) -> Case:
     old = shape(draw, 0, 4)
-    dtype = np.int64 if "int64 ->" in definition.types else np.int32
-    return Case((data(old), constant(drawn_axis(draw, len(old) + 1), dtype)))
+    axis = stated(draw, drawn_axis(draw, len(old) + 1), DTYPES[definition.input_types[1]])
+    return Case((data(old), axis))
 
 
 EXPAND_DIMS = Op(
     "EXPAND_DIMS",
     inputs=(activation("input"), parameter("axis")),
     outputs=(activation("output", same_as="input"),),
-    definitions=(
-        *each((*MOVED, "bool"), "T int32 -> T", expand_dims, prepare=prepare),
-        Definition("float32 int64 -> float32", expand_dims, prepare, label="float32, int64 axis"),
-    ),
+    definitions=definitions((*ALL, "complex128"), "T I -> T", expand_dims, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
 )

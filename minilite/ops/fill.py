@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
+from minilite.cases import Case, Draw, data, shape, stated
+from minilite.ops.moving import ALL, definitions
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -23,21 +23,14 @@ def fill(node: Node, dims: Array, value: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    dtype = np.int64 if definition.input_types[0] == "int64" else np.int32
-    return Case((constant(shape(draw, 0, 4), dtype), data(())))
+    return Case((stated(draw, shape(draw, 0, 4), DTYPES[definition.input_types[0]]), data(())))
 
-
-_TYPES = (*MOVED, "bool")
 
 FILL = Op(
     "FILL",
     inputs=(parameter("dims"), activation("value")),
     outputs=(activation("output", same_as="value"),),
-    definitions=tuple(
-        Definition(f"{i} {t} -> {t}", fill, label=t if i == "int32" else f"{t}, int64 dims")
-        for i in ("int32", "int64")
-        for t in _TYPES
-    ),
+    definitions=definitions(ALL, "I T -> T", fill, indices=("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=5,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Arg, Case, Draw, data, shape
+from minilite.cases import Arg, Case, Draw, shape
 from minilite.errors import OperatorError
-from minilite.ops.axes import MOVED, axis_within
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.ops.axes import axis_within
+from minilite.ops.moving import USUAL, definitions, moved
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -40,7 +41,7 @@ def prepare(node: Node, input: TensorInfo, positions: TensorInfo, output: Tensor
 def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
     axis, batch, output_shape = p
     size = input.shape[axis]
-    if positions.size and not (0 <= positions.min() and positions.max() < size):
+    if positions.size and not (positions.min() >= 0 and positions.max() < size):
         wrong = positions[(positions < 0) | (positions >= size)].reshape(-1)[0]
         raise OperatorError(f"expected positions in [0, {size}) of dimension {axis}, got {wrong}.")
     if not batch:
@@ -56,24 +57,18 @@ def case(draw: Draw, definition: Definition) -> Case:
     axis = draw.integer(0, len(image) - 1)
     batch = draw.choice((0, 0, draw.integer(0, axis)))
     chosen = (*image[:batch], *shape(draw, 0, 2, 4))
-    dtype = {"int64": np.int64, "int16": np.int16}.get(definition.input_types[1], np.int32)
-    positions = draw.random.integers(0, image[axis], chosen).astype(dtype)
+    positions = draw.random.integers(0, image[axis], chosen).astype(DTYPES[definition.input_types[1]])
     options = {"axis": draw.choice((axis, axis - len(image))), "batch_dims": batch}
-    return Case((data(image), Arg(positions.shape, positions, constant=draw.choice((True, False)))), options)
+    return Case(
+        (moved(draw, image, definition), Arg(positions.shape, positions, constant=draw.choice((True, False)))), options
+    )
 
 
 GATHER = Op(
     "GATHER",
     inputs=(activation("input"), parameter("positions")),
     outputs=(activation("output", same_as="input"),),
-    definitions=(
-        *each((*MOVED, "bool"), "T int32 -> T", gather, prepare=prepare),
-        *(
-            Definition(f"{t} {i} -> {t}", gather, prepare, label=f"{t}, {i} positions")
-            for t in ("float32", "int8", "int32")
-            for i in ("int64", "int16")
-        ),
-    ),
+    definitions=definitions((*USUAL, "float16"), "T I -> T", gather, prepare, ("int32", "int64", "int16")),
     shapes=shapes,
     cases=case,
     version=8,

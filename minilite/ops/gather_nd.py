@@ -11,11 +11,10 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, fed, shape
 from minilite.errors import OperatorError
-from minilite.ops.axes import MOVED
+from minilite.ops.moving import USUAL, definitions
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
-TYPES = (*MOVED, "bool", "float16")
 
 
 def shapes(node: Node, input: TensorInfo, indices: TensorInfo) -> tuple[Shape]:
@@ -45,7 +44,7 @@ GATHER_ND = Op(
     "GATHER_ND",
     inputs=(activation("input"), parameter("indices")),
     outputs=(activation("output", same_as="input"),),
-    definitions=tuple(Definition(f"{t} {i} -> {t}", gather_nd) for t in TYPES for i in ("int32", "int64", "int16")),
+    definitions=definitions((*USUAL, "float16"), "T I -> T", gather_nd, indices=("int32", "int64", "int16")),
     shapes=shapes,
     cases=case,
     version=6,

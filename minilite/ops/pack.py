@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.cases import Case, Draw, data, shape
-from minilite.ops.axes import MOVED, axis_within, drawn_axis
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each
+from minilite.ops.axes import axis_within, drawn_axis
+from minilite.ops.moving import definitions
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
+NUMBERS = ("float32", "int8", "uint8", "int16", "int32")
 
 
 def pack_shapes(node: Node, *values: TensorInfo) -> tuple[Shape]:
@@ -67,7 +69,7 @@ PACK = Op(
     "PACK",
     inputs=(activation("values", same_as="values", variadic=True),),
     outputs=(activation("output", same_as="values"),),
-    definitions=tuple(Definition(f"{t}* -> {t}", pack, prepare, label=t) for t in MOVED),
+    definitions=definitions((*NUMBERS, "int64", "uint32"), "T* -> T", pack, prepare),
     shapes=pack_shapes,
     cases=pack_case,
     version=5,
@@ -76,7 +78,7 @@ UNPACK = Op(
     "UNPACK",
     inputs=(activation("input"),),
     outputs=(activation("outputs", same_as="input", variadic=True),),
-    definitions=each([t for t in (*MOVED, "bool") if t != "int64"], "T -> T*", unpack, prepare=prepare),
+    definitions=definitions((*NUMBERS, "bool", "float16"), "T -> T*", unpack, prepare),
     shapes=unpack_shapes,
     cases=unpack_case,
     version=6,

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data, shape, stated
+from minilite.ops.moving import ALL, USUAL, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 Pairs = tuple[tuple[int, int], ...]
-TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
+TYPES = (*USUAL, "float16")
+INDICES = ("int32", "int64", "int16", "int8")
 
 
 def shapes(node: Node, input: TensorInfo, paddings: TensorInfo, *constant_values: TensorInfo | None) -> tuple[Shape]:
@@ -104,19 +106,11 @@ def mirror_case(draw: Draw, definition: Definition) -> Case:
     return Case((data(dims), stated(draw, amounts, definition.input_types[1])), {"mode": mode})
 
 
-def _definitions(types: tuple[str, ...], signature: str, compute: Any, prepare: Any) -> tuple[Definition, ...]:
-    """One for each type with int32 paddings, and one more with int64 paddings."""
-    return tuple(
-        Definition(signature.format(t=t, p=p), compute, prepare, label=t if p == "int32" else f"{t}, {p} paddings")
-        for t, p in (*((t, "int32") for t in types), ("float32", "int64"), ("int8", "int64"))
-    )
-
-
 PAD = Op(
     "PAD",
     inputs=(activation("input"), parameter("paddings")),
     outputs=(activation("output", same_as="input"),),
-    definitions=_definitions(TYPES, "{t} {p} -> {t}", pad, prepare),
+    definitions=definitions(TYPES, "T I -> T", pad, prepare, INDICES),
     shapes=shapes,
     cases=case,
     version=6,
@@ -126,7 +120,7 @@ PADV2 = Op(
     "PADV2",
     inputs=(activation("input"), parameter("paddings"), activation("constant_values", same_as="input")),
     outputs=(activation("output", same_as="input"),),
-    definitions=_definitions(TYPES, "{t} {p} {t} -> {t}", pad, prepare),
+    definitions=definitions(TYPES, "T I T -> T", pad, prepare, INDICES),
     shapes=shapes,
     cases=padv2_case,
     version=6,
@@ -136,7 +130,7 @@ MIRROR_PAD = Op(
     "MIRROR_PAD",
     inputs=(activation("input"), parameter("paddings")),
     outputs=(activation("output", same_as="input"),),
-    definitions=_definitions((*TYPES, "float64", "uint32", "uint64"), "{t} {p} -> {t}", mirror_pad, prepare_mirror),
+    definitions=definitions(ALL, "T I -> T", mirror_pad, prepare_mirror, INDICES[:2]),
     shapes=shapes,
     cases=mirror_case,
     version=3,

@@ -33,7 +33,7 @@ from minilite.fixed_point import (
     wrap32,
 )
 from minilite.ops.elementary import to_int32
-from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
+from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
 
 Array = np.ndarray
 PAIRS = (
@@ -65,9 +65,9 @@ def along_axis(info: TensorInfo, values: Array) -> Any:
 
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
     output.need(output.quantized, "quantization scales", "none")
-    per_axis = output.scales.size > 1
+    only_division = output.scales.size > 1 or output.type == "int4"
     return Prepared(
-        "division" if per_axis else node.arithmetic or "division",
+        "division" if only_division else node.arithmetic or "division",
         along_axis(output, output.scales),
         along_axis(output, output.zero_points),
         output.type,
@@ -76,7 +76,7 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
 
 def quantize(p: Prepared, input: Array) -> Array:
     steps = np.asarray(QUOTIENTS[p.arithmetic](p, input))
-    return np.asarray(saturate(wrap32(steps + p.zero_point), p.type).astype(p.type))
+    return np.asarray(saturate(wrap32(steps + p.zero_point), p.type).astype(DTYPES[p.type]))
 
 
 def _division(p: Prepared, x: Array) -> Array:
@@ -150,6 +150,8 @@ def case(draw: Draw, definition: Definition) -> Case:
         return Case((data(dims, scale=draw.choice((0.1, 1e-4, 1e-6))),))
     if definition.output_types == ("int32",):
         return Case((data(dims),), output_scale=draw.choice((0.1, 1e-4, 2.0)))
+    if definition.output_types == ("int4",):
+        return Case((data(dims),), output_scale=draw.choice((0.1, 1.0, 0.5)))
     if definition.input_types != ("float32",) or draw.choice((True, False)):
         return Case((data(dims),))
     scale = draw.choice((0.5, 0.1, 3.0, 2.0**-12))
@@ -164,7 +166,7 @@ QUANTIZE = Op(
     definitions=(
         *(
             Definition(f"float32 -> {t}", quantize, prepare, label=f"float32 to {t}")
-            for t in ("int8", "uint8", "int16")
+            for t in ("int8", "uint8", "int16", "int4")
         ),
         *(
             Definition(f"{source} -> {target}", rescale, prepare_rescaling, label=f"{source} to {target}")

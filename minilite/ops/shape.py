@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.cases import Case, Draw, data, shape
-from minilite.ops.axes import MOVED
+from minilite.ops.moving import ALL, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -39,10 +39,7 @@ SHAPE = Op(
     "SHAPE",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=(
-        *(Definition(f"{t} -> int32", dimensions) for t in (*MOVED, "bool")),
-        *(Definition(f"{t} -> int64", dimensions, label=f"{t}, int64 out") for t in (*MOVED, "bool")),
-    ),
+    definitions=definitions((*ALL, "complex128"), "T -> I", dimensions, indices=("int32", "int64")),
     shapes=shape_shapes,
     cases=case,
 )
@@ -50,7 +47,7 @@ RANK = Op(
     "RANK",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=tuple(Definition(f"{t} -> int32", rank) for t in (*MOVED, "bool")),
+    definitions=definitions((*ALL, "complex128"), "T -> I", rank),
     shapes=rank_shapes,
     cases=case,
 )

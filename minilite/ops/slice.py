@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, shape, stated
+from minilite.ops.moving import ALL, definitions, moved
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -40,19 +40,15 @@ def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 5)
     begin = [draw.integer(0, d - 1) for d in image]
     size = [draw.choice((-1, draw.integer(1, d - b))) for d, b in zip(image, begin, strict=True)]
-    dtype = np.int64 if "int64 int64 ->" in definition.types else np.int32
-    return Case((data(image), constant(begin, dtype), constant(size, dtype)))
+    dtype = DTYPES[definition.input_types[1]]
+    return Case((moved(draw, image, definition), stated(draw, begin, dtype), stated(draw, size, dtype)))
 
 
 SLICE = Op(
     "SLICE",
     inputs=(activation("input"), parameter("begin"), parameter("size")),
     outputs=(activation("output", same_as="input"),),
-    definitions=(
-        *each((*MOVED, "bool"), "T int32 int32 -> T", cut, prepare=prepare),
-        Definition("float32 int64 int64 -> float32", cut, prepare, label="float32, int64 box"),
-        *each(("int8", "uint8", "int16", "int32"), "T int64 int64 -> T", cut, prepare=prepare),
-    ),
+    definitions=definitions((*ALL, "int4"), "T I I -> T", cut, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=8,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED, axis_within, drawn_axis, single
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, data, shape, stated
+from minilite.ops.axes import axis_within, drawn_axis, single
+from minilite.ops.moving import definitions
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 Cuts = tuple[int, list[int]]
+TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64")
 
 
 def _parts(input: TensorInfo, axis: int, sizes: list[int]) -> tuple[Shape, ...]:
@@ -77,7 +79,7 @@ def split_case(draw: Draw, definition: Definition) -> Case:
     image = list(shape(draw, 1, 4))
     axis, count = drawn_axis(draw, len(image)), draw.integer(1, 4)
     image[axis] = count * draw.integer(1, 3)
-    return Case((constant(axis), data(image)), {"num_splits": count}, outputs=count)
+    return Case((stated(draw, axis), data(image)), {"num_splits": count}, outputs=count)
 
 
 def split_v_case(draw: Draw, definition: Definition) -> Case:
@@ -87,9 +89,8 @@ def split_v_case(draw: Draw, definition: Definition) -> Case:
     image[axis] = sum(sizes)
     if draw.choice((False, True)):
         sizes[draw.integer(0, len(sizes) - 1)] = -1
-    dtype = np.int64 if "int64 int32 ->" in definition.types else np.int32
-    options = {"num_splits": len(sizes)}
-    return Case((data(image), constant(sizes, dtype), constant(axis)), options, outputs=len(sizes))
+    operands = data(image), stated(draw, sizes, DTYPES[definition.input_types[1]]), stated(draw, axis)
+    return Case(operands, {"num_splits": len(sizes)}, outputs=len(sizes))
 
 
 _OUTPUTS = (activation("output", same_as="input", variadic=True),)
@@ -98,7 +99,7 @@ SPLIT = Op(
     "SPLIT",
     inputs=(parameter("axis"), activation("input")),
     outputs=_OUTPUTS,
-    definitions=tuple(Definition(f"int32 {t} -> {t}*", split, prepare_split, label=t) for t in MOVED),
+    definitions=definitions(TYPES, "I T -> T*", split, prepare_split),
     shapes=split_shapes,
     cases=split_case,
     version=5,
@@ -107,12 +108,8 @@ SPLIT_V = Op(
     "SPLIT_V",
     inputs=(activation("input"), parameter("size_splits"), parameter("axis")),
     outputs=_OUTPUTS,
-    definitions=(
-        *each(MOVED, "T int32 int32 -> T*", split_v, prepare=prepare_split_v),
-        *each(MOVED[:4], "T int64 int32 -> T*", split_v, prepare=prepare_split_v),
-    ),
+    definitions=definitions(TYPES, "T I int32 -> T*", split_v, prepare_split_v, ("int32", "int64")),
     shapes=split_v_shapes,
     cases=split_v_case,
     version=3,
 )
-

@@ -1,12 +1,13 @@
-"""SQUEEZE: drops dimensions of size 1: those in ``squeeze_dims`` (negative ones count from the end), or all if it is empty."""
+"""SQUEEZE drops dimensions of size 1: those in ``squeeze_dims``, negative ones counted from the end, or else all."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from minilite.cases import Case, Draw, data, shape
-from minilite.ops.axes import MOVED, axis_within
-from minilite.spec import Node, Op, Shape, TensorInfo, activation, each
+from minilite.ops.axes import axis_within
+from minilite.ops.moving import ALL, definitions
+from minilite.spec import Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
 
@@ -42,7 +43,7 @@ SQUEEZE = Op(
     "SQUEEZE",
     inputs=(activation("input"),),
     outputs=(activation("output", same_as="input"),),
-    definitions=each((*MOVED, "bool"), "T -> T", squeeze, prepare=prepare),
+    definitions=definitions((*ALL, "complex128"), "T -> T", squeeze, prepare),
     shapes=shapes,
     cases=case,
     version=2,

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from minilite.cases import Case, Draw, boolean, constant, data, shape
-from minilite.ops.axes import MOVED
-from minilite.spec import Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, boolean, data, shape, stated
+from minilite.ops.moving import ALL, definitions
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 Index = tuple[Any, ...]
@@ -91,31 +91,66 @@ def strided_slice(where: Index, input: Array, begin: Array, end: Array, strides:
     return np.asarray(input[where])
 
 
-def case(draw: Draw, definition: object) -> Case:
-    image = shape(draw, 1, 4, 5)
-    count = draw.integer(1, len(image))
-    begin, end, steps = [], [], []
-    for d in image[:count]:
-        step = draw.choice((1, 1, 2, -1, -2))
-        first, last = draw.integer(0, d - 1), draw.integer(0, d - 1)
-        low, high = min(first, last), max(first, last)
-        begin.append(draw.choice((low, low - d)) if step > 0 else draw.choice((high, high - d)))
-        end.append(draw.choice((high + 1, d + 3)) if step > 0 else draw.choice((low - 1 - d, -d - 4)))
-        steps.append(step)
-    options: dict[str, Any] = {"begin_mask": draw.integer(0, 2**count - 1), "end_mask": draw.integer(0, 2**count - 1)}
-    options["shrink_axis_mask"] = draw.integer(0, 2**count - 1) if boolean(draw) else 0
-    for i in range(count):  # LiteRT asks for a positive stride where the dimension is dropped
-        if options["shrink_axis_mask"] >> i & 1:
-            steps[i] = 1
-            options["begin_mask"] &= ~(1 << i)
-    return Case((data(image), constant(begin), constant(end), constant(steps)), options)
+def case(draw: Draw, definition: Definition) -> Case:
+    """Dimensions from both ends, an ellipsis between, new axes anywhere, every mask; or all dimensions by offset."""
+    image = shape(draw, 1, 5, 5)
+    if draw.choice((False, False, False, True)):
+        return _offset_case(draw, image)
+    kinds = _kinds(draw, len(image))
+    named, front = kinds.count("named"), kinds[: kinds.index("ellipsis")] if "ellipsis" in kinds else kinds
+    from_front = front.count("named")
+    sizes = iter((*image[:from_front], *image[len(image) - (named - from_front) :]))
+    entries = [_entry(draw, next(sizes) if kind == "named" else 3) for kind in kinds]
+    masks = {name: _drawn_mask(draw, kinds) for name in ("begin_mask", "end_mask", "shrink_axis_mask")}
+    for i in range(len(kinds)):  # LiteRT asks for a positive stride where the dimension is dropped
+        if masks["shrink_axis_mask"] >> i & 1:
+            entries[i] = (entries[i][0], entries[i][1], 1)
+            masks["begin_mask"] &= ~(1 << i)
+    masks["new_axis_mask"], masks["ellipsis_mask"] = _mask(kinds, "new axis"), _mask(kinds, "ellipsis")
+    return Case((data(image), *(stated(draw, [e[k] for e in entries]) for k in range(3))), masks)
+
+
+def _kinds(draw: Draw, rank: int) -> list[str]:
+    """What each position of begin, end and strides is about. An ellipsis stands for one dimension or more."""
+    ellipsis = rank > 1 and boolean(draw)
+    kinds = ["named"] * draw.integer(1, rank - ellipsis)
+    if ellipsis:
+        kinds.insert(draw.integer(0, len(kinds)), "ellipsis")
+    if boolean(draw):
+        kinds.insert(draw.integer(0, len(kinds)), "new axis")
+    return kinds
+
+
+def _mask(kinds: list[str], kind: str) -> int:
+    return sum(1 << i for i, k in enumerate(kinds) if k == kind)
+
+
+def _drawn_mask(draw: Draw, kinds: list[str]) -> int:
+    return draw.choice((0, draw.integer(0, 2 ** len(kinds) - 1))) & _mask(kinds, "named")
+
+
+def _entry(draw: Draw, size: int) -> tuple[int, int, int]:
+    """Begin, end and stride of a dimension, counted from either end, that leave at least one element."""
+    step = draw.choice((1, 1, 2, -1, -2))
+    one, other = draw.integer(0, size - 1), draw.integer(0, size - 1)
+    low, high = min(one, other), max(one, other)
+    if step > 0:
+        return draw.choice((low, low - size)), draw.choice((high + 1, size + 3)), step
+    return draw.choice((high, high - size)), draw.choice((low - 1 - size, -size - 4)), step
+
+
+def _offset_case(draw: Draw, image: Shape) -> Case:
+    begin = [draw.integer(0, d - 1) for d in image]
+    lengths = [draw.integer(1, d - b) for d, b in zip(image, begin, strict=True)]
+    steps = [1 for _ in image]
+    return Case((data(image), *(stated(draw, v) for v in (begin, lengths, steps))), {"offset": True})
 
 
 STRIDED_SLICE = Op(
     "STRIDED_SLICE",
     inputs=(activation("input"), parameter("begin"), parameter("end"), parameter("strides")),
     outputs=(activation("output", same_as="input"),),
-    definitions=each((*MOVED, "bool"), "T int32 int32 int32 -> T", strided_slice, prepare=prepare),
+    definitions=definitions(ALL, "T I I I -> T", strided_slice, prepare),
     shapes=shapes,
     cases=case,
     version=8,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, data, shape, stated
+from minilite.ops.moving import ALL, definitions
+from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -24,19 +24,15 @@ def tile(node: Node, input: Array, multiples: Array) -> Array:
 
 def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 4, 4)
-    dtype = np.int64 if definition.input_types[1] == "int64" else np.int32
-    return Case((data(image), constant([draw.integer(1, 3) for _ in image], dtype)))
+    multiples = [draw.integer(1, 3) for _ in image]
+    return Case((data(image), stated(draw, multiples, DTYPES[definition.input_types[1]])))
 
 
 TILE = Op(
     "TILE",
     inputs=(activation("input"), parameter("multiples")),
     outputs=(activation("output", same_as="input"),),
-    definitions=(
-        *each((*MOVED, "bool"), "T int32 -> T", tile),
-        Definition("float32 int64 -> float32", tile, label="float32, int64 multiples"),
-        *each(("int8", "int32"), "T int64 -> T", tile),
-    ),
+    definitions=definitions(ALL, "T I -> T", tile, indices=("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=3,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, constant, data, shape
-from minilite.ops.axes import MOVED, axis_within
-from minilite.spec import Node, Op, Shape, TensorInfo, activation, each, parameter
+from minilite.cases import Case, Draw, shape, stated
+from minilite.ops.axes import axis_within
+from minilite.ops.moving import ALL, definitions, moved
+from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 
@@ -30,19 +31,19 @@ def transpose(order: Shape, input: Array, perm: Array) -> Array:
     return np.ascontiguousarray(input.transpose(order))
 
 
-def case(draw: Draw, definition: object) -> Case:
+def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 6, 4)
     order, left = [], list(range(len(image)))
     while left:
         order.append(left.pop(draw.integer(0, len(left) - 1)))
-    return Case((data(image), constant(order)))
+    return Case((moved(draw, image, definition), stated(draw, order)))
 
 
 TRANSPOSE = Op(
     "TRANSPOSE",
     inputs=(activation("input"), parameter("perm")),
     outputs=(activation("output", same_as="input"),),
-    definitions=each((*MOVED, "bool"), "T int32 -> T", transpose, prepare=prepare),
+    definitions=definitions((*ALL, "int4"), "T I -> T", transpose, prepare),
     shapes=shapes,
     cases=case,
     version=9,

@@ -1,0 +1,40 @@
+"""What operators that only move elements have in common: they take every type alike.
+
+int4 can only be tested as a constant of a file.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minilite.cases import Arg, Draw, data
+from minilite.spec import Definition
+
+USUAL = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
+UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64")
+ALL = (*USUAL, *UNUSUAL)
+
+
+def definitions(
+    types: Sequence[str], signature: str, compute: Callable[..., Any], prepare: Any = None, indices: Any = ("int32",)
+) -> tuple[Definition, ...]:
+    """One definition for each type ``T`` of elements and type ``I`` of parameters in the signature.
+
+    They are labelled by the type of elements; the unusual ones share the label "other"."""
+    rest = {} if prepare is None else {"prepare": prepare}
+    return tuple(
+        Definition(_filled(signature, t, i), compute, label=t if t in (*USUAL, "int4") else "other", **rest)
+        for t, i in itertools.product(types, indices)
+    )
+
+
+def _filled(signature: str, elements: str, parameters: str) -> str:
+    names = {"T": elements, "I": parameters}
+    return " ".join(names.get(word[0], word[0]) + word[1:] if word != "->" else word for word in signature.split())
+
+
+def moved(draw: Draw, dims: Sequence[int], definition: Definition) -> Arg:
+    """An operand whose elements are moved."""
+    return data(dims, constant=True if definition.label == "int4" else None)
