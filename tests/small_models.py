@@ -197,6 +197,8 @@ def every_detail() -> Model:
     b.constant("scalar", np.float32(3))
     b.constant("axis one", np.zeros((2, 3), np.int8), quantization=_scales([1, 2, 3], [0, 1, 0], 1))
     b.constant("sparse", np.ones(3, np.float32), shape=(2, 4), sparsity=_sparsity())
+    b.constant("block scales", np.arange(1, 5, dtype=np.float16).reshape(2, 2))
+    b.constant("blocks", np.ones(32, np.uint8), type_="INT4", shape=(2, 32), quantization=_blocks(len(b.tensors) - 1))
     for type_ in ("FLOAT64", "FLOAT16", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "BOOL", "COMPLEX64", "STRING"):
         b.tensor(type_.lower(), (2,), type_)
     b.tensor("", ())
@@ -207,6 +209,11 @@ def every_detail() -> Model:
 
 def _scales(scales: list[float], zero_points: list[int], axis: int = 0) -> Quantization:
     return Quantization(np.array(scales, np.float32), np.array(zero_points, np.int64), axis)
+
+
+def _blocks(scales: int) -> Quantization:
+    details = schema.make_options("BlockwiseQuantization", scales=scales, zero_points=-1, block_size=16)
+    return Quantization(quantized_dimension=1, details=details)
 
 
 def _sparsity() -> Any:
