@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from minilite.spec import DTYPES, Definition, Shape
+from minilite.spec import DTYPES, QUANTIZED, Definition, Shape
 
 T = TypeVar("T")
 
@@ -69,6 +69,18 @@ class Case:
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:
     """An operand filled with drawn data."""
     return Arg(tuple(shape), low=low, high=high, **rest)
+
+
+def power_of_two(draw: Draw, low: int, high: int) -> float:
+    """``2.0 ** n`` with n in [low, high]: scales whose ratios are powers of two make results fall on ties."""
+    return 2.0 ** draw.integer(low, high)
+
+
+def random_ties(draw: Draw, definition: Definition) -> bool:
+    """Whether to draw a quantized case whose scales make results fall on ties: two times out of three, where scales
+    matter."""
+    scaled = definition.quantized is not False and definition.input_types[0] in QUANTIZED
+    return scaled and draw.choice((False, True, True))
 
 
 def any_integers(draw: Draw, shape: Sequence[int], type_: str) -> Arg:

@@ -56,8 +56,8 @@ def case(draw: Draw, definition: Definition) -> Case:
     if definition.label in ("int32", "plain int16") and boolean(draw):
         return Case((cases.any_integers(draw, shape, definition.input_types[0]),))
     if definition.quantized and boolean(draw):
-        scale = 2.0 ** -draw.integer(0, 9)
-        return Case((cases.data(shape, scale=scale),), output_scale=scale)
+        scale = cases.power_of_two(draw, -9, 0)
+        return Case((cases.data(shape, scale=scale),), output_scale=scale * cases.power_of_two(draw, 0, 2))
     return Case((cases.data(shape),))
 
 

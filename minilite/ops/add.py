@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minilite import cases
-from minilite.cases import Arg, Case, Draw, data
+from minilite.cases import Case, Draw, data
 from minilite.fixed_point import (
     Multiplier,
     activation_range,
@@ -240,21 +240,41 @@ def int16_in_vectors(p: Prepared | Shifts, input1: Array, input2: Array) -> Arra
 
 def case(draw: Draw, definition: Definition) -> Case:
     options = cases.activated(draw)
+    if definition.label == "int16":
+        options["pot_scale_int16"] = cases.boolean(draw)
+        if draw.choice((0, 0, 1)):
+            return _shifted_case(draw, options)
+    if cases.random_ties(draw, definition):
+        return _ties(draw, options, 64 if definition.label == "int16" else 1)
+    pair = cases.broadcast_pair(draw)
     if definition.label in ("int32", "int64", "plain int16") and cases.boolean(draw):
-        type_ = definition.input_types[0]
-        return Case(tuple(cases.any_integers(draw, s, type_) for s in cases.broadcast_pair(draw)), options)
-    if definition.label != "int16":
-        return Case(tuple(map(data, cases.broadcast_pair(draw))), options)
-    options["pot_scale_int16"] = cases.boolean(draw)
-    scales = [2.0 ** -draw.integer(0, 12), 2.0 ** -draw.integer(0, 12)]
-    if draw.choice((0, 0, 1)):
-        shape = cases.shape(draw, 0, 4)
-        return Case(tuple(Arg(shape, scale=s) for s in scales), options, output_scale=max(scales))
-    scales = [s * (1 + draw.random.random()) for s in scales]
+        return Case(tuple(cases.any_integers(draw, s, definition.input_types[0]) for s in pair), options)
+    return Case(tuple(map(data, pair)), options) if definition.label != "int16" else _int16_case(draw, options)
+
+
+def _ties(draw: Draw, options: dict[str, Any], coarse: int) -> Case:
+    """Sums halfway between two steps, where the rounding of the operands decides: one scale is a third (fifth, ...) of
+    the other, the output's a multiple of these."""
+    part = cases.power_of_two(draw, -8, 0)
+    odd = draw.choice((3, 5, 7, 11))
+    scales = draw.choice(((part * odd, part), (part, part * odd)))
+    operands = (data(s, scale=t) for s, t in zip(cases.broadcast_pair(draw), scales, strict=True))
+    return Case(tuple(operands), options, output_scale=2 * part * draw.choice((odd, 1)) * draw.choice((1, coarse)))
+
+
+def _int16_case(draw: Draw, options: dict[str, Any]) -> Case:
+    scales = [cases.power_of_two(draw, -12, 0) * (1 + draw.random.random()) for _ in range(2)]
     finest = max(scales) / 2**14  # where the output multiplier reaches 1
     output_scale = finest * 2.0 ** draw.choice((15, 14, 13, 10, 5)) * (1 + draw.random.random())
-    arguments = (Arg(s, scale=t) for s, t in zip(cases.broadcast_pair(draw), scales, strict=True))
-    return Case(tuple(arguments), options, output_scale=output_scale)
+    operands = (data(s, scale=t) for s, t in zip(cases.broadcast_pair(draw), scales, strict=True))
+    return Case(tuple(operands), options, output_scale=output_scale)
+
+
+def _shifted_case(draw: Draw, options: dict[str, Any]) -> Case:
+    """Scales that are powers of two, without broadcasting."""
+    shape = cases.shape(draw, 0, 4)
+    scales = [cases.power_of_two(draw, -12, 0) for _ in range(2)]
+    return Case(tuple(data(shape, scale=s) for s in scales), options, output_scale=max(scales))
 
 
 def _integer_definitions(in_vectors: bool) -> tuple[Definition, ...]:

@@ -100,8 +100,9 @@ def case(draw: Draw, definition: Definition) -> Case:
     options = cases.activated(draw)
     if definition.label not in ("int8", "uint8", "int16"):
         return Case((data(dividend), data(divisor, nonzero=True)), options)
-    scales = [2.0 ** -draw.integer(0, 8) * (1 + draw.random.random()) for _ in range(2)]
-    multiplier = 2.0 ** (14 if definition.label == "int16" else 6) * (1 + draw.random.random())
+    exact = cases.random_ties(draw, definition)
+    scales = [cases.power_of_two(draw, -8, 0) * (1 if exact else 1 + draw.random.random()) for _ in range(2)]
+    multiplier = (2**14 if definition.label == "int16" else 2**6) * (1 if exact else draw.random.uniform(1.01, 2))
     operands = (data(dividend, scale=scales[0], nonzero=True), data(divisor, scale=scales[1], nonzero=True))
     return Case(operands, options, output_scale=scales[0] / (scales[1] * multiplier))
 

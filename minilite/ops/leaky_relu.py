@@ -84,8 +84,12 @@ def integer_one_shift(p: Prepared, input: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    alpha = draw.choice((0.2, 0.01, 1.0, 1.5, 0.0, -0.5, -0.3))
-    return Case((data(cases.shape(draw, 0, 4)),), {"alpha": alpha})
+    alpha = draw.choice((0.2, 0.01, 1.0, 1.5, 0.0, -0.3, 0.5, 0.125, -0.5))
+    shape = cases.shape(draw, 0, 4)
+    if not cases.random_ties(draw, definition):
+        return Case((data(shape),), {"alpha": alpha})
+    scale = cases.power_of_two(draw, -9, 0)
+    return Case((data(shape, scale=scale),), {"alpha": alpha}, output_scale=scale * cases.power_of_two(draw, 0, 3))
 
 
 LEAKY_RELU = Op(

@@ -113,7 +113,16 @@ def case(draw: Draw, definition: Definition) -> Case:
         operands = tuple(cases.any_integers(draw, s, definition.input_types[0]) for s in pair)
     else:
         operands = tuple(map(data, pair))
-    return Case(operands, options)
+    if not cases.random_ties(draw, definition):
+        return Case(operands, options)
+    scales = [cases.power_of_two(draw, -6, 0) for _ in pair]
+    operands = tuple(data(s, scale=t) for s, t in zip(pair, scales, strict=True))
+    return Case(operands, options, output_scale=scales[0] * scales[1] * _coarser(draw, definition))
+
+
+def _coarser(draw: Draw, definition: Definition) -> float:
+    """How many times the product's scale the output's is."""
+    return cases.power_of_two(draw, 8, 16) if definition.label == "int16" else cases.power_of_two(draw, 1, 8)
 
 
 PLAIN = ("int32", "int64", "uint32", "plain int16")

@@ -64,7 +64,11 @@ def case(draw: Draw, definition: Definition) -> Case:
     input = cases.shape(draw, 0, 5)
     shared = (1,) * (len(input) - 2) + input[-1:] if len(input) > 1 else input
     alpha = draw.choice((shared, cases.broadcastable(draw, input)))
-    return Case((data(input), data(alpha, constant=cases.boolean(draw))))
+    if not cases.random_ties(draw, definition):
+        return Case((data(input), data(alpha, constant=cases.boolean(draw))))
+    scale = cases.power_of_two(draw, -9, 0)
+    operands = data(input, scale=scale), data(alpha, scale=cases.power_of_two(draw, -10, -5))
+    return Case(operands, output_scale=scale * cases.power_of_two(draw, 0, 3))
 
 
 PRELU = Op(

@@ -59,7 +59,9 @@ def case(name: str, draw: Draw, definition: Definition) -> Case:
         return Case((data(shape, low=-reach, high=reach),))
     lowest, highest = INTEGER_RANGE[definition.label]
     zero_point = 0 if definition.label == "int16" else lowest + draw.integer(0, 60)
-    return Case((data(shape, scale=reach / (highest - zero_point), zero_point=zero_point),))
+    scale = reach / (highest - zero_point)
+    output_scale = scale * cases.power_of_two(draw, 0, 2) if cases.random_ties(draw, definition) else None
+    return Case((data(shape, scale=scale, zero_point=zero_point),), output_scale=output_scale)
 
 
 def _row(name: str, integers: tuple[str, ...], version: int) -> Op:

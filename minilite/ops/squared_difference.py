@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite import cases
+from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Multiplier, Requantizer, multiply_double_rounding, requantizer
 from minilite.ops.broadcast import shapes
 from minilite.spec import Definition, Node, Op, TensorInfo, activation
@@ -60,6 +61,14 @@ def integer(p: Prepared, input1: Array, input2: Array) -> Array:
     return p.requantize((a - b) ** 2)
 
 
+def case(draw: Draw, definition: Definition) -> Case:
+    if not cases.random_ties(draw, definition):
+        return cases.binary(draw, definition)
+    scale = cases.power_of_two(draw, -6, 0)
+    operands = (data(s, scale=scale * cases.power_of_two(draw, -2, 0)) for s in cases.broadcast_pair(draw))
+    return Case(tuple(operands), output_scale=scale * scale * cases.power_of_two(draw, 4, 8))
+
+
 SQUARED_DIFFERENCE = Op(
     "SQUARED_DIFFERENCE",
     inputs=(activation("input1"), activation("input2")),
@@ -70,6 +79,6 @@ SQUARED_DIFFERENCE = Op(
         Definition("int32 int32 -> int32", squared_difference),
     ),
     shapes=shapes,
-    cases=cases.binary,
+    cases=case,
     version=2,
 )
