@@ -122,7 +122,7 @@ def case(draw: Draw, definition: Definition) -> Case:
 
 def _coarser(draw: Draw, definition: Definition) -> float:
     """How many times the product's scale the output's is."""
-    return cases.power_of_two(draw, 8, 16) if definition.label == "int16" else cases.power_of_two(draw, 1, 8)
+    return cases.power_of_two(draw, *((12, 16) if definition.label == "int16" else (5, 9)))
 
 
 PLAIN = ("int32", "int64", "uint32", "plain int16")
