@@ -177,15 +177,22 @@ def in_float32(p: Prepared, input: Array, axis: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """All axis sets, often those of an image's mean. Real numbers are not around 0, where sums would cancel and their
-    errors, in kernels that add in another order, could be of any size."""
+    """All axis sets, often those of an image's mean. Quantized: half of the time scales that are powers of two, which
+    put results on ties. Real numbers are not around 0, where sums would cancel and their errors, in kernels that add
+    in another order, could be of any size."""
     image = cases.boolean(draw)
-    shape = (*cases.shape(draw, 3, 3), draw.choice((1, 5, 16, 33))) if image else cases.shape(draw, 0, 6, 5)
-    low, high = (None, None)
+    shape = cases.shape(draw, 0, 6, 5)
+    if image:
+        shape = (draw.integer(1, 3), draw.choice((1, 2, 4, 7)), draw.choice((1, 2, 4, 5)), draw.choice((1, 5, 16, 25)))
+    axis = cases.constant([1, 2]) if image and cases.boolean(draw) else drawn_axes(draw, shape)
+    options = {"keep_dims": cases.boolean(draw)}
     if definition.label == "float32":
         low, high = draw.choice(((0.0, 1.0), (-1.0, 9.0), (-50.0, 10.0), (0.01, 0.02)))
-    axis = cases.constant([1, 2]) if image and cases.boolean(draw) else drawn_axes(draw, shape)
-    return Case((data(shape, low, high), axis), {"keep_dims": cases.boolean(draw)})
+        return Case((data(shape, low, high), axis), options)
+    if definition.label not in QUANTIZED or cases.boolean(draw):
+        return Case((data(shape), axis), options)
+    scale = 2.0 ** -draw.integer(0, 8)
+    return Case((data(shape, scale=scale), axis), options, output_scale=scale * 2.0 ** draw.integer(-1, 4))
 
 
 EIGHT_BITS = ("int8", "uint8")

@@ -138,7 +138,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     options |= {"filter_height": draw.integer(1, 5), "filter_width": draw.integer(1, 5)}
     image = [1 if options["padding"] == "SAME" else options[f] for f in ("filter_height", "filter_width")]
     shape = (draw.integer(1, 3), image[0] + draw.integer(0, 6), image[1] + draw.integer(0, 6), draw.integer(1, 19))
-    scale = None if definition.label == "float32" else draw.choice((None, 4.0, 2.0, 0.16, 12 / 41, 2 / 31))
+    scale = None if definition.label == "float32" else draw.choice((None, None, 4.0, 12.0, 2.0, 2 / 3, 12 / 41, 2 / 31))
     return Case((Arg(shape, scale=scale),), options)
 
 
