@@ -32,7 +32,7 @@ ELU = Op(
     inputs=(activation("input"),),
     outputs=(activation("output"),),
     definitions=(
-        Definition("float32 -> float32", elu, ulp=2),
+        Definition("float32 -> float32", elu, ulp=1),
         Definition("int8 -> int8", lookup.look_up, prepare),
     ),
     shapes=same_shape,

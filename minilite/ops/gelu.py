@@ -48,7 +48,7 @@ GELU = Op(
     inputs=(activation("input"),),
     outputs=(activation("output"),),
     definitions=(
-        Definition("float32 -> float32", gelu, ulp=8, atol=1e-6),
+        Definition("float32 -> float32", gelu, ulp=2, atol=1e-6),
         *each(("int8", "uint8", "int16"), "T -> T", lookup.look_up, prepare=prepare),
     ),
     shapes=same_shape,

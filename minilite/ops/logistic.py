@@ -45,6 +45,10 @@ def logistic(node: Node, input: Array) -> Array:
     return np.where(input > np.float32(16.619047), input.dtype.type(1), inner)
 
 
+def logistic_half(node: Node, input: Array) -> Array:
+    return logistic(node, input.astype(np.float32)).astype(np.float16)
+
+
 def tanh(node: Node, input: Array) -> Array:
     return elementary.tanh(input)
 
@@ -126,7 +130,7 @@ def case(draw: Draw, definition: Definition) -> Case:
 def tanh_case(draw: Draw, definition: Definition) -> Case:
     """8-bit outputs of any scale."""
     drawn = case(draw, definition)
-    if definition.label in ("float32", "int16"):
+    if definition.label not in ("int8", "uint8"):
         return drawn
     return Case(drawn.inputs, output_scale=draw.choice((None, 0.01, 0.003)))
 
@@ -137,6 +141,7 @@ LOGISTIC = Op(
     outputs=(activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", logistic, ulp=2),
+        Definition("float16 -> float16", logistic_half),
         Definition("int8 -> int8", lookup.look_up, prepare_logistic),
         Definition("uint8 -> uint8", lookup.look_up, prepare_logistic),
         Definition("int16 -> int16", logistic16, prepare16),
@@ -153,6 +158,7 @@ TANH = Op(
     outputs=(activation("output", fixed=(("int8", 1 / 128, 0), ("uint8", 1 / 128, 128), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", tanh, ulp=2),
+        Definition("float16 -> float16", tanh),
         Definition("int8 -> int8", lookup.look_up, prepare_tanh),
         Definition("uint8 -> uint8", lookup.look_up, prepare_tanh),
         Definition("int16 -> int16", tanh16, prepare16),
