@@ -1,7 +1,7 @@
 """gemmlowp's fixed-point functions against the functions they stand for, and their arithmetic against exact fractions.
 
-How close they must be was measured over the whole range of 16 bits and millions of 32-bit arguments. Some answers of the
-originals stand at the end.
+How close they must be was measured over the whole range of 16 bits and millions of 32-bit arguments. Some answers of
+the originals stand at the end.
 """
 
 from __future__ import annotations
