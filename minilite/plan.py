@@ -20,6 +20,7 @@ from minilite.constants import constant_array
 from minilite.engines import Engine
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
 from minilite.kernel_sets import KernelSet
+from minilite.memory import DEFAULT_LIMIT, alive_bytes, check_step, tensor_bytes
 from minilite.model import Model, Operator, OperatorCode, Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
@@ -51,8 +52,16 @@ class Step:
 class Plan:
     """The prepared form of one subgraph. ``infos`` holds what is known of every tensor; ``steps`` run in order."""
 
-    def __init__(self, model: Model, subgraph_index: int, kernels: KernelSet, engine: Engine):
+    def __init__(
+        self,
+        model: Model,
+        subgraph_index: int,
+        kernels: KernelSet,
+        engine: Engine,
+        memory_limit: int | None = DEFAULT_LIMIT,
+    ):
         self.model, self.kernels, self.engine = model, kernels, engine
+        self.memory_limit = self._limit = memory_limit
         self.subgraph_index = subgraph_index
         self.subgraph: Subgraph = model.subgraphs[subgraph_index]
         self.steps = [
@@ -91,6 +100,7 @@ class Plan:
         cannot be prepared."""
         self._refuse_custom()
         self._refuse_overlap()
+        self._limit = None if shapes else self.memory_limit
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(self.subgraph.tensors)]
         self.dynamic = set()
         for step in self.steps:
@@ -100,6 +110,7 @@ class Plan:
             except ValueNeeded:
                 self.dynamic.update(step.outputs)
         self._plan_releases()
+        self._check_memory()
         self._schedule()
 
     def _refuse_custom(self) -> None:
@@ -152,6 +163,7 @@ class Plan:
             shapes = [tuple(int(d) for d in shape) for shape in step.op.shapes(node, *_operands(step.op, inputs))]
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
+            check_step(node, self._limit)
             step.definition = step.op.definition(node)
             outputs = tuple(dataclasses.replace(o, type=step.definition.output_type(i)) for i, o in enumerate(outputs))
             node = dataclasses.replace(node, outputs=outputs)
@@ -195,6 +207,19 @@ class Plan:
             step.waits = step.call is None or any(i in self.dynamic for i in step.inputs)
             reads = (*step.inputs, *[-1] * _left_off(step.op, len(step.inputs)))
             step.reads = tuple((i, self.infos[i].value if i >= 0 else None) for i in reads)
+
+    def _check_memory(self) -> None:
+        """Refuse a plan whose tensors and intermediates do not fit the limit together."""
+        alive = alive_bytes(self.infos[i] for i in self.subgraph.inputs)
+        for step in self.steps:
+            if step.call is None:
+                return
+            try:
+                check_step(step.node, self._limit, alive)
+            except OperatorError as error:
+                _say_where(error, step.node, "failed to prepare")
+            alive += sum(tensor_bytes(o) for o in step.node.outputs)
+            alive -= sum(tensor_bytes(self.infos[i]) for i in step.releases)
 
     # ---- running ---------------------------------------------------------------------------------------------
 

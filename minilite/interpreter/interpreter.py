@@ -15,6 +15,7 @@ from minilite.interpreter.op_resolver import OpResolverType, chosen_kernels, res
 from minilite.interpreter.session import Loans, Session
 from minilite.interpreter.signature_runner import SignatureRunner
 from minilite.interpreter.values import size, whole
+from minilite.memory import DEFAULT_LIMIT
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.reader import read
@@ -37,6 +38,8 @@ class Interpreter:
     experimental_compress_quantization_zero_points  details show equal zero points of an axis once
     kernels                                 whose arithmetic: ``"reference"`` (default), ``"builtin"``, ``"xnnpack"``
     engine                                  what computes: ``"auto"``, ``"numpy"``, ``"numba"``
+    memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
+                                            Inputs that were resized are the caller's wish: no limit holds then
 
     The other experimental arguments are about native delegates and change nothing here. An interpreter that was
     never allocated allocates itself on first use; after ``resize_tensor_input`` call ``allocate_tensors`` as in LiteRT.
@@ -61,6 +64,7 @@ class Interpreter:
         *,
         kernels: str | None = None,
         engine: str = "auto",
+        memory_limit: int | None = DEFAULT_LIMIT,
     ):
         self._resolver = resolver_type(experimental_op_resolver_type)
         self._kernels = chosen_kernels(kernels, self._resolver)
@@ -71,7 +75,10 @@ class Interpreter:
         check(self._model)
         refuse_delegates(experimental_delegates)
         self._sessions = [
-            Session(Plan(self._model, i, self._kernels, self._engine), bool(experimental_preserve_all_tensors))
+            Session(
+                Plan(self._model, i, self._kernels, self._engine, memory_limit),
+                bool(experimental_preserve_all_tensors),
+            )
             for i in range(len(self._model.subgraphs))
         ]
         self._main = self._sessions[0]
