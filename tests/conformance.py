@@ -268,7 +268,7 @@ def _models(measured: dict[str, Any]) -> list[str]:
         lines += [
             f"    - {o['verdict']}: {o['file']}: {o['detail']}".replace("\n", " ")
             for o in outcomes
-            if o["verdict"] in ("different", "error")
+            if o["verdict"] in ("different", "error", "explained")
         ]
     return [*lines, ""]
 

@@ -74,4 +74,5 @@ ABS = Op(
     shapes=same_shape,
     cases=case,
     version=5,
+    elementwise=True,
 )

@@ -306,6 +306,7 @@ ADD = Op(
     shapes=shapes,
     cases=case,
     version=6,
+    elementwise=True,
 )
 SUB = Op(
     "SUB",
@@ -319,4 +320,5 @@ SUB = Op(
     shapes=shapes,
     cases=case,
     version=5,
+    elementwise=True,
 )

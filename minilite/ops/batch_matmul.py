@@ -5,12 +5,13 @@
 lhs [..., m, k] ([..., k, m] with ``adj_x``), rhs [..., k, n] ([..., n, k] with ``adj_y``); up to five dimensions each.
 
 Integers accumulate ``(lhs - z_lhs) * (rhs - z_rhs)``, requantized by ``s_lhs * s_rhs / s_output``; int16 has int64
-accumulators. int8 operands with an int32 output are plain integers: nothing is shifted or scaled, sums wrap.
+accumulators. int8 operands with an int32 output are plain integers: nothing is shifted or scaled, sums wrap. The rhs
+may be quantized per-axis along ``n``; LiteRT's kernels take its scale for 0 then and answer the zero point everywhere.
 
 A float lhs with an int8 rhs is quantized on the way in, a row at a time (:mod:`minilite.ops.hybrid`), symmetrically
-unless the option ``asymmetric_quantize_inputs`` is set; the rhs may be quantized per-axis along ``n``. LiteRT mixes up
-the rows' scales when more than one leading dimension is larger than 1, and with XNNPACK it answers zeros when the rhs
-is not a constant; here every row has its own scale, and the rhs may come from anywhere.
+unless the option ``asymmetric_quantize_inputs`` is set. LiteRT mixes up the rows' scales when more than one leading
+dimension is larger than 1, and with XNNPACK it answers zeros when the rhs is not a constant; here every row has its
+own scale, and the rhs may come from anywhere.
 Source: LiteRT's batch_matmul kernels.
 """
 
@@ -50,6 +51,11 @@ def straight(node: Node, lhs: Array, rhs: Array) -> tuple[Array, Array]:
     return (lhs.swapaxes(-1, -2) if node.options.adj_x else lhs, rhs.swapaxes(-1, -2) if node.options.adj_y else rhs)
 
 
+def _columns(node: Node, rhs: TensorInfo) -> int:
+    """The dimension of the rhs that holds its columns ``n``."""
+    return rhs.rank - (2 if node.options.adj_y else 1)
+
+
 def float_(node: Node, lhs: Array, rhs: Array) -> Array:
     return float_dot(*straight(node, lhs, rhs), node.sums)
 
@@ -71,7 +77,7 @@ class Prepared:
 
 def prepare(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorInfo) -> Prepared:
     wide = lhs.type == "int16"
-    rhs.need(rhs.scales.size == 1, "one scale (per-tensor quantization)", rhs.scales.size)
+    hybrid.weight_scales(rhs, _columns(node, rhs))
     real = output_multiplier(lhs, rhs, output, "ratio" if node.arithmetic == "float32" else "float32")
     requantize = requantizer(node, real, output, "int64" if wide else None)
     return Prepared(node, lhs.zero_point, rhs.zero_point, wide, requantize)
@@ -93,7 +99,7 @@ class HybridPrepared:
 
 
 def prepare_hybrid(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorInfo) -> HybridPrepared:
-    scales = hybrid.weight_scales(rhs, rhs.rank - (2 if node.options.adj_y else 1))
+    scales = hybrid.weight_scales(rhs, _columns(node, rhs))
     way = hybrid.way(node, "asymmetric" if node.options.asymmetric_quantize_inputs else "symmetric")
     return HybridPrepared(node, way, scales)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.cases import Arg, Case, Draw, any_integers, data, fed, shape
+from minilite.cases import Arg, Case, Draw, data, fed, shape
 from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, activation, same_shape
 
 Array = np.ndarray
@@ -53,7 +53,9 @@ def case(draw: Draw, definition: Definition) -> Case:
 
 def _operand(draw: Draw, source: str, dims: tuple[int, ...]) -> Arg:
     if source in INTEGERS:
-        return any_integers(draw, dims, source)
+        limits = np.iinfo(DTYPES[source])
+        values = draw.random.integers(limits.min, limits.max, dims, DTYPES[source], endpoint=True)
+        return fed(np.asarray(values) >> draw.integer(0, limits.bits - 1), DTYPES[source])
     if source in ("bool", "int4", "int2"):
         return data(dims, constant=source != "bool")
     with np.errstate(over="ignore"):

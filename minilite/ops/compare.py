@@ -113,6 +113,7 @@ def _row(name: str, version: int) -> Op:
         shapes=shapes,
         cases=case,
         version=version,
+        elementwise=True,
     )
 
 

@@ -2,8 +2,8 @@
 
     output = scale * (input - zero_point)
 
-Per-tensor the product is a float64 one rounded to float32, per-axis (along ``quantized_dimension``) a float32 one.
-float16 numbers become the same numbers in float32.
+The product is rounded to float32. Scales are per-tensor or per-axis, along ``quantized_dimension``. float16 numbers
+become the same numbers in float32.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Prepared:
-    """Scales in the precision of the product, and zero points, shaped to broadcast when they are per-axis."""
+    """Scales and zero points, shaped to broadcast when they are per-axis."""
 
     scale: Any
     zero_point: Any
@@ -30,13 +30,11 @@ class Prepared:
 
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
     input.need(input.quantized, "quantization scales", "none")
-    precision = np.float32 if input.scales.size > 1 else np.float64
-    return Prepared(along_axis(input, input.scales.astype(precision)), along_axis(input, input.zero_points))
+    return Prepared(along_axis(input, input.scales), along_axis(input, input.zero_points))
 
 
 def dequantize(p: Prepared, input: Array) -> Array:
-    steps = np.asarray(input.astype(np.int64) - p.zero_point)
-    return np.asarray((p.scale * steps.astype(np.asarray(p.scale).dtype)).astype(np.float32))
+    return np.asarray(p.scale * (input.astype(np.int32) - p.zero_point).astype(np.float32))
 
 
 def widen(node: Node, input: Array) -> Array:

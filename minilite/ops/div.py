@@ -119,4 +119,5 @@ DIV = Op(
     shapes=shapes,
     cases=case,
     version=2,
+    elementwise=True,
 )

@@ -55,7 +55,7 @@ def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
 def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 4, 4)
     axis = draw.integer(0, len(image) - 1)
-    batch = draw.choice((0, 0, draw.integer(0, axis)))
+    batch = draw.choice((0, draw.integer(0, axis)))
     chosen = (*image[:batch], *shape(draw, 0, 2, 4))
     positions = draw.random.integers(0, image[axis], chosen).astype(DTYPES[definition.input_types[1]])
     options = {"axis": draw.choice((axis, axis - len(image))), "batch_dims": batch}

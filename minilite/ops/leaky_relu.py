@@ -104,4 +104,5 @@ LEAKY_RELU = Op(
     shapes=same_shape,
     cases=case,
     version=2,
+    elementwise=True,
 )

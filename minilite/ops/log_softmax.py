@@ -74,7 +74,7 @@ def prepare_fixed_point(node: Node, input: TensorInfo, output: TensorInfo) -> Pr
 def fixed_point(p: Prepared, input: Array) -> Array:
     low, high = INTEGER_RANGE[p.type]
     d = steps_below(input)
-    log_sums = _log(rounding_divide_by_pot(p.exp[d], SUM_BITS).sum(axis=-1, keepdims=True))
+    log_sums = _log(rounding_divide_by_pot(p.exp, SUM_BITS)[d].sum(axis=-1, keepdims=True))
     lowest = multiply_double_rounding(log_sums - 2**31, p.back)
     steps = rounding_divide_by_pot(p.exponents[d] - log_sums, 31 - EXP_BITS - OUTPUT_BITS) + high
     reached = (p.exponents[d] > -(2**31)) & (-d > lowest)

@@ -39,6 +39,13 @@ def sigmoid(x: Array) -> Array:
         return np.asarray(one / (one + elementary.exp(-x)))
 
 
+def sigmoid_once(x: Array) -> Array:
+    """exp(x) / (1 + exp(x)) in float64, rounded once: XNNPACK's table."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(x.astype(np.float64))
+        return np.where(np.isinf(e), 1.0, e / (1 + e)).astype(x.dtype)
+
+
 def logistic(node: Node, input: Array) -> Array:
     """LiteRT computes 1 beyond 16.6 and the exponential alone below -9."""
     inner = np.where(input < -9, elementary.exp(input), sigmoid(input))
@@ -55,7 +62,7 @@ def tanh(node: Node, input: Array) -> Array:
 
 def prepare_logistic(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
     output.need(float(output.scale) == 1 / 256 or node.delegated, "scale 1/256", output.scale)
-    return lookup.table(sigmoid, input, output, node.arithmetic)
+    return lookup.table(sigmoid_once if node.delegated else sigmoid, input, output, node.arithmetic)
 
 
 def prepare_tanh(node: Node, input: TensorInfo, output: TensorInfo) -> Array:

@@ -145,4 +145,5 @@ MUL = Op(
     shapes=shapes,
     cases=case,
     version=8,
+    elementwise=True,
 )

@@ -38,4 +38,5 @@ NEG = Op(
     shapes=same_shape,
     cases=case,
     version=1,
+    elementwise=True,
 )

@@ -96,4 +96,5 @@ POW = Op(
     shapes=shapes,
     cases=case,
     version=1,
+    elementwise=True,
 )

@@ -84,4 +84,5 @@ PRELU = Op(
     shapes=shapes,
     cases=case,
     version=1,
+    elementwise=True,
 )

@@ -33,7 +33,7 @@ from minilite.fixed_point import (
     wrap32,
 )
 from minilite.ops.elementary import to_int32
-from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
+from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, Shape, TensorInfo, activation, same_shape
 
 Array = np.ndarray
 PAIRS = (
@@ -144,17 +144,25 @@ RESCALINGS = {
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """Half of the float cases sit on or beside the ties between two steps."""
-    dims = shape(draw, 0, 4)
-    if "int32" in definition.input_types:
+    """Half of the cases have numbers on or beside the ties between two steps."""
+    dims = shape(draw, 0, 4, 7)
+    source, target = definition.input_types[0], definition.output_types[0]
+    if source == "float32":
+        return _from_floats(draw, dims, target)
+    if source == "int32":
         return Case((data(dims, scale=draw.choice((0.1, 1e-4, 1e-6))),))
-    if definition.output_types == ("int32",):
+    if target == "int32":
         return Case((data(dims),), output_scale=draw.choice((0.1, 1e-4, 2.0)))
-    if definition.output_types == ("int4",):
-        return Case((data(dims),), output_scale=draw.choice((0.1, 1.0, 0.5)))
-    if definition.input_types != ("float32",) or draw.choice((True, False)):
+    if draw.choice((True, False)):
         return Case((data(dims),))
-    scale = draw.choice((0.5, 0.1, 3.0, 2.0**-12))
+    scale = draw.choice((0.1, 0.02, 0.5))
+    return Case((data(dims, scale=scale),), output_scale=scale * draw.choice((2.0, 1.0, 4.0, 0.5)))
+
+
+def _from_floats(draw: Draw, dims: Shape, target: str) -> Case:
+    scale = draw.choice((0.1, 0.5, 3.0, 2.0**-12))
+    if target != "int4" and draw.choice((True, False)):
+        return Case((data(dims),))
     ties = draw.random.integers(-300, 300, dims) * np.float32(0.5) * np.float32(scale)
     return Case((fed(ties),), output_scale=scale)
 

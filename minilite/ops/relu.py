@@ -76,6 +76,7 @@ def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
         shapes=same_shape,
         cases=partial(case, name),
         version=version,
+        elementwise=True,
     )
 
 

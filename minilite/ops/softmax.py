@@ -99,8 +99,9 @@ def _check(node: Node, input: TensorInfo, output: TensorInfo) -> float:
 
 def fixed_point(p: Exponentials, input: Array) -> Array:
     low, high = INTEGER_RANGE[p.type]
-    exp = p.exp[steps_below(input)]
-    sums = rounding_divide_by_pot(exp, SUM_BITS).sum(axis=-1, keepdims=True)
+    below = steps_below(input)
+    exp = p.exp[below]
+    sums = rounding_divide_by_pot(p.exp, SUM_BITS)[below].sum(axis=-1, keepdims=True)
     reciprocal, over = gemmlowp.reciprocal(sums, SUM_BITS)
     bits = 16 if p.type == "int16" else 8
     steps = rounding_divide_by_pot(gemmlowp.multiply(reciprocal, exp), over + 31 - bits)

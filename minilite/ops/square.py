@@ -22,4 +22,5 @@ SQUARE = Op(
     shapes=same_shape,
     cases=cases.unary,
     version=1,
+    elementwise=True,
 )

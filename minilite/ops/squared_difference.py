@@ -81,4 +81,5 @@ SQUARED_DIFFERENCE = Op(
     shapes=shapes,
     cases=case,
     version=2,
+    elementwise=True,
 )
