@@ -42,7 +42,7 @@ def symmetric(x: Array) -> tuple[Array, Array]:
     """A row of zeros gets scale 1."""
     reach = np.abs(x).max(axis=1, initial=0, keepdims=True)
     zero = reach == 0
-    q = np.clip(round_half_away(x * np.where(zero, F32(0), F32(127) / reach)), -127, 127)
+    q = np.clip(_rounded(x * np.where(zero, F32(0), F32(127) / reach)), -127, 127)
     return q, np.where(zero, F32(1), reach / F32(127))
 
 
@@ -55,8 +55,17 @@ def asymmetric(x: Array) -> tuple[Array, Array]:
     z = np.where(128 + np.abs(low / real) < 127 + np.abs(high / real), from_low, from_high)
     z = np.where(zero, 0, round_half_away(np.clip(z, -128, 127)))
     scales = real.astype(F32)
-    q = np.clip(round_half_away(x * (F32(1) / scales)) + z, -128, 127)
+    q = np.clip(_rounded(x * (F32(1) / scales)) + z, -128, 127)
     return q - z, scales
+
+
+def _rounded(x: Array) -> Array:
+    """Half away from zero. Whole blocks of 8 in a row add a half and truncate, in float32: there the number just below
+    a half becomes 1."""
+    whole = x.shape[1] // 8 * 8
+    q = round_half_away(x)
+    q[:, :whole] = np.trunc(x[:, :whole] + np.copysign(F32(0.5), x[:, :whole]))
+    return q
 
 
 def xnnpack(x: Array) -> tuple[Array, Array]:
