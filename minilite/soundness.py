@@ -166,10 +166,14 @@ def _check_size(index: int, tensor: Tensor, size: int | None) -> None:
         return
     shape = tensor.shape or ()
     elements = _elements(shape)
-    if elements is None or elements * max(bits, 8) // 8 >= SIZE_LIMIT:
+    if elements is None:
         raise ModelError(
             f"BytesRequired number of elements overflowed. Tensor {index} has shape {list(shape)}; a free"
             " dimension is -1 in shape_signature and 1 in shape."
+        )
+    if elements * max(bits, 8) // 8 >= SIZE_LIMIT:
+        raise ModelError(
+            f"BytesRequired number of bytes overflowed. Tensor {index} is {tensor.type} of shape {list(shape)}."
         )
     needed = -(-elements * bits // 8)
     if size is not None and needed > size:

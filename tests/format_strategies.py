@@ -26,8 +26,8 @@ def scalars(kind: Kind) -> st.SearchStrategy[Any]:
     """Any value of the field; of an enumeration also codes it has no name for."""
     if kind.enum:
         names = enum_names(kind.enum)
-        unnamed = st.integers(len(names), 127)
-        return st.sampled_from(names) | unnamed if len(names) < 127 else st.sampled_from(names)
+        unnamed = st.integers(len(names), len(names) + 20) | st.integers(-5, -1).filter(lambda _: kind.format.islower())
+        return st.sampled_from(names) | unnamed
     if kind.format == "?":
         return st.booleans()
     return st.floats(width=32) if kind.format == "f" else integers(kind.format)

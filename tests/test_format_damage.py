@@ -153,3 +153,11 @@ def test_vectors_and_fields_are_aligned() -> None:
         minilite.read(patched(content, version, "H", 6))
     with pytest.raises(ModelError, match=r"\(version\), a field lies beyond the end of the file"):
         minilite.read(patched(content, version, "H", 2**16 - 4))
+
+
+def test_a_tag_beyond_the_file_is_damage() -> None:
+    content = add().to_bytes()
+    operator = table_at(content, 2, -1, 3, -1)
+    tag = operator - struct.unpack_from("<i", content, operator)[0] + 4 + 2 * 3
+    with pytest.raises(ModelError, match=r"operators\[0\]\.options\), a field lies beyond the end of the file"):
+        minilite.read(patched(content, tag, "H", 2**16 - 4))

@@ -13,7 +13,7 @@ import pytest
 
 import minilite
 from minilite import ArgumentTypeError, ModelError
-from minilite.model import Buffer, OperatorCode, Options
+from minilite.model import Buffer, Model, OperatorCode, Options, Subgraph, Tensor
 from minilite.schema import make_options, verifier
 from minilite.schema.decode import UNKNOWN_OPTIONS
 from minilite.schema.layout import union_tables
@@ -104,10 +104,11 @@ def test_foreign_content(content: bytes, message: str) -> None:
 
 
 def test_codes_without_a_name_are_numbers() -> None:
-    model = change(add(), "tensors", type=100)
+    model = change(change(add(), "tensors", type=100), "operators", custom_options_format=-3)
     model = dataclasses.replace(model, operator_codes=(OperatorCode(4000),))
     read = minilite.read(model.to_bytes())
     assert read.subgraphs[0].tensors[0].type == 100
+    assert read.subgraphs[0].operators[0].custom_options_format == -3
     assert read.operator_codes[0].builtin_code == 4000
     assert read.operator_codes[0].name == "UNKNOWN_4000"
 
@@ -176,13 +177,18 @@ def test_text_that_is_not_utf_8_survives() -> None:
         ("subgraph", {"inputs": (-1,)}, "Invalid tensor index -1 in inputs. "),
         ("subgraph", {"inputs": (-1,)}, "subgraphs[0].inputs[0] must be from 0 to 2."),
         ("subgraph", {"outputs": (3,)}, "Invalid tensor index 3 in outputs. "),
-        ("tensors", {"buffer": 7}, "Tensor 0 specifies out of range buffer 7 (only 2 buffers). "),
+        ("tensors", {"buffer": 2}, "Tensor 0 specifies out of range buffer 2 (only 2 buffers). "),
         ("tensors", {"buffer": 7}, "subgraphs[0].tensors[0] ('x:0')"),
     ],
 )
 def test_an_index_that_leads_nowhere(part: str, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=re.escape(message)):
         minilite.read(change(add(), part, **fields).to_bytes())
+
+
+def test_buffer_0_needs_no_buffer() -> None:
+    graph = Subgraph(tensors=(Tensor(shape=(1,)),))
+    assert minilite.read(Model(subgraphs=(graph,), buffers=()).to_bytes()).buffers == ()
 
 
 def test_an_absent_optional_input_is_minus_one() -> None:
@@ -204,6 +210,14 @@ def test_bytes_outside_the_flatbuffer_are_found() -> None:
     content = outside_model().to_bytes()
     assert minilite.read(content) == outside_model()
     assert content.endswith(FLOATS.tobytes())
+
+
+def test_an_offset_of_one_is_a_placeholder_for_no_data() -> None:
+    content = outside_model().to_bytes()
+    buffer = table_at(content, 4, -2)
+    vtable = buffer - struct.unpack_from("<i", content, buffer)[0]
+    offset = buffer + struct.unpack_from("<H", content, vtable + 4 + 2)[0]
+    assert minilite.read(patched(content, offset, "Q", 1)).buffers[1] == Buffer()
 
 
 def test_bytes_beyond_the_reach_of_offsets_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,10 @@ REFUSED = {
     "a constant's too": (tensor(2, shape=(-4,)), "BytesRequired number of elements overflowed."),
     "too many elements": (tensor(0, shape=(MAX, MAX, MAX)), "BytesRequired number of elements overflowed."),
     "too many, then none": (tensor(0, shape=(MAX, MAX, MAX, 0)), "BytesRequired number of elements overflowed."),
+    "too many bytes": (
+        tensor(0, type="FLOAT64", shape=(MAX, MAX, 3)),
+        "BytesRequired number of bytes overflowed.",
+    ),
     "a variable constant": (
         tensor(2, is_variable=True),
         "Tensor 2 is a variable tensor with buffer or external buffer.",
@@ -158,6 +162,7 @@ CARRIED = {
     "a first buffer with data": whole(buffers=(Buffer(np.zeros(4, np.uint8)), *add().buffers[1:])),
     "zero points without scales": quantized(scales=None),
     "no scales, no dimension": quantized(scales=(), zero_points=(), quantized_dimension=9),
+    "one scale along many": quantized(quantized_dimension=1),
     "scales for an unknown shape": tensor(
         0, shape=None, quantization=Quantization(np.ones(3, np.float32), np.zeros(3, np.int64), quantized_dimension=7)
     ),

@@ -13,7 +13,7 @@ from minilite.model import Options
 from minilite.schema.layout import SIZES, Field, Kind, Layout, enum_names, layout_of, union_tables
 from minilite.schema.problems import Damage
 from minilite.schema.records import build, defaults_of, our_name
-from minilite.schema.verifier import UINT16, Flatbuffer
+from minilite.schema.verifier import UINT8, UINT16, Flatbuffer
 
 UNKNOWN_OPTIONS = "UnknownOptions"
 """The table name of options whose union tag the schema does not know. Fields: ``tag``, and ``slots``, the raw
@@ -91,7 +91,7 @@ def _union(field: Field, offsets: tuple[int, ...]) -> Read:
     tables = union_tables(field.kind.table)
 
     def read(file: Decoder, position: int) -> Any:
-        tag = file.view[position + to_tag] if tag_offset and position + to_tag < file.size else 0
+        tag = UINT8(file.view, position + to_tag)[0] if tag_offset else 0
         start = file.target(position)
         if tag == 0:
             return None
@@ -180,7 +180,6 @@ def _tables(kind: Kind) -> Read:
 
     def read(file: Decoder, position: int) -> tuple[Any, ...]:
         start, count = file.vector(position, 4)
-        file.spend(start, 4 * count)
         items = []
         try:
             for place, offset in enumerate(struct.unpack_from(f"<{count}I", file.view, start)):

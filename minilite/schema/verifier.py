@@ -26,6 +26,7 @@ have less than the file."""
 FLATBUFFER_END = 2**31 - 1
 """Offsets are 31 bits; only buffers outside the flatbuffer lie beyond."""
 
+UINT8 = struct.Struct("<B").unpack_from
 UINT16 = struct.Struct("<H").unpack_from
 INT32 = struct.Struct("<i").unpack_from
 UINT32 = struct.Struct("<I").unpack_from
