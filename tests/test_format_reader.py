@@ -155,6 +155,13 @@ def test_options_whose_tag_says_none_are_none() -> None:
     assert minilite.read(patched(content, union_tag(content), "B", 0)).subgraphs[0].operators[0].options is None
 
 
+def test_options_without_a_tag_are_none() -> None:
+    content = add().to_bytes()
+    operator = table_at(content, 2, -1, 3, -1)
+    slot = operator - struct.unpack_from("<i", content, operator)[0] + 4 + 2 * 3
+    assert minilite.read(patched(content, slot, "H", 0)).subgraphs[0].operators[0].options is None
+
+
 def test_text_that_is_not_utf_8_survives() -> None:
     content = add().to_bytes().replace(b"x:0", b"\xff:0")
     model = minilite.read(content)
