@@ -191,6 +191,11 @@ def _reduce(node: Node) -> bool:
     return _float_or_8_bit(node) and 0 < input.rank <= 6 and few
 
 
+def _softmax(node: Node) -> bool:
+    types = {t.type for t in (*node.inputs, *node.outputs) if t is not None}
+    return types in ({"float32"}, {"float16"}) and float(node.options.beta) == 1
+
+
 def _resize(node: Node) -> bool:
     size = node.inputs[1]
     return size is not None and size.constant and size.type == "int32" and _float_or_8_bit(node)
@@ -202,6 +207,7 @@ TAKES: dict[str, Callable[[Node], bool]] = {
     "REDUCE_MIN": _reduce,
     "SUM": _reduce,
     "RESIZE_BILINEAR": _resize,
+    "SOFTMAX": _softmax,
     "AVERAGE_POOL_2D": _average_pool,
     "MAX_POOL_2D": _pool,
     "ADD": _add,

@@ -37,7 +37,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "REDUCE_MAX":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
     "REDUCE_MIN":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
     "REDUCE_PROD":         ("rescales",        "copies",          "copies"),
-    "SOFTMAX":             ("gemmlowp",        "table",           "table"),
+    "SOFTMAX":             ("gemmlowp",        "table",           "half precision"),
     "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table"),
     "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal"),

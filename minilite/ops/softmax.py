@@ -12,6 +12,8 @@
 16-bit inputs have zero points 0 and the output (2**-15, 0), in every set the same: exp from a table over [-10, 0],
 1 / (1 + x) from a table over [0, 1], both with 512 steps (:mod:`minilite.ops.lookup`), computed in float64.
 
+XNNPACK (word "half precision") takes floats only, with a beta of 1, and computes float16 in float16.
+
 Where a row's exponentials sum to 512 or more, LiteRT's reference kernel ends the process for 8-bit outputs; from 8192
 on it overflows for 16-bit ones. Here the same arithmetic goes on, in 64 bits.
 Sources: TensorFlow Lite's reference and optimized softmax kernels; gemmlowp, fixedpoint.h.
@@ -52,6 +54,18 @@ def float_(node: Node, input: Array) -> Array:
     largest = np.fmax.reduce(input, axis=-1, keepdims=True, initial=np.finfo(input.dtype).min)
     exp = elementary.exp((input.astype(real) - largest.astype(real)) * real(node.options.beta))
     return np.asarray((exp.astype(input.dtype).astype(real) / row_sums(exp)).astype(input.dtype))
+
+
+def half_precision(node: Node, input: Array) -> Array:
+    """XNNPACK's: exp(x) = 2**n * (1 + t * (c1 + c2 * t)) with ``x = n * log(2) + t``, nothing below exp(-9.703125); the
+    exponentials, their sum and its reciprocal are rounded to half precision."""
+    x = input.astype(np.float32) - input.max(axis=-1, keepdims=True).astype(np.float32)
+    n = np.rint(x * np.float32(1 / np.log(2)))
+    t, power = x - n * np.float32(np.log(2)), np.exp2(n)
+    exp = power + t * power * (np.float32(1.0141306) + np.float32(0.49924543) * t)
+    exp = np.where(x < np.float32(-9.703125), np.float32(0), exp)
+    sums = row_sums(exp).astype(np.float16).astype(np.float32)
+    return exp.astype(np.float16) * (np.float32(1) / sums).astype(np.float16)
 
 
 # ---- 8 bits ----------------------------------------------------------------------------------------------------------
@@ -220,6 +234,7 @@ SOFTMAX = Op(
     outputs=(activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", float_, ulp=3),
+        Definition("float16 -> float16", half_precision, arithmetic="half precision"),
         Definition("float16 -> float16", float_),
         *(Definition(f"{s} -> {t}", from_table, prepare_table, "table", _label(s, t)) for s, t in EIGHT_BITS),
         *(Definition(f"{s} -> {t}", fixed_point, prepare_fixed_point, label=_label(s, t)) for s, t in EIGHT_BITS),
