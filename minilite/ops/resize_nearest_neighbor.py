@@ -71,11 +71,12 @@ def case(draw: Draw, definition: Definition) -> Case:
     return Case((data(image), size), options)
 
 
+TYPES = ("float32", "int8", "uint8", "int16", "int32", "float16", "bool", "uint16", "uint32")
 RESIZE_NEAREST_NEIGHBOR = Op(
     "RESIZE_NEAREST_NEIGHBOR",
     inputs=(activation("input"), parameter("size")),
     outputs=(activation("output", same_as="input"),),
-    definitions=each(("float32", "int8", "uint8", "int16", "int32"), "T int32 -> T", pick, prepare=prepare),
+    definitions=each(TYPES, "T int32 -> T", pick, prepare=prepare),
     shapes=shapes,
     cases=case,
     version=4,
