@@ -11,8 +11,9 @@ import pytest
 
 import minilite
 from minilite import ModelError
-from minilite.model import Buffer, Model, Operator, OperatorCode, Subgraph, Tensor
+from minilite.model import Buffer, Model, Operator, OperatorCode, Options, Subgraph, Tensor
 from minilite.schema import make_options
+from minilite.schema.decode import UNKNOWN_OPTIONS
 from minilite.schema.encode import Output, table_writer
 from tests.format_bytes import change, patched, table_at
 from tests.small_models import add
@@ -137,6 +138,22 @@ def test_constants_that_overlap_without_end_are_refused() -> None:
         if start + 16 * index > place:
             struct.pack_into("<I", content, place, start + 16 * index - place)
     with pytest.raises(ModelError, match=r"\(buffers\[\d+\]\.data\), the file uses the same bytes for too many"):
+        minilite.read(bytes(content))
+
+
+def test_unknown_options_with_endless_fields_are_refused() -> None:
+    """Their vtable has 32,765 slots, and a hundred tables use it."""
+    empty = {"tag": 200, "slots": {}}
+    operators = tuple(Operator(0, (0,), (0,), Options(UNKNOWN_OPTIONS, empty)) for _ in range(100))
+    content = bytearray(raw(with_subgraph(operators=operators)))
+    content.extend(bytes(-len(content) % 4))
+    vtable = len(content)
+    content.extend(struct.pack("<HH", 65534, 65535))
+    content.extend((np.arange(32765, dtype=np.uint32) * 2 + 4).astype("<u2").tobytes() + bytes(70_000))
+    for index in range(100):
+        table = table_at(bytes(content), 2, -1, 3, -1 - index, 4)
+        struct.pack_into("<i", content, table, table - vtable)
+    with pytest.raises(ModelError, match=r"operators\[\d+\]\.options\), the file uses the same bytes for too many"):
         minilite.read(bytes(content))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import struct
 from collections.abc import Callable
@@ -18,6 +19,12 @@ from minilite.schema.verifier import UINT8, UINT16, Flatbuffer
 UNKNOWN_OPTIONS = "UnknownOptions"
 """The table name of options whose union tag the schema does not know. Fields: ``tag``, and ``slots``, the raw
 bytes of each field that is present, by slot. Without the schema nobody can tell numbers from offsets in them."""
+
+SLOT_COST = 64
+"""About how many bytes of memory a raw field costs beside its own."""
+
+MAX_PLANS = 1000
+"""How many vtables are remembered. Most files have some tens; one may have as many as tables."""
 
 Read = Callable[["Decoder", int], Any]
 Plan = list[tuple[str, int, Read]]
@@ -65,7 +72,9 @@ class Decoder(Flatbuffer):
         vtable, size = self.vtable(position)
         plan = self.plans.get((layout.name, vtable))
         if plan is None:
-            plan = self.plans[layout.name, vtable] = _plan(layout, self.slots(vtable, size))
+            plan = _plan(layout, self.slots(vtable, min(size // 2 - 2, layout.slots)))
+            if len(self.plans) < MAX_PLANS:
+                self.plans[layout.name, vtable] = plan
         return plan
 
 
@@ -106,12 +115,13 @@ def _unknown(file: Decoder, tag: int, position: int) -> Options:
     """The raw bytes of each field, up to where the next one begins."""
     file.visit(position, 1)
     vtable, size = file.vtable(position)
-    offsets = file.slots(vtable, size)
-    ends = sorted({*offsets, UINT16(file.view, vtable + 2)[0]}) if offsets else []
+    offsets = file.slots(vtable, size // 2 - 2)
+    file.spend(position, SLOT_COST * len(offsets))
+    ends = sorted({*offsets, *UINT16(file.view, vtable + 2), 2**16}) if offsets else []
     slots = {}
     for slot, offset in enumerate(offsets):
         if offset:
-            end = next((end for end in ends if end > offset), offset)
+            end = ends[bisect.bisect_right(ends, offset)]
             slots[slot] = bytes(file.view[position + offset : position + end])
             file.spend(position, len(slots[slot]))
     return Options(UNKNOWN_OPTIONS, {"tag": tag, "slots": slots})

@@ -80,7 +80,6 @@ def table_writer(table: str) -> Callable[[Output, Any], int]:
     # Large fields first: they need no padding then.
     fields = sorted(layout.fields, key=lambda field: -SIZES.get(field.kind.format, 4))
     prepared = [(our_name(table, field.name), _preparer(field)) for field in fields]
-    slots = max((field.slot + 1 for field in layout.fields), default=0)
 
     def write(output: Output, value: Any) -> int:
         values = unbuild(layout, value)
@@ -89,7 +88,7 @@ def table_writer(table: str) -> Callable[[Output, Any], int]:
             item = values[name]
             if item is not None:
                 places.extend(_at(name, prepare, output, item))
-        output.builder.StartObject(slots)
+        output.builder.StartObject(layout.slots)
         for slot, flags, item in places:
             output.put(slot, flags, item)
         return int(output.builder.EndObject())

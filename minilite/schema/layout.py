@@ -61,8 +61,9 @@ class Layout:
     fields: tuple[Field, ...]
 
     @functools.cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(field.name for field in self.fields)
+    def slots(self) -> int:
+        """How many slots a vtable needs for all fields."""
+        return max((field.slot + 1 for field in self.fields), default=0)
 
 
 @functools.cache

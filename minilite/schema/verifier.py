@@ -18,10 +18,8 @@ from minilite.schema.problems import Damage
 MAX_TABLES = 1_000_000
 """How many tables may be visited, one reached twice counting twice; FlatBuffers' own limit."""
 
-MAX_REUSE = 2
-SMALL_REUSE = 2**26
-"""Vectors have in total at most ``MAX_REUSE`` times the file's size and ``SMALL_REUSE`` bytes; without reuse they
-have less than the file."""
+REUSE = 2**26
+"""Vectors may have in total so many bytes more than the file. Without reuse they have fewer than the file."""
 
 FLATBUFFER_END = 2**31 - 1
 """Offsets are 31 bits; only buffers outside the flatbuffer lie beyond."""
@@ -44,7 +42,7 @@ class Flatbuffer:
         self.view = self.content[:FLATBUFFER_END]
         self.size = len(self.view)
         self.visits = 0
-        self.budget = MAX_REUSE * len(self.content) + SMALL_REUSE
+        self.budget = len(self.content) + REUSE
         self.arrays: dict[tuple[int, int, str], np.ndarray] = {}
 
     def target(self, position: int) -> int:
@@ -84,9 +82,9 @@ class Flatbuffer:
             raise Damage(start, f"a vtable cannot have {size} bytes here")
         return start, size
 
-    def slots(self, vtable: int, size: int) -> tuple[int, ...]:
-        """Each slot's offset in its table; 0 means that the field is left out."""
-        return struct.unpack_from(f"<{size // 2 - 2}H", self.view, vtable + 4) if size > 4 else ()
+    def slots(self, vtable: int, count: int) -> tuple[int, ...]:
+        """The first slots' offsets in their table; 0 means that the field is left out."""
+        return struct.unpack_from(f"<{count}H", self.view, vtable + 4) if count > 0 else ()
 
     def outside(self, offset: int, size: int) -> np.ndarray:
         """Bytes of the file that lie outside the flatbuffer."""
