@@ -28,6 +28,8 @@ def shapes(node: Node, *values: TensorInfo) -> tuple[Shape]:
     node.need(len(values) > 0, "at least one operand", "none")
     first = values[0]
     if first.rank == 0:
+        for info in values:
+            info.need(info.rank == 0, "a scalar like the first operand", f"shape {info.shape}")
         return ((len(values),),)
     axis = axis_of(node, first)
     for info in values[1:]:

@@ -7,6 +7,8 @@ with ``batch_dims`` leading dimensions ``b`` shared by both. An index outside th
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minilite.cases import Arg, Case, Draw, shape
@@ -46,10 +48,10 @@ def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
         raise OperatorError(f"expected positions in [0, {size}) of dimension {axis}, got {wrong}.")
     if not batch:
         return np.take(input, positions, axis)
-    rows = input.reshape(-1, *input.shape[batch:])
-    picked = positions.reshape(len(rows), *positions.shape[batch:])
-    parts = [np.take(row, chosen, axis - batch) for row, chosen in zip(rows, picked, strict=True)]
-    return np.stack(parts).reshape(output_shape) if parts else np.zeros(output_shape, input.dtype)
+    batches = math.prod(input.shape[:batch])
+    rows = input.reshape(batches, math.prod(input.shape[batch:axis]), size, math.prod(input.shape[axis + 1 :]))
+    picked = rows[np.arange(batches)[:, None], :, positions.reshape(batches, -1 if batches else 0)]
+    return np.moveaxis(picked, 2, 1).reshape(output_shape)
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -42,6 +42,7 @@ class Prepared:
 
 
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
+    output.need(float(output.scale) > 0, "a positive scale", output.scale)
     fine = np.float32(1 / 128) * input.scale
     product = Multiplier.of(fine / output.scale)
     gate = Multiplier.of(fine / np.float32(3 / 32768))

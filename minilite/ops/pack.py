@@ -29,8 +29,8 @@ def pack_shapes(node: Node, *values: TensorInfo) -> tuple[Shape]:
 
 def unpack_shapes(node: Node, input: TensorInfo) -> tuple[Shape, ...]:
     axis, count = axis_within(node.options.axis, input.rank, input), node.options.num
+    node.need(len(node.outputs) == count, f"{count} outputs (num)", len(node.outputs))
     input.need(input.shape[axis] == count, f"size {count} (num) in dimension {axis}", input.shape)
-    node.need(len(node.outputs) == count, f"{count} outputs", len(node.outputs))
     return ((*input.shape[:axis], *input.shape[axis + 1 :]),) * count
 
 

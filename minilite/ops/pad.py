@@ -27,6 +27,7 @@ INDICES = ("int32", "int64", "int16", "int8")
 def shapes(node: Node, input: TensorInfo, paddings: TensorInfo, *constant_values: TensorInfo | None) -> tuple[Shape]:
     before_after = pairs(paddings.known(), input, paddings)
     if node.op == "MIRROR_PAD":
+        node.need(node.options.mode in ("REFLECT", "SYMMETRIC"), "mode REFLECT or SYMMETRIC", node.options.mode)
         edge = 1 if node.options.mode == "REFLECT" else 0
         fits = all(max(pair) <= max(d - edge, 0) for pair, d in zip(before_after, input.shape, strict=True))
         paddings.need(fits, f"at most size - {edge} elements on each side of {input.shape}", before_after)

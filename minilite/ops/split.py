@@ -29,6 +29,7 @@ def equal(node: Node, axis: TensorInfo, input: TensorInfo) -> tuple[int, list[in
     """Axis and part sizes of SPLIT."""
     position = axis_within(single(axis), input.rank, axis)
     count, size = node.options.num_splits, input.shape[position]
+    node.need(count == len(node.outputs), f"{count} outputs (num_splits)", len(node.outputs))
     input.need(count > 0 and size % count == 0, f"a size divisible by num_splits {count}", input.shape)
     return position, [size // count] * count
 
@@ -46,9 +47,7 @@ def uneven(node: Node, input: TensorInfo, size_splits: TensorInfo, axis: TensorI
 
 
 def split_shapes(node: Node, axis: TensorInfo, input: TensorInfo) -> tuple[Shape, ...]:
-    parts = _parts(input, *equal(node, axis, input))
-    node.need(len(parts) == len(node.outputs), f"{len(parts)} outputs", len(node.outputs))
-    return parts
+    return _parts(input, *equal(node, axis, input))
 
 
 def split_v_shapes(node: Node, input: TensorInfo, size_splits: TensorInfo, axis: TensorInfo) -> tuple[Shape, ...]:
