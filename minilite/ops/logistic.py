@@ -150,7 +150,7 @@ LOGISTIC = Op(
     outputs=(activation("output", fixed=(("int8", 1 / 256, -128), ("uint8", 1 / 256, 0), ("int16", 2.0**-15, 0))),),
     definitions=(
         Definition("float32 -> float32", logistic, ulp=2),
-        Definition("float16 -> float16", logistic_half),
+        Definition("float16 -> float16", logistic_half, atol=1e-3),  # exact in reference, rough in XNNPACK
         Definition("int8 -> int8", lookup.look_up, prepare_logistic),
         Definition("uint8 -> uint8", lookup.look_up, prepare_logistic),
         Definition("int16 -> int16", logistic16, prepare16),
