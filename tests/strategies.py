@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
+from minilite.cases import Draw
 from minilite.ops import OPS
 from minilite.spec import Definition, Op
 from tests.one_operator import OneOperator, build
@@ -33,9 +34,14 @@ class HypothesisDraw:
 def one_operator(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator:
     """Valid one-operator models of one row and one combination of types, or any other one of the same label."""
     source = HypothesisDraw(draw)
-    alike = [d for d in op.definitions if (d.label, d.arithmetic) == (definition.label, definition.arithmetic)]
-    chosen = source.choice(alike) if len(alike) > 1 else definition
+    chosen = alike(source, op, definition)
     return build(source, op, chosen, op.cases(source, chosen))
+
+
+def alike(draw: Draw, op: Op, definition: Definition) -> Definition:
+    """One of the row's combinations of types with the label of this one."""
+    same = [d for d in op.definitions if (d.label, d.arithmetic) == (definition.label, definition.arithmetic)]
+    return draw.choice(same) if len(same) > 1 else definition
 
 
 def rows() -> list[tuple[Op, Definition]]:

@@ -89,7 +89,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     if definition.label == "float32":
         return Case((data(shape(draw, 0, 4)),))
     scale = draw.choice((0.02, 0.1, 1.0, 0.003, 7.0)) * (1 + draw.random.random())
-    output_scale = scale * draw.choice((0.5, 1.0, 0.1, 0.02)) * (1 + draw.random.random())
+    output_scale = scale * draw.choice((1.0, 0.7, 2.0, 0.02)) * (1 + draw.random.random())
     return Case((data(shape(draw, 0, 4), scale=scale),), output_scale=output_scale)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, data, shape
+from minilite.cases import Case, Draw, boolean, data, shape
 from minilite.ops import elementary, lookup
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, each, same_shape
 
@@ -28,7 +28,7 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    return Case((data(shape(draw, 0, 4), low=1e-4 if definition.label == "float32" else None),))
+    return Case((data(shape(draw, 0, 4), low=1e-4 if definition.label == "float32" or boolean(draw) else None),))
 
 
 LOG = Op(

@@ -27,7 +27,7 @@ from minilite.cases import Case, Draw, data, shape
 from minilite.fixed_point import wrap32
 from minilite.ops import elementary, lookup
 from minilite.ops.sigmoid_table import SIGMOID
-from minilite.spec import Definition, Node, Op, TensorInfo, activation, same_shape
+from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
 
 Array = np.ndarray
 
@@ -131,9 +131,12 @@ def tanh16(p: Units, input: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """int16 scales are powers of two as often as not."""
-    scale = draw.choice((None, 2.0**-12, 2.0**-11)) if definition.label == "int16" else None
-    return Case((data(shape(draw, 0, 4, 9), scale=scale),))
+    """Scales that do not saturate everything; for int16 powers of two as often as not."""
+    scale: float | None = draw.choice((None, 2.0**-12, 2.0**-11))
+    if definition.label in ("int8", "uint8"):
+        scale = draw.choice((0.01, 0.005, 0.05, None))
+        scale = scale and scale * (1 + draw.random.random())
+    return Case((data(shape(draw, 0, 4, 9), scale=scale if definition.label in INTEGER_RANGE else None),))
 
 
 def tanh_case(draw: Draw, definition: Definition) -> Case:
@@ -141,7 +144,7 @@ def tanh_case(draw: Draw, definition: Definition) -> Case:
     drawn = case(draw, definition)
     if definition.label not in ("int8", "uint8"):
         return drawn
-    return Case(drawn.inputs, output_scale=draw.choice((None, 0.01, 0.003)))
+    return Case(drawn.inputs, output_scale=draw.choice((None, 0.01, 0.02)))
 
 
 LOGISTIC = Op(

@@ -155,8 +155,8 @@ def case(draw: Draw, definition: Definition) -> Case:
         return Case((data(dims),), output_scale=draw.choice((0.1, 1e-4, 2.0)))
     if draw.choice((True, False)):
         return Case((data(dims),))
-    scale = draw.choice((0.1, 0.02, 0.5))
-    return Case((data(dims, scale=scale),), output_scale=scale * draw.choice((2.0, 1.0, 4.0, 0.5)))
+    scale, coarser = draw.choice((0.1, 0.02, 0.5)), 256 if (source, target) == ("int16", "int8") else 1
+    return Case((data(dims, scale=scale),), output_scale=scale * coarser * draw.choice((2.0, 1.0, 4.0, 0.5)))
 
 
 def _from_floats(draw: Draw, dims: Shape, target: str) -> Case:

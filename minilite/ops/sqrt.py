@@ -97,7 +97,16 @@ def rsqrt16(p: Prepared, input: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    return Case((data(shape(draw, 0, 4), low=1e-4 if definition.label == "float32" else 0.0),))
+    """Quantized SQRTs whose results fit the output, or all but do."""
+    dims = shape(draw, 0, 4)
+    if definition.label == "float32":
+        return Case((data(dims, low=1e-4),))
+    if definition.compute is not sqrt_integers:
+        return Case((data(dims, low=0.0),))
+    scale = draw.choice((0.02, 0.1, 1.0)) * (1 + draw.random.random())
+    steps = 255 if definition.label == "int8" else 32767
+    output_scale = np.sqrt(scale * steps) / steps * draw.choice((1.0, 1.5, 0.8))
+    return Case((data(dims, low=0.0, scale=scale),), output_scale=float(output_scale))
 
 
 SQRT = Op(
