@@ -158,6 +158,10 @@ def test_numpy_numbers_are_numbers() -> None:
             r"options\.padding: 'same' is no Padding; it has 'SAME, VALID'",
         ),
         ("operators", {"options": make_options("SoftmaxOptions", beta=1e39)}, r"options\.beta: 1e\+39 cannot be"),
+        ("operators", {"options": make_options("SoftmaxOptions", beta=None)}, r"options\.beta: None cannot be"),
+        ("operators", {"options": make_options("PackOptions", axis="1")}, r"options\.axis: '1' cannot be written"),
+        ("operators", {"options": make_options("AddOptions", pot_scale_int16=None)}, r"None is neither True nor False"),
+        ("operators", {"options": make_options("ShapeOptions", out_type=None)}, r"out_type: None cannot be written"),
         ("operators", {"custom_options": b"abc"}, r"custom_options: .*must be uint8"),
         (
             "operators",
@@ -197,7 +201,8 @@ def test_what_the_format_has_no_place_for(part: str, fields: dict[str, Any], mes
         ({"operator_codes": (OperatorCode(-129),)}, r"operator_codes\[0\]\.deprecated_builtin_code: -129"),
         ({"metadata": (Metadata("m", -1),)}, r"metadata\[0\]\.buffer: -1"),
         ({"metadata": (("m", 1),)}, r"metadata\[0\]: \('m', 1\) is no Metadata"),
-        ({"version": None, "description": 5}, r"description: 5 cannot be written"),
+        ({"description": 5}, r"description: 5 cannot be written"),
+        ({"version": None}, r"version: None cannot be written"),
     ],
 )
 def test_what_a_model_cannot_hold(fields: dict[str, Any], message: str) -> None:

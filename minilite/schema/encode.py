@@ -79,14 +79,14 @@ def table_writer(table: str) -> Callable[[Output, Any], int]:
     layout = layout_of(table)
     # Large fields first: they need no padding then.
     fields = sorted(layout.fields, key=lambda field: -SIZES.get(field.kind.format, 4))
-    prepared = [(our_name(table, field.name), _preparer(field)) for field in fields]
+    prepared = [(our_name(table, field.name), field.kind.shape != "scalar", _preparer(field)) for field in fields]
 
     def write(output: Output, value: Any) -> int:
         values = unbuild(layout, value)
         places: list[Placed] = []
-        for name, prepare in prepared:
+        for name, may_be_none, prepare in prepared:
             item = values[name]
-            if item is not None:
+            if item is not None or not may_be_none:
                 places.extend(_at(name, prepare, output, item))
         output.builder.StartObject(layout.slots)
         for slot, flags, item in places:
@@ -110,8 +110,7 @@ def _at(step: str | int, write: Callable[[Output, Any], Any], output: Output, it
 
 
 def _preparer(field: Field) -> Callable[[Output, Any], list[Placed]]:
-    """Turns a field's value into its table's part: nothing for a default, an offset for what lies
-    elsewhere."""
+    """What a field adds to its table: nothing at its default, its value, or an offset to it."""
     shape = field.kind.shape
     if shape == "scalar":
         return _scalar(field)
@@ -125,27 +124,39 @@ def _preparer(field: Field) -> Callable[[Output, Any], list[Placed]]:
 
 def _scalar(field: Field) -> Callable[[Output, Any], list[Placed]]:
     flags = FLAGS[field.kind.format]
-    codes = enum_codes(field.kind.enum) if field.kind.enum else None
-    default = codes[field.default] if codes else field.default
+    number = _number(field.kind)
     pack = struct.Struct("<" + field.kind.format).pack
-    packed_default = pack(default)
+    default = pack(number(field.default))
 
     def prepare(output: Output, item: Any) -> list[Placed]:
         if isinstance(item, Outside):
             return [(field.slot, flags, item)]
-        value = _code(item, codes, field.kind.enum) if codes else item
+        value = number(item)
         # Compared as bytes, so that -0.0 is not taken for 0.0.
-        return [] if pack(value) == packed_default else [(field.slot, flags, value)]
+        return [] if pack(value) == default else [(field.slot, flags, value)]
 
     return prepare
 
 
-def _code(item: Any, codes: Mapping[str, int], enum: str) -> int:
+def _number(kind: Kind) -> Callable[[Any], Any]:
+    """The function that turns an item into the number of the file."""
+    if kind.enum:
+        return functools.partial(_code, enum_codes(kind.enum), kind.enum)
+    return _truth if kind.format == "?" else lambda item: item
+
+
+def _code(codes: Mapping[str, int], enum: str, item: Any) -> int:
     if not isinstance(item, str):
         return int(item)
     if item not in codes:
         raise Unwritable(f"{item!r} is no {enum}; it has {short(', '.join(codes))}")
     return codes[item]
+
+
+def _truth(item: Any) -> bool:
+    if isinstance(item, bool | int | np.bool_):
+        return bool(item)
+    raise Unwritable(f"{short(item)} is neither True nor False")
 
 
 def _union(field: Field) -> Callable[[Output, Any], list[Placed]]:
@@ -214,7 +225,8 @@ def _tables(kind: Kind) -> Callable[[Output, Any], int]:
 
 def _vector(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
     dtype = np.dtype("<" + kind.format)
-    codes = enum_codes(kind.enum) if kind.enum else None
+    number = _number(kind)
+    plain = not kind.enum and kind.format != "?"
 
     def array_of(items: Any) -> np.ndarray:
         if kind.shape == "array":
@@ -222,7 +234,7 @@ def _vector(kind: Kind, alignment: int) -> Callable[[Output, Any], int]:
             if array.dtype != dtype or array.ndim != 1:
                 raise Unwritable(f"an array of {array.dtype}{list(array.shape)} must be {dtype} and have one axis")
             return array
-        numbers = [_code(item, codes, kind.enum) for item in items] if codes else items
+        numbers = items if plain else [number(item) for item in items]
         return np.frombuffer(struct.pack(f"<{len(numbers)}{kind.format}", *numbers), dtype)
 
     def write(output: Output, items: Any) -> int:
