@@ -33,6 +33,8 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if tensor.sparsity is not None:
         return data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype.newbyteorder("<"))
     wanted = math.prod(shape) * dtype.itemsize
+    if wanted < 0 or len(shape) > 64:
+        raise ModelError(f"tensor {index} {tensor.name!r}: expected up to 64 dimensions of 0 or more, got {shape}.")
     if data.size < wanted:
         raise ModelError(
             f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
@@ -42,7 +44,7 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
 
 
 def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.ndarray:
-    if min(shape) < 0 or math.prod(d or 1 for d in shape) > 2**40:
+    if len(shape) > 64 or min(shape) < 0 or math.prod(d or 1 for d in shape) > 2**40:
         raise ModelError(
             f"tensor {index} {tensor.name!r}: expected dimensions of 0 or more that fit memory, got {shape}."
         )
@@ -66,6 +68,8 @@ def _strings(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if count < 0 or 8 + 4 * count > data.size:
         raise ModelError(f"a string tensor's buffer of {data.size} bytes does not hold {count} offsets.")
     offsets = data[4 : 8 + 4 * count].view("<i4")
+    if offsets[0] < 0 or offsets[-1] > data.size or np.any(np.diff(offsets.astype(np.int64)) < 0):
+        raise ModelError("a string tensor's offsets do not rise from within its buffer to its end.")
     raw = data.tobytes()
     result = np.array([raw[a:b] for a, b in itertools.pairwise(offsets)] + [None], object)[:-1]
     return result.reshape(shape) if math.prod(shape) == count else result

@@ -1,8 +1,8 @@
 """gemmlowp's functions of fixed-point numbers, each written once.
 
 A number of format ``Qm`` is an integer of ``bits`` bits (16 or 32) that stands for ``raw / 2**(bits - m - 1)``; ``m``
-is called ``integer_bits``. Products are rounded and keep the number of bits: ``Qa * Qb -> Q(a + b)``. Arguments, results:
-raw int64 arrays whose values fit the documented format.
+is called ``integer_bits``. Products are rounded and keep the number of bits: ``Qa * Qb -> Q(a + b)``. Arguments and
+results are raw int64 arrays whose values fit the documented format.
 
 Sources: gemmlowp, fixedpoint/fixedpoint.h (exp, logistic, tanh and Newton-Raphson division); TensorFlow Lite,
 kernels/internal/common.h (reciprocal, inverse square root, logarithm).

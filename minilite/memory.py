@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minilite.errors import OperatorError
+from minilite.errors import ArgumentError, ArgumentTypeError, OperatorError
 from minilite.spec import DTYPES, Node, TensorInfo
 
 DEFAULT_LIMIT = 2 * 2**30
@@ -22,12 +22,65 @@ DEFAULT_LIMIT = 2 * 2**30
 WORKING = 80
 """Bytes of intermediates for each output element: what the hungriest definitions were measured to take."""
 
-WORKING_OF = {"CONV_2D": 28, "DEPTHWISE_CONV_2D": 24, "FULLY_CONNECTED": 28, "MAX_POOL_2D": 20}
-"""The same for operators with large outputs in ordinary models, measured one by one."""
+WORKING_OF = {
+    **dict.fromkeys(("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"), 28),
+    **dict.fromkeys(
+        (
+            *(
+                "CONCATENATION",
+                "PAD",
+                "PADV2",
+                "MIRROR_PAD",
+                "SLICE",
+                "STRIDED_SLICE",
+                "SPLIT",
+                "SPLIT_V",
+                "PACK",
+                "TILE",
+            ),
+            *(
+                "UNPACK",
+                "TRANSPOSE",
+                "RESHAPE",
+                "SQUEEZE",
+                "EXPAND_DIMS",
+                "GATHER",
+                "FILL",
+                "BROADCAST_TO",
+                "DEQUANTIZE",
+            ),
+            *("SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "RELU", "RELU6"),
+        ),
+        8,
+    ),
+}
+"""The same for operators with large outputs in ordinary models: measured, or those that only move elements."""
+
+STRING = 64
+"""Bytes for each string, the empty one included."""
+
+
+def check_limit(limit: int | None) -> int | None:
+    """The limit. Raises :class:`ArgumentTypeError` or :class:`ArgumentError` unless it is None or 0 bytes or more."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, np.integer))):
+        raise ArgumentTypeError(f"memory_limit should be a number of bytes or None, got {limit!r}")
+    if limit is not None and limit < 0:
+        raise ArgumentError(f"memory_limit should be 0 or more, got {limit}")
+    return limit
+
+
+def too_much(limit: int) -> str:
+    """The end of every message about the limit."""
+    return (
+        f"expected at most the memory limit of {limit / 2**30:.1f} GiB. If the model is to be trusted, pass "
+        "memory_limit=None."
+    )
 
 
 def tensor_bytes(info: TensorInfo) -> int:
     """Bytes of a tensor's elements."""
+    if info.type == "string":
+        return math.prod(info.shape) * STRING
     return math.prod(info.shape) * np.dtype(DTYPES.get(info.type, np.int8)).itemsize
 
 
@@ -39,10 +92,7 @@ def check_step(node: Node, limit: int | None, alive: int = 0) -> None:
     needed = alive + elements * WORKING_OF.get(node.op, WORKING)
     if needed > limit:
         shapes = ", ".join(str(list(o.shape)) for o in node.outputs[:4])
-        raise OperatorError(
-            f"computing outputs of shape {shapes} may take {needed / 2**30:.1f} GiB: expected at most the memory limit "
-            f"of {limit / 2**30:.1f} GiB. If the model is to be trusted, pass memory_limit=None."
-        )
+        raise OperatorError(f"computing outputs of shape {shapes} may take {needed / 2**30:.1f} GiB: {too_much(limit)}")
 
 
 def alive_bytes(infos: Iterable[TensorInfo]) -> int:

@@ -20,10 +20,11 @@ from minilite.constants import constant_array
 from minilite.engines import Engine
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
 from minilite.kernel_sets import KernelSet
-from minilite.memory import DEFAULT_LIMIT, alive_bytes, check_step, tensor_bytes
+from minilite.memory import DEFAULT_LIMIT, alive_bytes, check_limit, check_step, tensor_bytes, too_much
 from minilite.model import Model, Operator, OperatorCode, Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
+from minilite.wiring import check_tensor, check_wiring, written_more_than_once
 
 LARGEST_TENSOR = 2**31 - 1
 """Bytes. A tensor that is larger is an error before memory is asked for."""
@@ -61,7 +62,7 @@ class Plan:
         memory_limit: int | None = DEFAULT_LIMIT,
     ):
         self.model, self.kernels, self.engine = model, kernels, engine
-        self.memory_limit = self._limit = memory_limit
+        self.memory_limit = self._limit = check_limit(memory_limit)
         self.subgraph_index = subgraph_index
         self.subgraph: Subgraph = model.subgraphs[subgraph_index]
         self.steps = [
@@ -71,6 +72,7 @@ class Plan:
         self.infos: list[TensorInfo] = []
         self.dynamic: set[int] = set()
         self.schedule: list[Step] = []
+        self._rewritten: set[int] = set()
 
     # ---- resolving -------------------------------------------------------------------------------------------
 
@@ -99,14 +101,17 @@ class Plan:
         Raises :class:`UnresolvedCustomError` for custom operators and :class:`OperatorError` for an operator that
         cannot be prepared."""
         self._refuse_custom()
-        self._refuse_overlap()
-        self._limit = None if shapes else self.memory_limit
-        self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(self.subgraph.tensors)]
+        tensors = self.subgraph.tensors
+        wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
+        self._limit = None if wished else self.memory_limit
+        self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(tensors)]
+        self._check_graph()
         self.dynamic = set()
         for step in self.steps:
             step.call = None
             try:
-                self._prepare(step)
+                with np.errstate(all="ignore"):
+                    self._prepare(step)
             except ValueNeeded:
                 self.dynamic.update(step.outputs)
         self._plan_releases()
@@ -127,14 +132,13 @@ class Plan:
                     f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it."
                 )
 
-    def _refuse_overlap(self) -> None:
-        for step in self.steps:
-            for position, index in enumerate(step.outputs):
-                if index in step.inputs and index >= 0:
-                    raise OperatorError(
-                        f"Tensor {index} is both input {step.inputs.index(index)} and output {position} of "
-                        f"{step.node}. AllocateTensors() called on inconsistent model."
-                    )
+    def _check_graph(self) -> None:
+        for info in self.infos:
+            check_tensor(info)
+        nodes = [s.node for s in self.steps]
+        outputs = [s.outputs for s in self.steps]
+        check_wiring(nodes, [s.inputs for s in self.steps], outputs, self.infos, self.subgraph.inputs)
+        self._rewritten = written_more_than_once(outputs)
 
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
@@ -161,6 +165,7 @@ class Plan:
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs)
         try:
             shapes = [tuple(int(d) for d in shape) for shape in step.op.shapes(node, *_operands(step.op, inputs))]
+            node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
             check_step(node, self._limit)
@@ -175,7 +180,7 @@ class Plan:
             self.infos[info.index] = info
         step.call = self.engine.compile(step)
         known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
-        if step.op.foldable and inputs and all(known):
+        if step.op.foldable and inputs and all(known) and not self._rewritten.intersection(step.outputs):
             self._fold(step, inputs)
 
     def _placed(self, node: Node) -> Node:
@@ -210,7 +215,9 @@ class Plan:
 
     def _check_memory(self) -> None:
         """Refuse a plan whose tensors and intermediates do not fit the limit together."""
-        alive = alive_bytes(self.infos[i] for i in self.subgraph.inputs)
+        alive = alive_bytes(i for i in self.infos if i.is_variable or i.index in self.subgraph.inputs)
+        if self._limit is not None and alive > self._limit:
+            raise OperatorError(f"inputs and variables take {alive / 2**30:.1f} GiB: {too_much(self._limit)}")
         for step in self.steps:
             if step.call is None:
                 return

@@ -25,8 +25,8 @@ NARROW = {"int8": 127, "int4": 7, "int2": 1, "int16": 32767}
 class OneOperator:
     """A model of one operator and arrays for its inputs, in the order of the subgraph's inputs.
 
-    ``terms`` is the largest sum of the magnitudes of the products an operator with weights adds up: floats that are added
-    in another order differ in proportion to it, even if the products cancel or an activation cuts the sum off.
+    ``terms`` is the largest sum of the magnitudes of the products an operator with weights adds up: floats that are
+    added in another order differ in proportion to it, even if the products cancel or an activation cuts the sum off.
     """
 
     model: Model
@@ -195,6 +195,8 @@ def _data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.ndarra
     random = draw.random
     if info.type == "bool":
         return random.integers(0, 2, arg.shape).astype(bool)
+    if info.type == "string":
+        return random.choice(np.array([b"", b"a", b"two words", b"\xc3\xa9"], object), arg.shape)
     if info.type.startswith("complex"):
         return (random.normal(size=arg.shape) + 1j * random.normal(size=arg.shape)).astype(info.dtype)
     if info.type.startswith("float"):

@@ -14,7 +14,7 @@ def compute(model: Model, kernels: str, inputs: list[np.ndarray], engine: str = 
     """The outputs of one run of a model's first subgraph."""
     plan = Plan(model, 0, kernel_set(kernels), engine_called(engine))
     graph = model.subgraphs[0]
-    plan.allocate({i: a.shape for i, a in zip(graph.inputs, inputs, strict=True)})
+    plan.allocate({i: a.shape for i, a in zip(graph.inputs, inputs, strict=True)})  # most are the file's own shapes
     values = dict(zip(graph.inputs, inputs, strict=True))
     plan.run(values)
     return [np.asarray(plan.value(i, values)) for i in graph.outputs]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("errors",),
     ("spec",),
-    ("cases", "fixed_point", "memory"),
+    ("cases", "fixed_point", "memory", "wiring"),
     ("gemmlowp",),
     ("ops",),
     ("model", "kernel_sets", "delegate"),

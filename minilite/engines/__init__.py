@@ -2,13 +2,13 @@
 
 ``numpy``   runs the definitions as they are written.
 ``numba``   replaces steps by compiled ones where it has one (:mod:`minilite.engines.numba`); the bits stay the same.
-``auto``    numba where it is installed and a step is large enough to repay compiling it, else numpy.
+``auto``    numba where it can be used and a step is large enough to repay compiling it, else numpy.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -68,24 +68,33 @@ class NumbaEngine(NumpyEngine):
         self.name, self.least_work = name, least_work
 
     def compile(self, step: Step) -> Callable[..., Any]:
-        if step.node.sums == "sequential":  # importing Numba takes half a second: not before it can be of use
-            from minilite.engines.numba import compiled
+        find = _finder() if step.node.sums == "sequential" else None
+        call = find(step, self.least_work) if find else None
+        return call or super().compile(step)
 
-            call = compiled(step, self.least_work)
-            if call is not None:
-                return call
-        return super().compile(step)
+
+@functools.cache
+def _finder() -> Callable[[Step, int], Callable[..., Any] | None] | None:
+    """What finds compiled steps, or None where Numba is missing or unusable; importing it takes half a second."""
+    try:
+        from minilite.engines.numba import compiled
+    except Exception:  # Numba fails to import in many ways: too new a NumPy, a missing library
+        return None
+    return compiled
 
 
 def engine(name: str) -> Engine:
     """The engine called ``name``. Raises :class:`ArgumentError` for an unknown one, or for ``numba`` without Numba."""
-    installed = importlib.util.find_spec("numba") is not None
-    if name == "numba" and not installed:
-        raise ArgumentError("engine 'numba' needs the package numba: pip install numba, or use engine='numpy'")
-    if name == "numpy" or (name == "auto" and not installed):
+    if name == "numba":
+        try:
+            importlib.import_module("minilite.engines.numba")
+        except Exception as error:  # Numba fails to import in many ways: too new a NumPy, a missing library
+            raise ArgumentError(f"engine 'numba' cannot be used: {error}. Install numba, or use 'numpy'.") from error
+        return NumbaEngine("numba", 0)
+    if name == "auto":
+        return NumbaEngine("auto", AUTO_LEAST_WORK)
+    if name == "numpy":
         return NumpyEngine()
-    if name in ("auto", "numba"):
-        return NumbaEngine(name, AUTO_LEAST_WORK if name == "auto" else 0)
     raise ArgumentError(f"unknown engine {name!r}; there are: auto, numba, numpy")
 
 

@@ -22,12 +22,21 @@ if TYPE_CHECKING:
     from minilite.plan import Step
 
 Array = np.ndarray
-_jit = functools.partial(numba.njit, cache=True, nogil=True, error_model="numpy")
+
+
+def _jit(function: Callable[..., None]) -> Callable[..., None]:
+    """Compiled on first call, and kept on disk where there is a place that can be written to."""
+    try:
+        return numba.njit(function, cache=True, nogil=True, error_model="numpy")
+    except RuntimeError:  # no writable cache
+        return numba.njit(function, nogil=True, error_model="numpy")
+
+
 TILE = 8
 """Output positions that share one pass over the filter."""
 
 
-@_jit()
+@_jit
 def _convolve(x: Any, taps: Any, rows: Any, columns: Any, out: Any) -> None:
     """``out[n, y, x, o]`` of one group; ``taps`` is [filter_h, filter_w, channels, out]; rows and columns are
     (stride, dilation, padding before)."""
@@ -50,7 +59,7 @@ def _convolve(x: Any, taps: Any, rows: Any, columns: Any, out: Any) -> None:
                                         out[n, y, column, o] += value * taps[fy, fx, c, o]
 
 
-@_jit()
+@_jit
 def _slide(x: Any, taps: Any, rows: Any, columns: Any, out: Any) -> None:
     """Depthwise: ``out[n, y, x, c]``, channels alike; ``taps`` is [filter_h, filter_w, channels]."""
     filter_h, filter_w, channels = taps.shape

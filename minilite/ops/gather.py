@@ -55,7 +55,7 @@ def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    image = shape(draw, 1, 4, 4)
+    image = shape(draw, 1, 1 if definition.label == "string" else 4, 4)
     axis = draw.integer(0, len(image) - 1)
     batch = draw.choice((0, draw.integer(0, axis)))
     chosen = (*image[:batch], *shape(draw, 0, 2, 4))
@@ -70,7 +70,7 @@ GATHER = Op(
     "GATHER",
     inputs=(activation("input"), parameter("positions")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*USUAL, "float16"), "T I -> T", gather, prepare, ("int32", "int64", "int16")),
+    definitions=definitions((*USUAL, "float16", "string"), "T I -> T", gather, prepare, ("int32", "int64", "int16")),
     shapes=shapes,
     cases=case,
     version=8,

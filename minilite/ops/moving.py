@@ -25,7 +25,7 @@ def definitions(
     They are labelled by the type of elements; the unusual ones share the label "other"."""
     rest = {} if prepare is None else {"prepare": prepare}
     return tuple(
-        Definition(_filled(signature, t, i), compute, label=t if t in (*USUAL, "int4") else "other", **rest)
+        Definition(_filled(signature, t, i), compute, label=t if t in (*USUAL, "int4", "string") else "other", **rest)
         for t, i in itertools.product(types, indices)
     )
 

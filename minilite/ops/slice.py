@@ -48,7 +48,7 @@ SLICE = Op(
     "SLICE",
     inputs=(activation("input"), parameter("begin"), parameter("size")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*ALL, "int4"), "T I I -> T", cut, prepare, ("int32", "int64")),
+    definitions=definitions((*ALL, "int4", "string"), "T I I -> T", cut, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=8,

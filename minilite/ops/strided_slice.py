@@ -150,7 +150,7 @@ STRIDED_SLICE = Op(
     "STRIDED_SLICE",
     inputs=(activation("input"), parameter("begin"), parameter("end"), parameter("strides")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions(ALL, "T I I I -> T", strided_slice, prepare),
+    definitions=definitions((*ALL, "string"), "T I I I -> T", strided_slice, prepare),
     shapes=shapes,
     cases=case,
     version=8,

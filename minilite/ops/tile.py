@@ -32,7 +32,7 @@ TILE = Op(
     "TILE",
     inputs=(activation("input"), parameter("multiples")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions(ALL, "T I -> T", tile, indices=("int32", "int64")),
+    definitions=definitions((*ALL, "string"), "T I -> T", tile, indices=("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=3,
