@@ -6,7 +6,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, shape, stated
 from minilite.ops.axes import axis_within, drawn_axis, single
-from minilite.ops.moving import ALL, definitions
+from minilite.ops.moving import ALL, definitions, least_rank
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -26,7 +26,7 @@ def expand_dims(output_shape: Shape, input: Array, axis: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    old = shape(draw, 0, 4)
+    old = shape(draw, least_rank(definition), 4)
     axis = stated(draw, drawn_axis(draw, len(old) + 1), DTYPES[definition.input_types[1]])
     return Case((data(old), axis))
 

@@ -35,6 +35,11 @@ def _filled(signature: str, elements: str, parameters: str) -> str:
     return " ".join(names.get(word[0], word[0]) + word[1:] if word != "->" else word for word in signature.split())
 
 
+def least_rank(definition: Definition) -> int:
+    """LiteRT's own Python interpreter cannot feed a scalar string."""
+    return 1 if definition.label == "string" else 0
+
+
 def moved(draw: Draw, dims: Sequence[int], definition: Definition) -> Arg:
     """An operand whose elements are moved."""
     return data(dims, constant=True if definition.label == "int4" else None)

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data, shape, stated
-from minilite.ops.moving import ALL, definitions
+from minilite.ops.moving import ALL, definitions, least_rank
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -44,7 +44,7 @@ def reshape(output_shape: Shape, input: Array, new_shape: Array | None) -> Array
 
 def case(draw: Draw, definition: Definition) -> Case:
     """The shape as an operand or as an option (XNNPACK cannot run the third form, an operand that is no vector)."""
-    old = shape(draw, 0, 5)
+    old = shape(draw, least_rank(definition), 5)
     new = list(draw.choice((old[::-1], (math.prod(old),), (1, *old), (*old, 1, 1))))
     if new and boolean(draw):
         new[draw.integer(0, len(new) - 1)] = -1

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.cases import Case, Draw, boolean, data, shape, stated
+from minilite.cases import Case, Draw, boolean, constant, data, shape, stated
 from minilite.ops.moving import ALL, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
@@ -94,6 +94,9 @@ def strided_slice(where: Index, input: Array, begin: Array, end: Array, strides:
 def case(draw: Draw, definition: Definition) -> Case:
     """Dimensions from both ends, an ellipsis between, new axes anywhere, every mask; or all dimensions by offset."""
     image = shape(draw, 1, 5, 5)
+    if definition.label == "string":  # LiteRT may die of computed parameters here
+        begin = [draw.integer(0, d - 1) for d in image]
+        return Case((data(image), constant(begin), constant(image), constant([draw.integer(1, 2) for _ in image])))
     if draw.choice((False, False, False, True)):
         return _offset_case(draw, image)
     kinds = _kinds(draw, len(image))
