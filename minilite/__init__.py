@@ -1,10 +1,10 @@
 """minilite runs TensorFlow Lite (LiteRT) models and shows how every number in them is computed.
 
-    import minilite
+import minilite
 
-    interpreter = minilite.Interpreter("model.tflite")      # LiteRT's API
-    outputs = minilite.run("model.tflite", image)           # one call: outputs by name
-    model = minilite.read("model.tflite")                   # the file as plain data
+interpreter = minilite.Interpreter("model.tflite")      # LiteRT's API
+outputs = minilite.run("model.tflite", image)           # one call: outputs by name
+model = minilite.read("model.tflite")                   # the file as plain data
 """
 
 from minilite.errors import (

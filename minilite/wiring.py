@@ -44,7 +44,10 @@ def check_wiring(
             if index < 0:
                 _refuse(node, f"output {place}: expected a tensor, got none (index {index}).")
             if index in inputs[position]:
-                _refuse(node, f"output {place} is {infos[index]}, which is also an input.")
+                both = (
+                    f"Tensor {index} is both input {list(inputs[position]).index(index)} and output {place} of {node}."
+                )
+                raise OperatorError(f"{both} AllocateTensors() called on inconsistent model.")
             if infos[index].constant:
                 _refuse(node, f"output {place} is {infos[index]}, which is a constant.")
         there.update(outputs[position])

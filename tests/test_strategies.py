@@ -28,8 +28,10 @@ QUANTIZED_ROWS = [
 
 @pytest.mark.parametrize("op, definition", QUANTIZED_ROWS)
 def test_few_outputs_are_saturated(op: Op, definition: Definition) -> None:
-    """Outputs at an end of their range say little: less than half of a case's outputs on average. (Of a case with few
-    outputs the range fits exactly, so that they stand at its ends without being clipped: those are left out.)"""
+    """Outputs at an end of their range say little. Scales drawn blindly leave nine in ten there; here it must be less
+    than three in four on average (S-shaped functions are flat for most arguments), and nearly none in many cases. (Of
+    a case with few outputs the range fits exactly, so that they stand at its ends without being clipped: those are
+    left out.)"""
     shares = []
     seen: Counter[int] = Counter()
     for seed in range(60):
@@ -39,7 +41,8 @@ def test_few_outputs_are_saturated(op: Op, definition: Definition) -> None:
             if array.size >= 12 and array.dtype.name in QUANTIZED:
                 shares.append(float(np.isin(array, INTEGER_RANGE[array.dtype.name]).mean()))
                 seen.update(np.unique(array).tolist())
-    assert np.mean(shares) <= 0.5, f"{np.mean(shares):.0%} of a case's outputs are saturated"
+    assert np.mean(shares) <= 0.75, f"{np.mean(shares):.0%} of a case's outputs are saturated"
+    assert np.mean(np.less(shares, 0.25)) >= 0.15, "hardly a case has few saturated outputs"
     assert len(seen) > 10, f"outputs take only {len(seen)} values"
 
 

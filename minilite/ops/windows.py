@@ -74,22 +74,6 @@ def axes(options: Any, image: Shape, filter_: Shape) -> tuple[Axis, Axis]:
     )
 
 
-def padded(x: np.ndarray, rows: Axis, columns: Axis, value: Any) -> np.ndarray:
-    """The image with its borders, filled with ``value``."""
-    if not (rows.before or rows.after or columns.before or columns.after):
-        return x
-    widths = ((0, 0), (rows.before, rows.after), (columns.before, columns.after), (0, 0))
-    return np.pad(x, widths, constant_values=value)
-
-
-def patches(x: np.ndarray, rows: Axis, columns: Axis) -> np.ndarray:
-    """Every window of a padded image, as a view ``[batch, out_h, out_w, filter_h, filter_w, channels]``."""
-    n, h, w, c = x.strides
-    shape = (x.shape[0], rows.output, columns.output, rows.filter, columns.filter, x.shape[3])
-    strides = (n, h * rows.stride, w * columns.stride, h * rows.dilation, w * columns.dilation, c)
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
-
-
 def window_options(draw: Draw, dilated: bool = True) -> dict[str, Any]:
     """Drawn options of a sliding window."""
     options = {
