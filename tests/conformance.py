@@ -116,7 +116,7 @@ def count(
     """Enter one case into its cell."""
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(found, expected, strict=True)]
     cell.cases += 1
-    cell.exact += all(a.tobytes() == b.tobytes() if a.dtype != object else np.array_equal(a, b) for a, b in pairs)
+    cell.exact += all(_same(a, b) for a, b in pairs)
     for got, want in pairs:
         cell.unit, apart = distance(got, want, kernels, definition, terms)
         cell.largest = max(cell.largest, apart)
@@ -125,7 +125,9 @@ def count(
 def distance(
     got: np.ndarray, want: np.ndarray, kernels: str, definition: Definition, terms: float = 0.0
 ) -> tuple[str, float]:
-    """The unit a difference is told in, and the largest one."""
+    """The unit a difference is told in, and the largest one; infinite where type or shape differ."""
+    if (got.dtype, got.shape) != (want.dtype, want.shape):
+        return "type or shape", float("inf")
     if got.dtype.kind in "iub":
         return "steps", float(steps_apart(got, want))
     if got.dtype.kind == "f" and kernels == "reference":
@@ -199,9 +201,10 @@ def render(measured: dict[str, Any]) -> str:
         "",
         f"Oracle: {measured.get('oracle', 'not measured')}.",
         "",
-        "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how many cases ran",
-        "and how the results compare: **exact** (bit for bit), or the largest difference: steps of the integer output,",
-        "units in the last place (ULP) of floats in `reference`, a fraction of the output's range for floats elsewhere.",
+        "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how the results",
+        "compare: **exact** (bit for bit), or the largest difference (steps of the integer output; units in the last",
+        "place, ULP, of floats in `reference`; a fraction of the output's range for floats elsewhere) and the share of",
+        "cases with any; then the number of cases.",
         "",
         "| operator | types | reference | builtin | xnnpack |",
         "|---|---|---|---|---|",
@@ -215,11 +218,15 @@ def render(measured: dict[str, Any]) -> str:
 def _shown(cell: dict[str, Any] | None) -> str:
     if cell is None:
         return "not measured"
-    if not cell["cases"]:
+    if cell["oracle"] == "none":
         return "no oracle"
-    share = 1 - cell["exact"] / cell["cases"]
-    said = "exact" if share == 0 else f"{cell['largest']:.2g} {cell['unit']} ({share:.1%} of cases)"
-    return f"{said}, {cell['cases']:,}"
+    parts = [f"**{cell['errors']:,} errors of minilite**"] if cell["errors"] else []
+    parts += [f"{cell['refused']:,} refused by the runtime"] if cell["refused"] else []
+    if cell["cases"]:
+        share = 1 - cell["exact"] / cell["cases"]
+        apart = f"{cell['largest']:.2g} {cell['unit']} ({share:.1%} of cases)"
+        parts.insert(0, f"{'exact' if share == 0 else apart}, {cell['cases']:,}")
+    return ", ".join(parts)
 
 
 def _differences() -> list[str]:

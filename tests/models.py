@@ -26,13 +26,18 @@ from tests.oracle import OracleDied, OracleError, oracle
 from tests.ours import compute
 
 
+class Undrawn(Exception):
+    """The model has inputs that nothing here draws."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one model in one kernel set.
 
     verdict: ``equal`` (bit for bit), ``close`` (floats within 1e-5 of range, integers equal), ``different``,
     ``explained`` (different, and listed with its reason in tests/known_differences.py),
-    ``unsupported`` (minilite has no row), ``refused`` (LiteRT does not run it either), ``error`` (ours).
+    ``unsupported`` (minilite has no row), ``refused`` (LiteRT does not run it either), ``undrawn`` (its inputs are of a
+    kind that is not drawn here), ``error`` (ours).
     """
 
     file: str
@@ -69,7 +74,7 @@ def inputs_of(model: Model, seed: int = 0) -> list[np.ndarray]:
 def _filled(random: np.random.Generator, tensor: Tensor) -> np.ndarray:
     shape, dtype = tuple(tensor.shape or ()), np.dtype(DTYPES.get(str(tensor.type).lower(), np.object_))
     if min(shape, default=0) < 0 or math.prod(shape) > 2**28:
-        raise OracleError(f"inputs of shape {shape} are not drawn here")
+        raise Undrawn(f"inputs of shape {shape}")
     if dtype.kind == "f":
         return random.normal(size=shape).astype(dtype)
     if dtype.kind == "b":
@@ -77,7 +82,10 @@ def _filled(random: np.random.Generator, tensor: Tensor) -> np.ndarray:
     if dtype.kind in "iu":
         low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.itemsize <= 2 else (0, 3)
         return random.integers(low, high, shape, endpoint=True).astype(dtype)
-    raise OracleError(f"inputs of type {tensor.type} are not drawn here")
+    if tensor.type == "STRING":
+        words = [b"", b"a", b"minilite", "\u00fc".encode(), b"two words"]
+        return np.array([words[i] for i in random.integers(0, len(words), math.prod(shape))], object).reshape(shape)
+    raise Undrawn(f"inputs of type {tensor.type}")
 
 
 def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed: int = 0) -> Outcome:
@@ -91,6 +99,8 @@ def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed
         expected = oracle(runtime).run(content, kernels, inputs)
     except (OracleError, OracleDied) as error:
         return Outcome(file, kernels, "refused", str(error)[:300])
+    except Undrawn as error:
+        return Outcome(file, kernels, "undrawn", str(error))
     except Error as error:
         return Outcome(file, kernels, "error", f"{type(error).__name__}: {error}"[:300])
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from minilite.cases import Draw
 from minilite.errors import OperatorError
 from minilite.spec import Shape
