@@ -122,6 +122,12 @@ def count(
         cell.largest = max(cell.largest, apart)
 
 
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    return np.array_equal(a, b) if a.dtype == object else a.tobytes() == b.tobytes()
+
+
 def distance(
     got: np.ndarray, want: np.ndarray, kernels: str, definition: Definition, terms: float = 0.0
 ) -> tuple[str, float]:

@@ -47,7 +47,9 @@ def answer(module, request):
             interpreter.resize_tensor_input(detail["index"], array.shape)
     interpreter.allocate_tensors()
     for detail, array in zip(details, request["inputs"], strict=True):
-        interpreter.set_tensor(detail["index"], array)
+        # of a string in no dimension LiteRT reads the pointer, unless it comes as bytes
+        scalar = array.dtype == object and array.ndim == 0
+        interpreter.set_tensor(detail["index"], array.astype(bytes) if scalar else array)
     interpreter.invoke()
     result = {} if request["every"] else [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
     if request["every"]:
