@@ -88,7 +88,7 @@ def check(model: Model) -> None:
 def _check_buffers(model: Model, subgraph: Subgraph, where: str) -> None:
     count = len(model.buffers)
     for index, tensor in enumerate(subgraph.tensors):
-        if tensor.buffer >= max(count, 1):
+        if not 0 <= tensor.buffer < max(count, 1):
             raise ModelError(
                 f"Tensor {index} specifies out of range buffer {tensor.buffer} (only {count} buffers)."
                 f" {_place(tensor, index, where)}"
@@ -97,7 +97,7 @@ def _check_buffers(model: Model, subgraph: Subgraph, where: str) -> None:
 
 def _check_operator(model: Model, operator: Operator, count: int, where: str) -> None:
     codes = model.operator_codes
-    if operator.opcode_index >= len(codes):
+    if not 0 <= operator.opcode_index < len(codes):
         raise ModelError(
             f"Missing registration for opcode_index {operator.opcode_index}. {where} is of a kind the model does"
             f" not list; it lists {len(codes)}."

@@ -69,7 +69,7 @@ def _ends(interpreter: Interpreter, key: str | None) -> tuple[Session, Named, Na
         chosen = signature_called(model, model.signatures[0].key if key is None else key)
         named = signature_details(model)[chosen.key or ""]
         order = {i: n for n, i in chosen.inputs}
-        session = interpreter._sessions[chosen.subgraph_index]
+        session = interpreter._session(chosen.subgraph_index)
         ins = {order[i]: i for i in session.plan.subgraph.inputs if i in order}
         return session, ins, named["outputs"]
     session = interpreter._main
