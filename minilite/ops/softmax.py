@@ -102,7 +102,7 @@ def prepare_fixed_point(node: Node, input: TensorInfo, output: TensorInfo) -> Ex
 
 
 def _check(node: Node, input: TensorInfo, output: TensorInfo) -> float:
-    beta = float(node.options.beta)
+    beta = float(np.float32(node.options.beta))
     node.need(np.isfinite(beta) and beta > 0, "a beta above 0", beta)
     input.need(0 < float(input.scale) < np.inf, "a positive scale", input.scale)
     if output.type == "int8":
