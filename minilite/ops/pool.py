@@ -87,8 +87,13 @@ def float_mean(node: Node, input: Array) -> Array:
 
 
 def float_max(node: Node, input: Array) -> Array:
-    largest = over_windows(np.fmax, input, input.dtype.type(-np.inf), *windows(node.options, input.shape))
+    largest = over_windows(_larger, input, input.dtype.type(-np.inf), *windows(node.options, input.shape))
     return float_activation(node, largest)
+
+
+def _larger(largest: Array, x: Array) -> Array:
+    """``std::max``: keeps the first of equals (0 and -0), and skips NaN."""
+    return np.where(largest < x, x, largest)
 
 
 def float_l2(node: Node, input: Array) -> Array:
