@@ -33,8 +33,8 @@ def to_bytes(model: Model) -> bytes:
     """
     if not isinstance(model, Model):
         raise ArgumentTypeError(f"to_bytes() takes a Model, not {type(model).__name__}.")
-    output = Output(_size(model))
     try:
+        output = Output(_size(model))
         root = table_writer("Model")(output, model)
         output.builder.Finish(root, file_identifier=b"TFL3")
     except Unwritable as error:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
 
 import minilite
-from minilite import ArgumentTypeError, ModelError
+from minilite import ArgumentTypeError, ModelError, writer
 from minilite.model import Buffer, Metadata, OperatorCode, Options, Quantization, Tensor
 from minilite.schema import make_options
 from minilite.schema.decode import UNKNOWN_OPTIONS
@@ -208,6 +209,17 @@ def test_what_the_format_has_no_place_for(part: str, fields: dict[str, Any], mes
 def test_what_a_model_cannot_hold(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=rf"^The model cannot be written: {message}"):
         dataclasses.replace(add(), **fields).to_bytes()
+
+
+def test_constants_that_fit_no_flatbuffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real limit is 2 GB; here it is 8 kB."""
+    monkeypatch.setattr(flatbuffers.Builder, "MAX_BUFFER_SIZE", 8192)
+    monkeypatch.setattr(writer, "MAX_SIZE", 8192)
+    model = dataclasses.replace(add(), buffers=(*add().buffers, Buffer(np.ones(9000, np.uint8))))
+    with pytest.raises(ModelError, match=r"a flatbuffer has at most 2 GB\. Mark large buffers outside=True"):
+        model.to_bytes()
+    outside = dataclasses.replace(model, buffers=(*add().buffers, Buffer(np.ones(9000, np.uint8), outside=True)))
+    assert minilite.read(outside.to_bytes()) == outside
 
 
 def test_only_models_are_written() -> None:
