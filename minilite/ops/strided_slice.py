@@ -146,7 +146,8 @@ def _offset_case(draw: Draw, image: Shape) -> Case:
     begin = [draw.integer(0, d - 1) for d in image]
     lengths = [draw.integer(1, d - b) for d, b in zip(image, begin, strict=True)]
     steps = [1 for _ in image]
-    return Case((data(image), *(stated(draw, v) for v in (begin, lengths, steps))), {"offset": True})
+    # LiteRT dies of lengths that are computed
+    return Case((data(image), stated(draw, begin), constant(lengths), stated(draw, steps)), {"offset": True})
 
 
 STRIDED_SLICE = Op(
