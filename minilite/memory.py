@@ -56,6 +56,9 @@ WORKING_OF = {
 }
 """The same for operators with large outputs in ordinary models: measured, or those that only move elements."""
 
+FLOAT_WORKING_OF = dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "AVERAGE_POOL_2D", "PRELU"), 16)
+"""The same where outputs are float32: nothing is widened."""
+
 STRING = 64
 """Bytes for each string, the empty one included."""
 
@@ -89,10 +92,16 @@ def check_step(node: Node, limit: int | None, alive: int = 0) -> None:
     if limit is None:
         return
     elements = max((math.prod(o.shape) for o in node.outputs), default=0)
-    needed = alive + elements * WORKING_OF.get(node.op, WORKING)
+    needed = alive + elements * _working(node)
     if needed > limit:
         shapes = ", ".join(str(list(o.shape)) for o in node.outputs[:4])
         raise OperatorError(f"computing outputs of shape {shapes} may take {needed / 2**30:.1f} GiB: {too_much(limit)}")
+
+
+def _working(node: Node) -> int:
+    if node.outputs and node.outputs[0].type == "float32" and node.op in FLOAT_WORKING_OF:
+        return FLOAT_WORKING_OF[node.op]
+    return WORKING_OF.get(node.op, WORKING)
 
 
 def alive_bytes(infos: Iterable[TensorInfo]) -> int:
