@@ -14,6 +14,11 @@ from minilite.spec import Node, Op, activation, each, same_shape
 Array = np.ndarray
 
 
+def round_half_even(x: Array) -> Array:
+    """Ties to even; what is not zero never becomes -0.0."""
+    return np.where(x == 0, x, np.rint(x) + x.dtype.type(0))
+
+
 def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1) -> Op:
     def compute(node: Node, input: Array) -> Array:
         return function(input)
@@ -32,5 +37,5 @@ def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1
 
 FLOOR = _row("FLOOR", np.floor, ("float32", "float16"))
 CEIL = _row("CEIL", np.ceil, ("float32",))
-ROUND = _row("ROUND", np.rint, ("float32", "float16"))
+ROUND = _row("ROUND", round_half_even, ("float32", "float16"))
 SIGN = _row("SIGN", np.sign, ("float32", "float64"), version=2)

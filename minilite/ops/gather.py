@@ -14,7 +14,7 @@ import numpy as np
 from minilite.cases import Arg, Case, Draw, shape
 from minilite.errors import OperatorError
 from minilite.ops.axes import axis_within
-from minilite.ops.moving import USUAL, definitions, moved
+from minilite.ops.moving import USUAL, definitions, least_rank, moved
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -58,7 +58,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 1 if definition.label == "string" else 4, 4)
     axis = draw.integer(0, len(image) - 1)
     batch = draw.choice((0, draw.integer(0, axis)))
-    chosen = (*image[:batch], *shape(draw, 0, 2, 4))
+    chosen = (*image[:batch], *shape(draw, least_rank(definition), 2, 4))
     positions = draw.random.integers(0, image[axis], chosen).astype(DTYPES[definition.input_types[1]])
     options = {"axis": draw.choice((axis, axis - len(image))), "batch_dims": batch}
     return Case(

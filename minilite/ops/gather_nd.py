@@ -11,7 +11,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, fed, shape
 from minilite.errors import OperatorError
-from minilite.ops.moving import USUAL, definitions
+from minilite.ops.moving import USUAL, definitions, least_rank
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ def gather_nd(node: Node, input: Array, indices: Array) -> Array:
 def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 4, 4)
     depth = draw.integer(1, len(image))
-    rows = shape(draw, 0, 3, 4)
+    rows = shape(draw, least_rank(definition), 3, 4)
     picked = [draw.random.integers(0, size, rows) for size in image[:depth]]
     return Case((data(image), fed(np.stack(picked, -1), DTYPES[definition.input_types[1]])))
 

@@ -36,7 +36,7 @@ def _filled(signature: str, elements: str, parameters: str) -> str:
 
 
 def least_rank(definition: Definition) -> int:
-    """LiteRT's own Python interpreter cannot feed a scalar string."""
+    """Of cases; LiteRT's own Python interpreter has no scalar strings."""
     return 1 if definition.label == "string" else 0
 
 
