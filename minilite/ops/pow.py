@@ -90,7 +90,7 @@ POW = Op(
     inputs=(activation("base"), activation("exponent")),
     outputs=(activation("output"),),
     definitions=(
-        Definition("float32 float32 -> float32", power),
+        Definition("float32 float32 -> float32", power, ulp=1),
         Definition("int32 int32 -> int32", integer_power),
     ),
     shapes=shapes,
