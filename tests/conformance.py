@@ -13,8 +13,6 @@ Measurements are kept in ``docs/conformance.json``; a run replaces the cells it 
 from __future__ import annotations
 
 import argparse
-import ast
-import hashlib
 import json
 import platform
 import re
@@ -32,7 +30,6 @@ from rich.progress import track
 
 import minilite
 from minilite.errors import Error
-from minilite.kernel_sets import ARITHMETIC
 from minilite.spec import Definition, Op
 from tests import models
 from tests.broken_oracles import BROKEN, stand_in
@@ -41,6 +38,7 @@ from tests.known_differences import DIFFERENCES
 from tests.one_operator import OneOperator
 from tests.oracle import OracleDied, OracleError, oracle
 from tests.ours import compute
+from tests.row_hash import row_hash
 from tests.strategies import one_operator, rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -143,27 +141,6 @@ def distance(
     if got.dtype.kind in "fc":
         return "of range", relative_to_range(got, want, terms)
     return "", 0.0
-
-
-def row_hash(op: Op, definition: Definition, kernels: str) -> str:
-    """A fingerprint of the code that computes a cell: the operator's module, what it imports of ours, its words."""
-    digest = hashlib.sha256(repr((definition.types, ARITHMETIC.get(op.name), kernels)).encode())
-    for name in sorted(_ours(definition.compute.__module__)):
-        digest.update(Path(str(sys.modules[name].__file__)).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _ours(module: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The modules under minilite.ops (and the arithmetic they use) that a module imports, itself included."""
-    if module in seen or not re.match(r"minilite\.(ops\.\w|fixed_point|gemmlowp)", module):
-        return seen
-    seen |= {module}
-    for node in ast.walk(ast.parse(Path(str(sys.modules[module].__file__)).read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for target in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                if target in sys.modules:
-                    seen = _ours(target, seen)
-    return seen
 
 
 def _measure_named(job: tuple[str, str, int, str]) -> dict[str, Cell]:
