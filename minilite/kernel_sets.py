@@ -39,6 +39,7 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
     "REDUCE_PROD":         ("rescales",        "copies",          "copies"),
     "SOFTMAX":             ("gemmlowp",        "table",           "half precision"),
     "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table"),
+    "LOCAL_RESPONSE_NORMALIZATION": ("windows", "running",       "running"),
     "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
     "ELU":                 ("half away",       "half away",       "half even"),
