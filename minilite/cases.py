@@ -55,15 +55,52 @@ class Arg:
 
 
 @dataclass(frozen=True)
+class Value:
+    """A tensor of a :class:`Graph`: unquantized, a constant if it has an ``array``; its data lie in [low, high]."""
+
+    type: str
+    shape: Shape
+    array: np.ndarray | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operator of a :class:`Graph`: its name, its operands as positions in ``Graph.values``, its options."""
+
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A subgraph: tensors, operators in their order, and which tensors go in and come out."""
+
+    values: tuple[Value, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Case:
     """Operands (None is an absent optional one), option fields that differ from the schema's defaults, how many
-    outputs the operator has, and their scale (and zero point) where it may not follow from the results."""
+    outputs the operator has, and their scale (and zero point) where it may not follow from the results.
+
+    Operators that mean nothing alone give ``main`` instead of operands: a graph in which they occur; ``subgraphs``
+    follow it in the model. ``runs`` is how often the model is invoked, with other inputs each time."""
 
     inputs: tuple[Arg | None, ...]
     options: dict[str, Any] = field(default_factory=dict)
     outputs: int = 1
     output_scale: float | None = None
     output_zero_point: int | None = None
+    main: Graph | None = None
+    subgraphs: tuple[Graph, ...] = ()
+    runs: int = 1
 
 
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:

@@ -63,12 +63,14 @@ STRING = 64
 """Bytes for each string, the empty one included."""
 
 
-def check_limit(limit: int | None) -> int | None:
-    """The limit. Raises :class:`ArgumentTypeError` or :class:`ArgumentError` unless it is None or 0 bytes or more."""
+def check_limit(limit: int | None, name: str) -> int | None:
+    """The limit, an argument called ``name``.
+
+    Raises :class:`ArgumentTypeError` or :class:`ArgumentError` unless it is None, or 0 or more."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, np.integer))):
-        raise ArgumentTypeError(f"memory_limit should be a number of bytes or None, got {limit!r}")
+        raise ArgumentTypeError(f"{name} should be a whole number or None, got {limit!r}")
     if limit is not None and limit < 0:
-        raise ArgumentError(f"memory_limit should be 0 or more, got {limit}")
+        raise ArgumentError(f"{name} should be 0 or more, got {limit}")
     return limit
 
 

@@ -11,20 +11,21 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from minilite import delegate, schema
 from minilite.constants import constant_array
-from minilite.engines import Engine
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
-from minilite.kernel_sets import KernelSet
-from minilite.memory import DEFAULT_LIMIT, alive_bytes, check_limit, check_step, tensor_bytes, too_much
-from minilite.model import Model, Operator, OperatorCode, Subgraph, Tensor
+from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
+from minilite.model import Operator, OperatorCode, Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
 from minilite.wiring import check_tensor, check_wiring, written_more_than_once
+
+if TYPE_CHECKING:
+    from minilite.program import Program
 
 LARGEST_TENSOR = 2**31 - 1
 """Bytes. A tensor that is larger is an error before memory is asked for."""
@@ -35,38 +36,35 @@ class Step:
     """One operator, resolved to its row.
 
     ``call`` is None while the step waits for values to be known. ``reads`` is what it is called with: tensor indices,
-    -1 for operands that are absent, each with its constant or None. ``waits`` says that shapes must be worked out anew
-    on every run."""
+    -1 for operands that are absent, each with its constant or None. ``writes`` are the outputs and then the variables
+    that are given new values. ``waits`` says that shapes must be worked out anew on every run, ``open`` that only the
+    results tell them."""
 
     op: Op
     node: Node
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    writes: tuple[int, ...] = ()
     definition: Definition | None = None
     prepared: Any = None
     call: Callable[..., Any] | None = None
     reads: tuple[tuple[int, np.ndarray | None], ...] = ()
     waits: bool = False
+    open: bool = False
     releases: tuple[int, ...] = ()
 
 
 class Plan:
     """The prepared form of one subgraph. ``infos`` holds what is known of every tensor; ``steps`` run in order."""
 
-    def __init__(
-        self,
-        model: Model,
-        subgraph_index: int,
-        kernels: KernelSet,
-        engine: Engine,
-        memory_limit: int | None = DEFAULT_LIMIT,
-    ):
-        self.model, self.kernels, self.engine = model, kernels, engine
-        self.memory_limit = self._limit = check_limit(memory_limit)
+    def __init__(self, program: Program, subgraph_index: int):
+        self.program = program
+        self.model, self.kernels, self.engine = program.model, program.kernels, program.engine
+        self.memory_limit = self._limit = program.memory_limit
         self.subgraph_index = subgraph_index
-        self.subgraph: Subgraph = model.subgraphs[subgraph_index]
+        self.subgraph: Subgraph = self.model.subgraphs[subgraph_index]
         self.steps = [
-            self._resolve(index, operator, model.operator_codes[operator.opcode_index])
+            self._resolve(index, operator, self.model.operator_codes[operator.opcode_index])
             for index, operator in enumerate(self.subgraph.operators)
         ]
         self.infos: list[TensorInfo] = []
@@ -77,10 +75,10 @@ class Plan:
     # ---- resolving -------------------------------------------------------------------------------------------
 
     def _resolve(self, index: int, operator: Operator, code: OperatorCode) -> Step:
-        op = OPS.get(code.name) if not code.is_custom else None
+        op = (self.program.custom_ops if code.is_custom else OPS).get(code.name)
         if op is None and not code.is_custom:
             raise _unsupported(code, index, self.subgraph_index, None)
-        if op is not None and not op.oldest <= code.version <= op.version:
+        if op is not None and not code.is_custom and not op.oldest <= code.version <= op.version:
             raise _unsupported(code, index, self.subgraph_index, op)
         node = Node(
             op=code.name,
@@ -90,8 +88,13 @@ class Plan:
             version=code.version,
             kernels=self.kernels.name,
             sums=self.kernels.sums,
+            custom_options=None if operator.custom_options is None else operator.custom_options.tobytes(),
+            runtime=self.program,
         )
-        return Step(op, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
+        step = Step(op, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
+        if op is not None:
+            step.writes = (*step.outputs, *(i for i, o in zip(step.inputs, op.inputs, strict=False) if o.state))
+        return step
 
     # ---- preparing -------------------------------------------------------------------------------------------
 
@@ -162,15 +165,18 @@ class Plan:
             raise ValueNeeded
         inputs = tuple(self.infos[i] if i >= 0 else None for i in step.inputs)
         outputs = tuple(self.infos[i] for i in step.outputs)
-        node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs)
+        intermediates = tuple(self.infos[i] for i in self.subgraph.operators[step.node.index].intermediates or ())
+        node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs, intermediates=intermediates)
         try:
-            shapes = [tuple(int(d) for d in shape) for shape in step.op.shapes(node, *_operands(step.op, inputs))]
+            shapes = step.op.shapes(node, *_operands(step.op, inputs))
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
             check_step(node, self._limit)
             step.definition = step.op.definition(node)
-            outputs = tuple(dataclasses.replace(o, type=step.definition.output_type(i)) for i, o in enumerate(outputs))
+            outputs = tuple(
+                dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
+            )
             node = dataclasses.replace(node, outputs=outputs)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except Exception as error:
@@ -178,6 +184,8 @@ class Plan:
         step.node = node
         for info in outputs:
             self.infos[info.index] = info
+        self.dynamic.update(o.index for o, shape in zip(outputs, shapes, strict=True) if shape is None)
+        step.open = None in shapes
         step.call = self.engine.compile(step)
         known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
         if step.op.foldable and inputs and all(known) and not self._rewritten.intersection(step.outputs):
@@ -239,12 +247,18 @@ class Plan:
                     self._prepare_now(step, values)
                 result = self._compute(step, [values.get(i, constant) for i, constant in step.reads])
                 if type(result) is tuple:
-                    values.update(zip(step.outputs, result, strict=True))
+                    values.update(zip(step.writes, result, strict=True))
                 else:
                     values[step.outputs[0]] = result
+                if step.open:
+                    self._note_shapes(step, values)
                 if not keep:
                     for index in step.releases:
                         values.pop(index, None)
+
+    def _note_shapes(self, step: Step, values: Mapping[int, np.ndarray]) -> None:
+        for i in step.outputs:
+            self.infos[i] = dataclasses.replace(self.infos[i], shape=np.shape(values[i]))
 
     def value(self, index: int, values: Mapping[int, np.ndarray]) -> np.ndarray | None:
         """A tensor's present value: computed, or constant, or None."""
@@ -302,7 +316,10 @@ def _operands(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo |
     return (*inputs, *[None] * max(missing, 0))
 
 
-def _sized(info: TensorInfo, shape: Shape) -> TensorInfo:
+def _sized(info: TensorInfo, shape: Sequence[int] | None) -> TensorInfo:
+    if shape is None:
+        return dataclasses.replace(info, value=None)
+    shape = tuple(map(int, shape))
     if any(d < 0 for d in shape):
         raise OperatorError(f"{info}: expected dimensions of 0 or more, got shape {shape}.")
     if info.type not in DTYPES:

@@ -4,7 +4,8 @@ An operator lives in one file of :mod:`minilite.ops` and is one :class:`Op`. Its
 and what quantization must hold for them; each :class:`Definition` is one combination of types and the functions that
 compute it. Definitions see arrays and prepared values only, never a model.
 
-    shapes(node, *operands)   -> the output shapes; operands are TensorInfo, None where an optional one is absent
+    shapes(node, *operands)   -> the output shapes; operands are TensorInfo, None where an optional one is absent;
+                                 None instead of a shape that only the result itself will tell
     prepare(node, *operands)  -> whatever compute wants to know, worked out once (scales become integers here);
                                  operands are all inputs, then all outputs
     compute(prepared, *arrays)-> the output array, or a tuple of them; without a prepare, ``prepared`` is the node
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,8 +41,10 @@ DTYPES: dict[str, Any] = {
     "complex64": np.complex64,
     "complex128": np.complex128,
     "string": np.object_,
+    "resource": np.int32,
 }
-"""NumPy's type for each of TFLite's. int4 and int2 are computed on unpacked, one value a byte."""
+"""NumPy's type for each of TFLite's. int4 and int2 are computed on unpacked, one value a byte; a resource is the id of
+a variable or table."""
 
 QUANTIZED = ("int8", "uint8", "int16")
 """The types whose values usually stand for real numbers through a scale and a zero point."""
@@ -118,13 +121,47 @@ class TensorInfo:
             raise OperatorError(f"{self}: expected {expected}, got {got}." + (f" {advice}" if advice else ""))
 
 
+class Subroutine(Protocol):
+    """A subgraph, as operators that call it see it."""
+
+    @property
+    def input_types(self) -> list[str]:
+        """The types of its inputs."""
+        ...
+
+    @property
+    def output_types(self) -> list[str]:
+        """The types of its outputs."""
+        ...
+
+    def prepare(self, inputs: Sequence[TensorInfo]) -> list[Shape | None]:
+        """The output shapes for inputs like these; None for one that depends on values."""
+        ...
+
+    def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute it."""
+        ...
+
+
+class Runtime(Protocol):
+    """What operators may ask for that call subgraphs or keep something from one invoke to the next."""
+
+    resources: dict[Any, Any]
+    max_iterations: int | None
+
+    def subgraph(self, index: int) -> Subroutine:
+        """A subgraph of the model."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operator of a model while it is prepared.
 
     ``arithmetic`` is the word :mod:`minilite.kernel_sets` has for this operator in the chosen set (after asking
     whether the set's delegate takes the node); ``sums`` says how floats are added: ``"sequential"`` in the
-    reference kernel's order, float32 by float32, or ``"any"``.
+    reference kernel's order, float32 by float32, or ``"any"``. ``intermediates`` are tensors that only their
+    quantization is read of, ``custom_options`` the bytes of a custom operator's.
     """
 
     op: str
@@ -138,6 +175,9 @@ class Node:
     arithmetic: str | None = None
     delegated: bool = False
     sums: str = "sequential"
+    intermediates: tuple[TensorInfo, ...] = ()
+    custom_options: bytes | None = None
+    runtime: Runtime | None = None
 
     def __str__(self) -> str:
         return f"{self.op} (operator {self.index} of subgraph {self.subgraph})"
@@ -156,6 +196,7 @@ class Operand:
     operands in ``scale_of``); ``parameter`` (axes, shapes, indices: never quantized, usually constant).
     axis: the dimension along which a weight may be quantized per-axis. same_as: shares scale and zero point with
     that operand. fixed: type -> (scale, zero point) the kernel insists on. symmetric: the zero point must be 0.
+    state: a variable tensor that is read and written; ``compute`` returns its new value behind the outputs.
     """
 
     name: str
@@ -167,6 +208,7 @@ class Operand:
     same_as: str | None = None
     fixed: tuple[tuple[str, float, int], ...] = ()
     symmetric: bool = False
+    state: bool = False
 
 
 def activation(name: str, **constraints: Any) -> Operand:
@@ -198,11 +240,11 @@ class Definition:
     """One combination of types and what computes it.
 
     ``types`` reads like a signature: ``"int8 int8 int32? -> int8"``. ``?`` marks an operand that may be absent, ``*``
-    one that stands for any number of operands. ``arithmetic``, when given, limits the definition to the sets with
-    that word. ``quantized`` False says that its 8- and 16-bit integers stand for themselves; where types alone do not
-    decide, True and False are for nodes whose first operand has, or has no, scale. ``label`` names the row in tests
-    and tables (default: the type of the first input). ``ulp`` and ``atol`` bound float results against LiteRT's
-    reference kernels: within ``ulp`` units in the last place, or within ``atol``.
+    one that stands for any number of operands, ``any`` whatever type it has. ``arithmetic``, when given, limits the
+    definition to the sets with that word. ``quantized`` False says that its 8- and 16-bit integers stand for
+    themselves; where types alone do not decide, True and False are for nodes whose first operand has, or has no, scale.
+    ``label`` names the row in tests and tables (default: the type of the first input). ``ulp`` and ``atol`` bound float
+    results against LiteRT's reference kernels: within ``ulp`` units in the last place, or within ``atol``.
     """
 
     types: str
@@ -225,9 +267,10 @@ class Definition:
     def output_types(self) -> tuple[str, ...]:
         return tuple(self.types.partition("->")[2].split())
 
-    def output_type(self, position: int) -> str:
-        """The type of an output."""
-        return self.output_types[min(position, len(self.output_types) - 1)].rstrip("*")
+    def output_type(self, position: int, declared: str) -> str:
+        """The type of an output that the file declares to be ``declared``."""
+        type_ = self.output_types[min(position, len(self.output_types) - 1)].rstrip("*")
+        return declared if type_ == "any" else type_
 
 
 def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
@@ -238,7 +281,9 @@ def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
     if len(types) > len(pattern):
         return False
     padded = list(types) + [None] * (len(pattern) - len(types))
-    return all(p.endswith("?") if t is None else p.rstrip("?") == t for p, t in zip(pattern, padded, strict=True))
+    return all(
+        p.endswith("?") if t is None else p.rstrip("?") in (t, "any") for p, t in zip(pattern, padded, strict=True)
+    )
 
 
 def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: Any) -> tuple[Definition, ...]:
@@ -263,7 +308,7 @@ class Op:
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
     definitions: tuple[Definition, ...]
-    shapes: Callable[..., Sequence[Shape]]
+    shapes: Callable[..., Sequence[Shape | None]]
     cases: Callable[..., Any]
     version: int = 1
     foldable: bool = True

@@ -36,6 +36,20 @@ BROKEN: tuple[Broken, ...] = (
     Broken("CEIL", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ELU", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ROUND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
+    *(
+        Broken(op, "*", "reference", "BUILTIN_REF does not register it", "builtin")
+        for op in ("STABLEHLO_CASE", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE")
+    ),
+    *(
+        Broken(op, label, "xnnpack", "the delegate takes the variable and then fails on a handle of int32", None)
+        for op, label in (
+            ("VAR_HANDLE", "int32"),
+            ("READ_VARIABLE", "float32 by int32"),
+            ("READ_VARIABLE", "float16 by int32"),
+            ("ASSIGN_VARIABLE", "float32 by int32"),
+            ("ASSIGN_VARIABLE", "float16 by int32"),
+        )
+    ),
 )
 
 

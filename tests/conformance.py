@@ -97,12 +97,12 @@ def one_set(
 ) -> None:
     """One case in one kernel set."""
     try:
-        expected = oracle(runtime).run(content, mode, one.inputs)
+        expected = oracle(runtime).run(content, mode, one.inputs, again=one.again)
     except (OracleError, OracleDied):
         cell.refused += 1
         return
     try:
-        count(cell, definition, kernels, compute(one.model, kernels, one.inputs), expected, one.terms)
+        count(cell, definition, kernels, compute(one.model, kernels, one.inputs, again=one.again), expected, one.terms)
     except Error as error:
         cell.errors += 1
         print(f"{one!r}\n{error}", file=sys.stderr)

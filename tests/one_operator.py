@@ -17,6 +17,7 @@ from minilite import schema
 from minilite.cases import Arg, Case, Draw
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Node, Op, Operand, TensorInfo
+from tests.graph_model import graph_model
 
 NARROW = {"int8": 127, "int4": 7, "int2": 1, "int16": 32767}
 
@@ -27,12 +28,14 @@ class OneOperator:
 
     ``terms`` is the largest sum of the magnitudes of the products an operator with weights adds up: floats that are
     added in another order differ in proportion to it, even if the products cancel or an activation cuts the sum off.
+    ``again`` are the inputs of further invokes.
     """
 
     model: Model
     inputs: list[np.ndarray]
     node: Node
     terms: float = 0.0
+    again: tuple[list[np.ndarray], ...] = ()
 
     def __repr__(self) -> str:  # what Hypothesis prints of a falsifying example
         tensors = [
@@ -50,6 +53,8 @@ class OneOperator:
 def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int = 1) -> OneOperator:
     """The case as a model: operands filled with data, outputs sized by the row and scaled by the real results."""
     version = max(version, op.oldest)
+    if case.main is not None:
+        return whole_graph(draw, op, case, version)
     types = _expand(definition.input_types, len(case.inputs))
     infos: list[TensorInfo | None] = []
     arrays: list[np.ndarray | None] = []
@@ -405,3 +410,17 @@ def _tensor(info: TensorInfo, buffer: int) -> Tensor:
         quantization=quantization,
         is_variable=info.is_variable,
     )
+
+
+def whole_graph(draw: Draw, op: Op, case: Case, version: int) -> OneOperator:
+    """The case's own graph as a model, and inputs for every run."""
+    assert case.main is not None
+    runs = [
+        [
+            _data(draw, Operand("input"), Arg(v.shape, low=v.low, high=v.high), TensorInfo(0, "", v.type, v.shape))
+            for v in (case.main.values[i] for i in case.main.inputs)
+        ]
+        for _ in range(case.runs)
+    ]
+    model = graph_model((case.main, *case.subgraphs), {op.name: version})
+    return OneOperator(model, runs[0], Node(op.name, case.main.calls), again=tuple(runs[1:]))

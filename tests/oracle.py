@@ -53,9 +53,11 @@ class Oracle:
         resize: bool = False,
         every: bool = False,
         details: bool = False,
+        again: tuple[list[np.ndarray], ...] = (),
     ) -> Any:
-        """The outputs of one invoke. ``resize`` resizes inputs to the arrays' shapes first; ``every`` returns all
-        readable tensors by index instead; ``details`` returns (outputs, operator names after allocation)."""
+        """The outputs of one invoke, and of another one for each of ``again``. ``resize`` resizes inputs to the
+        arrays' shapes first; ``every`` returns all readable tensors by index instead; ``details`` returns (outputs,
+        operator names after allocation)."""
         request = {
             "model": model,
             "mode": MODES[mode],
@@ -63,6 +65,7 @@ class Oracle:
             "resize": resize,
             "every": every,
             "details": details,
+            "again": again,
         }
         try:
             answer = self._ask(request)

@@ -29,6 +29,15 @@ def load(runtime):
     return interpreter
 
 
+def invoke(interpreter, details, inputs):
+    """Set the inputs and invoke."""
+    for detail, array in zip(details, inputs, strict=True):
+        # of a string in no dimension LiteRT reads the pointer, unless it comes as bytes
+        scalar = array.dtype == object and array.ndim == 0
+        interpreter.set_tensor(detail["index"], array.astype(bytes) if scalar else array)
+    interpreter.invoke()
+
+
 def answer(module, request):
     """Run one model once."""
     warnings.simplefilter("ignore")
@@ -46,12 +55,11 @@ def answer(module, request):
         for detail, array in zip(details, request["inputs"], strict=True):
             interpreter.resize_tensor_input(detail["index"], array.shape)
     interpreter.allocate_tensors()
-    for detail, array in zip(details, request["inputs"], strict=True):
-        # of a string in no dimension LiteRT reads the pointer, unless it comes as bytes
-        scalar = array.dtype == object and array.ndim == 0
-        interpreter.set_tensor(detail["index"], array.astype(bytes) if scalar else array)
-    interpreter.invoke()
-    result = {} if request["every"] else [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    result = {} if request["every"] else []
+    for inputs in (request["inputs"], *request["again"]):
+        invoke(interpreter, details, inputs)
+        if not request["every"]:
+            result += [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
     if request["every"]:
         for detail in interpreter.get_tensor_details():
             try:

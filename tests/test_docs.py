@@ -23,6 +23,7 @@ LAYERS = (
     ("reader", "writer", "constants"),
     ("engines",),
     ("plan",),
+    ("program",),
     ("interpreter",),
     ("inspection", "quantization", "demo"),
     ("run_command",),
@@ -30,7 +31,7 @@ LAYERS = (
 )
 """A module may import from its own layer and the layers above it in this list."""
 
-ELSEWHERE = {("model", "writer"), ("model", "schema"), ("engines", "plan")}
+ELSEWHERE = {("model", "writer"), ("model", "schema"), ("engines", "plan"), ("plan", "program")}
 """Imports made inside a function or for type checking only."""
 
 

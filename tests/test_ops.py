@@ -28,8 +28,8 @@ def test_row_equals_the_oracle(runtime: str, op: Op, definition: Definition, ker
     if mode is None:
         pytest.skip("no oracle: see tests/broken_oracles.py")
     one: OneOperator = data.draw(one_operator(op, definition))
-    expected = oracle(runtime).run(one.model.to_bytes(), mode, one.inputs)
-    found = compute(one.model, kernels, one.inputs)
+    expected = oracle(runtime).run(one.model.to_bytes(), mode, one.inputs, again=one.again)
+    found = compute(one.model, kernels, one.inputs, again=one.again)
     assert len(found) == len(expected)
     for got, want in zip(found, expected, strict=True):
         check(op, definition, kernels, np.asarray(got), np.asarray(want), one.terms)

@@ -48,8 +48,10 @@ class NumpyEngine:
 
 def _is_large_and_elementwise(step: Step) -> bool:
     assert step.op is not None
+    if not step.op.elementwise:
+        return False
     output = step.node.outputs[0]
-    if not step.op.elementwise or math.prod(output.shape) <= PIECE:
+    if math.prod(output.shape) <= PIECE:
         return False
     tensors = (*step.node.inputs, output)
     return all(i is not None and i.shape == output.shape and i.scales.size <= 1 for i in tensors)

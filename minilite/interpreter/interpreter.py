@@ -17,7 +17,7 @@ from minilite.interpreter.signature_runner import SignatureRunner
 from minilite.interpreter.values import size, whole
 from minilite.memory import DEFAULT_LIMIT
 from minilite.model import Model
-from minilite.plan import Plan
+from minilite.program import ITERATIONS, Program
 from minilite.reader import read
 from minilite.soundness import check
 
@@ -40,6 +40,7 @@ class Interpreter:
     engine                                  what computes: ``"auto"``, ``"numpy"``, ``"numba"``
     memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
                                             Inputs that were resized are the caller's wish: no limit holds then
+    max_iterations                          rounds after which a WHILE is given up (ten million); None for no limit
 
     The other experimental arguments are about native delegates and change nothing here. An interpreter that was
     never allocated allocates itself on first use; after ``resize_tensor_input`` call ``allocate_tensors`` as in LiteRT.
@@ -65,6 +66,7 @@ class Interpreter:
         kernels: str | None = None,
         engine: str = "auto",
         memory_limit: int | None = DEFAULT_LIMIT,
+        max_iterations: int | None = ITERATIONS,
     ):
         self._resolver = resolver_type(experimental_op_resolver_type)
         self._kernels = chosen_kernels(kernels, self._resolver)
@@ -74,13 +76,9 @@ class Interpreter:
         self._name, self._model = _load(model_path, model_content)
         check(self._model)
         refuse_delegates(experimental_delegates)
-        self._sessions = [
-            Session(
-                Plan(self._model, i, self._kernels, self._engine, memory_limit),
-                bool(experimental_preserve_all_tensors),
-            )
-            for i in range(len(self._model.subgraphs))
-        ]
+        self._program = Program(self._model, self._kernels, self._engine, memory_limit, max_iterations)
+        keep = bool(experimental_preserve_all_tensors)
+        self._sessions = [Session(self._program.plan(i), keep) for i in range(len(self._model.subgraphs))]
         self._main = self._sessions[0]
         self._loans: Loans = set()
         self._signature_defs = self.get_signature_list()
@@ -105,9 +103,10 @@ class Interpreter:
         self._main.invoke()
 
     def reset_all_variables(self) -> None:
-        """Set variable tensors back to zero."""
+        """Set variable tensors back to zero. Resource variables and tables stay, as in LiteRT."""
         for session in self._sessions:
             session.reset_variables()
+        self._program.reset_variables()
 
     def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
         """Give an input another shape; then call :meth:`allocate_tensors`.

@@ -19,6 +19,7 @@ from minilite.constants import constant_array
 from minilite.errors import ArgumentError, Error, ResizeError, StateError
 from minilite.interpreter.values import tensor_array
 from minilite.plan import LARGEST_TENSOR, Plan
+from minilite.program import initial
 from minilite.spec import DTYPES, Shape
 
 Loans = set["weakref.ref[Loan]"]
@@ -128,10 +129,7 @@ class Session:
             return
         for info in self.plan.infos:
             if info.is_variable:
-                array = self._zeros(info.index)
-                if info.type == "int8":
-                    array.fill(info.zero_points[0] if info.zero_points.size == 1 else 0)
-                self._put(info.index, array)
+                self._put(info.index, initial(info))
 
     def _zeros(self, index: int) -> np.ndarray:
         shape = self.shape(index)

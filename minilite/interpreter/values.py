@@ -10,7 +10,11 @@ import numpy as np
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.spec import DTYPES, INTEGER_RANGE, Shape
 
-_NAMES = {np.dtype(dtype): name.upper() for name, dtype in DTYPES.items() if name not in ("int4", "int2", "string")}
+_NAMES = {
+    np.dtype(dtype): name.upper()
+    for name, dtype in DTYPES.items()
+    if name not in ("int4", "int2", "string", "resource")
+}
 _PACKED = ("INT4", "INT2")
 
 

@@ -1,0 +1,143 @@
+"""All subgraphs of a model at work together: what an interpreter's plans share.
+
+Control flow operators call subgraphs, and resource operators keep variables and tables from one invoke to the next.
+Both ask the :class:`Program` of their plan, through the protocol :class:`minilite.spec.Runtime`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minilite.engines import Engine
+from minilite.errors import OperatorError
+from minilite.kernel_sets import KernelSet
+from minilite.memory import DEFAULT_LIMIT, check_limit
+from minilite.model import Model
+from minilite.plan import Plan
+from minilite.spec import DTYPES, Op, Shape, TensorInfo
+
+ITERATIONS = 10_000_000
+"""How often a WHILE may go round unless told otherwise."""
+
+
+class Program:
+    """A model, a kernel set and an engine; and the resources of one interpreter, by kind and id.
+
+    ``custom_ops`` are rows for custom operators by name. ``max_iterations`` bounds every WHILE (None: no bound)."""
+
+    def __init__(
+        self,
+        model: Model,
+        kernels: KernelSet,
+        engine: Engine,
+        memory_limit: int | None = DEFAULT_LIMIT,
+        max_iterations: int | None = ITERATIONS,
+        custom_ops: Mapping[str, Op] = {},
+    ):
+        self.model, self.kernels, self.engine = model, kernels, engine
+        self.memory_limit = check_limit(memory_limit, "memory_limit")
+        self.max_iterations = check_limit(max_iterations, "max_iterations")
+        self.custom_ops = custom_ops
+        self.resources: dict[Any, Any] = {}
+        self._callees: dict[int, Callee] = {}
+        self._calling: list[int] = []
+
+    def plan(self, index: int) -> Plan:
+        """A new plan of a subgraph."""
+        return Plan(self, index)
+
+    def subgraph(self, index: int) -> Callee:
+        """The subgraph as something to call; its variable tensors keep their values from call to call."""
+        if not 0 <= index < len(self.model.subgraphs):
+            raise OperatorError(f"expected a subgraph from 0 to {len(self.model.subgraphs) - 1}, got {index}.")
+        if index not in self._callees:
+            self._callees[index] = Callee(self, index)
+        return self._callees[index]
+
+    def reset_variables(self) -> None:
+        """Set the variable tensors of called subgraphs back to their beginnings."""
+        for callee in self._callees.values():
+            callee.reset_variables()
+
+    @contextmanager
+    def inside(self, index: int) -> Iterator[None]:
+        """While a subgraph is prepared or computed; it must not be called from itself."""
+        if index in self._calling:
+            raise OperatorError(f"subgraph {index} calls itself, by way of subgraphs {self._calling}.")
+        self._calling.append(index)
+        try:
+            yield
+        finally:
+            self._calling.pop()
+
+
+class Callee:
+    """A subgraph that operators call. ``prepare`` works out its shapes, calling computes it."""
+
+    def __init__(self, program: Program, index: int):
+        self.program, self.index = program, index
+        self.plan = program.plan(index)
+        self.graph = self.plan.subgraph
+        self._shapes: list[Shape] | None = None
+        self._variables: dict[int, np.ndarray] = {}
+
+    @property
+    def input_types(self) -> list[str]:
+        """The types of its inputs, in lower case."""
+        return [str(self.graph.tensors[i].type).lower() for i in self.graph.inputs]
+
+    @property
+    def output_types(self) -> list[str]:
+        """The types of its outputs, in lower case."""
+        return [str(self.graph.tensors[i].type).lower() for i in self.graph.outputs]
+
+    def prepare(self, inputs: Sequence[TensorInfo]) -> list[Shape | None]:
+        """The output shapes for inputs like these; None for one that depends on values.
+
+        Raises :class:`OperatorError` when the subgraph takes other inputs."""
+        expected = self.input_types
+        if len(inputs) != len(expected):
+            raise OperatorError(f"subgraph {self.index}: expected {len(expected)} inputs, got {len(inputs)}.")
+        for info, type_ in zip(inputs, expected, strict=True):
+            info.need(_alike(info.type, type_), f"{type_}, as input of subgraph {self.index}", info.type)
+        self._allocate([i.shape for i in inputs])
+        return [None if i in self.plan.dynamic else self.plan.infos[i].shape for i in self.graph.outputs]
+
+    def _allocate(self, shapes: list[Shape]) -> None:
+        if shapes == self._shapes:
+            return
+        self._shapes = None
+        with self.program.inside(self.index):
+            self.plan.allocate(dict(zip(self.graph.inputs, shapes, strict=True)))
+        self._shapes = shapes
+        if not self._variables:
+            self.reset_variables()
+
+    def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs from the inputs."""
+        self._allocate([np.shape(a) for a in arrays])
+        values = self._variables | dict(zip(self.graph.inputs, arrays, strict=True))
+        with self.program.inside(self.index):
+            self.plan.run(values)
+        self._variables = {i: values[i] for i in self._variables}
+        return tuple(np.asarray(self.plan.value(i, values)) for i in self.graph.outputs)
+
+    def reset_variables(self) -> None:
+        """Set variable tensors to zero."""
+        infos = [i for i in self.plan.infos if i.is_variable]
+        self._variables = {i.index: initial(i) for i in infos}
+
+
+def initial(info: TensorInfo) -> np.ndarray:
+    """A variable tensor at the beginning: zeros; int8 ones hold their zero point, as LiteRT fills them."""
+    zero = int(info.zero_points[0]) if info.type == "int8" and info.zero_points.size == 1 else 0
+    return np.full(info.shape, zero, DTYPES[info.type])
+
+
+def _alike(one: str, other: str) -> bool:
+    """Types that may be handed over for each other: handles are int32."""
+    return one == other or {one, other} == {"resource", "int32"}
