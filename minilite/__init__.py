@@ -9,6 +9,7 @@ model = minilite.read("model.tflite")                   # the file as plain data
 
 from minilite.errors import (
     ArgumentError,
+    ArgumentOverflowError,
     ArgumentTypeError,
     DelegateError,
     Error,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "ArgumentOverflowError",
     "ArgumentTypeError",
     "Delegate",
     "DelegateError",

@@ -7,6 +7,7 @@
     │   └── UnresolvedCustomError     (RuntimeError)  a custom or Flex (TensorFlow) operator
     ├── OperatorError           (RuntimeError)  an operator cannot be prepared or computed
     ├── ArgumentError           (ValueError)    an argument has an impossible value
+    │   └── ArgumentOverflowError   (OverflowError) ... one that is too large for its type
     ├── ArgumentTypeError       (TypeError)     an argument has the wrong type
     ├── NotAnArrayError         (AttributeError) a signature's input is no array
     ├── ResizeError             (RuntimeError)  a tensor cannot take that shape
@@ -43,6 +44,10 @@ class OperatorError(Error, RuntimeError):
 
 class ArgumentError(Error, ValueError):
     """An argument has the right type and an impossible value."""
+
+
+class ArgumentOverflowError(ArgumentError, OverflowError):
+    """A number is too large for the type it must have."""
 
 
 class ArgumentTypeError(Error, TypeError):

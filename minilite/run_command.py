@@ -100,7 +100,7 @@ def load(path: Path) -> np.ndarray:
             if isinstance(array, np.ndarray):
                 return array
             array.close()
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise ArgumentError(f"cannot read an array from {str(path)!r}: {error}") from None
     raise ArgumentError(f"{str(path)!r} holds several arrays; give a .npy file, or the .npz without a name")
 
@@ -110,7 +110,7 @@ def load_npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             yield from arrays.items()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ArgumentError(f"cannot read arrays from {str(path)!r}: {error}") from None
 
 

@@ -335,3 +335,12 @@ def test_outputs_of_all_kinds_are_described():
     assert list(described) == ["scalar  int32 []", "none  float32 [0, 3]", "words  object [1]", "yes  bool [1]"]
     assert described["scalar  int32 []"][1].split() == ["stored", "7", "7", "7", "7"]
     assert described["words  object [1]"][1].split() == ["stored", "b'x'"]
+
+
+def test_a_header_that_claims_terabytes_is_refused(folder, call):
+    with (folder / "huge.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    status, _, error = call("run", folder / "float.tflite", "--input", folder / "huge.npy")
+    assert status == 1
+    assert "cannot read an array from" in error

@@ -60,6 +60,8 @@ def imported(path: Path) -> set[str]:
     """The modules of minilite that a file imports, by their first name."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("minilite.")}
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "minilite":
             rest = node.module.split(".")[1:]
             found |= {rest[0]} if rest else {alias.name for alias in node.names}

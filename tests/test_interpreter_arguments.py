@@ -144,3 +144,14 @@ def test_a_model_that_is_no_model() -> None:
         Interpreter(model_content=models.add())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="schema version 1 not equal to supported version 3"):
         Interpreter(minilite.Model(version=1))
+
+
+def test_numbers_too_large_are_litert_s_errors() -> None:
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    content = models.add().to_bytes()
+    for module in (litert, minilite):
+        interpreter = module.Interpreter(model_content=content)
+        with pytest.raises(OverflowError):
+            interpreter.resize_tensor_input(0, [2**31])
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            interpreter.get_tensor(2**40)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.errors import ArgumentError, ArgumentTypeError
+from minilite.errors import ArgumentError, ArgumentOverflowError, ArgumentTypeError
 from minilite.spec import DTYPES, INTEGER_RANGE, Shape
 
 _NAMES = {
@@ -19,13 +19,15 @@ _PACKED = ("INT4", "INT2")
 
 
 def whole(value: Any, call: str, what: str) -> int:
-    """The value as an int, as Python's own indexing takes it. Raises :class:`ArgumentTypeError` for a float."""
+    """The value as an int, as Python's own indexing takes it. Raises :class:`ArgumentTypeError` for a float and for
+    what an int32 cannot hold."""
     try:
-        return operator.index(value)
+        index = operator.index(value)
     except TypeError:
-        raise ArgumentTypeError(
-            f"{call}(): incompatible function arguments. {what} must be an int, got {value!r}."
-        ) from None
+        index = 2**31
+    if not -(2**31) <= index < 2**31:
+        raise ArgumentTypeError(f"{call}(): incompatible function arguments. {what} must be an int, got {value!r}.")
+    return index
 
 
 def size(tensor_size: Any) -> Shape:
@@ -34,7 +36,9 @@ def size(tensor_size: Any) -> Shape:
         array = np.array(tensor_size, np.int32)
     except TypeError as error:
         raise ArgumentTypeError(f"{error}. tensor_size must be a list of ints.") from None
-    except (ValueError, OverflowError) as error:
+    except OverflowError as error:
+        raise ArgumentOverflowError(f"{error}. tensor_size must be a list of ints.") from None
+    except ValueError as error:
         raise ArgumentError(f"{error}. tensor_size must be a list of ints.") from None
     if array.ndim != 1:
         raise ArgumentError(f"Shape should be 1D instead of {array.ndim}.")
