@@ -50,6 +50,7 @@ BROKEN: tuple[Broken, ...] = (
             ("ASSIGN_VARIABLE", "float16 by int32"),
         )
     ),
+    Broken("SEGMENT_SUM", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
 )
 
 

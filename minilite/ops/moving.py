@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from minilite.cases import Arg, Draw, data
-from minilite.spec import Definition
+from minilite.spec import QUANTIZED, Definition, TensorInfo
 
 USUAL = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64")
@@ -43,3 +45,10 @@ def least_rank(definition: Definition) -> int:
 def moved(draw: Draw, dims: Sequence[int], definition: Definition) -> Arg:
     """An operand whose elements are moved."""
     return data(dims, constant=True if definition.label == "int4" else None)
+
+
+def need_same_quantization(input: TensorInfo, output: TensorInfo) -> None:
+    """Raise OperatorError unless 8- and 16-bit elements mean the same before and after."""
+    same = np.array_equal(input.scales, output.scales) and input.zero_point == output.zero_point
+    wanted = f"the input's scale {input.scales} and zero point {input.zero_point}"
+    output.need(same or output.type not in QUANTIZED, wanted, f"{output.scales} and {output.zero_point}")
