@@ -91,7 +91,8 @@ class Case:
     outputs the operator has, and their scale (and zero point) where it may not follow from the results.
 
     Operators that mean nothing alone give ``main`` instead of operands: a graph in which they occur; ``subgraphs``
-    follow it in the model. ``runs`` is how often the model is invoked, with other inputs each time."""
+    follow it in the model. ``runs`` is how often the model is invoked, with other inputs each time; ``intermediates``
+    are the scales and zero points of the operator's intermediate tensors."""
 
     inputs: tuple[Arg | None, ...]
     options: dict[str, Any] = field(default_factory=dict)
@@ -101,6 +102,7 @@ class Case:
     main: Graph | None = None
     subgraphs: tuple[Graph, ...] = ()
     runs: int = 1
+    intermediates: tuple[tuple[float, int], ...] = ()
 
 
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:

@@ -33,6 +33,12 @@ BROKEN: tuple[Broken, ...] = (
         Broken("NOT_EQUAL", "plain int16", kernels, "writes nothing for int16 without a scale", None)
         for kernels in ("reference", "builtin", "xnnpack")
     ),
+    *(
+        Broken(
+            "SVDF", "int8 state", kernels, "reads an int8 state and int8 time weights as int16, past their ends", None
+        )
+        for kernels in ("reference", "builtin", "xnnpack")
+    ),
     Broken("CEIL", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ELU", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("ROUND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),

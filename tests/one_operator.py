@@ -16,6 +16,7 @@ import numpy as np
 from minilite import schema
 from minilite.cases import Arg, Case, Draw
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
+from minilite.program import initial
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Node, Op, Operand, TensorInfo
 from tests.graph_model import graph_model
 
@@ -75,10 +76,12 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
     if definition.output_types[0] in QUANTIZED and scales_are_free:
         node = _tamed(draw, op, definition, case, node, arrays)
         infos = list(node.inputs)
+    node = dataclasses.replace(node, intermediates=_intermediates(case))
     outputs = _outputs(draw, op, definition, case, node, arrays)
     node = dataclasses.replace(node, outputs=outputs)
     terms = _terms(op, node, arrays) if definition.output_types[0] == "float32" else 0.0
-    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms)
+    again = tuple(_fed(infos, _other_data(draw, op, case, infos, arrays)) for _ in range(case.runs - 1))
+    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms, again)
 
 
 def _tamed(draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]) -> Node:
@@ -140,12 +143,31 @@ def _operand(
 ) -> tuple[TensorInfo, np.ndarray]:
     scales, zero_points = _quantization(draw, operand, arg, type_, before, op)
     axis = (operand.axis or 0) % len(arg.shape) if scales.size > 1 else 0
-    info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, axis)
+    info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, axis, is_variable=operand.state)
+    if operand.state:
+        return info, initial(info)
     array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
     if arg.nonzero:
         array = _without_zeros(info, array)
     fixed = arg.constant if arg.constant is not None else _is_constant(draw, operand, arg)
     return dataclasses.replace(info, value=array if fixed else None, constant=fixed), array
+
+
+def _other_data(
+    draw: Draw, op: Op, case: Case, infos: list[TensorInfo | None], arrays: list[np.ndarray | None]
+) -> list[np.ndarray | None]:
+    """The operands of another run: those that are fed and have no value of their own hold other data."""
+    return [
+        _data(draw, op.operand(i), arg, info) if arg and info and arg.value is None and _is_fed(info) else array
+        for i, (arg, info, array) in enumerate(zip(case.inputs, infos, arrays, strict=True))
+    ]
+
+
+def _intermediates(case: Case) -> tuple[TensorInfo, ...]:
+    return tuple(
+        TensorInfo(-1, f"intermediate{i}", "int16", (), np.array([scale], np.float32), np.array([zero_point], np.int64))
+        for i, (scale, zero_point) in enumerate(case.intermediates)
+    )
 
 
 def _without_zeros(info: TensorInfo, array: np.ndarray) -> np.ndarray:
@@ -163,7 +185,7 @@ def _is_constant(draw: Draw, operand: Operand, arg: Arg) -> bool:
 def _quantization(
     draw: Draw, operand: Operand, arg: Arg, type_: str, before: list[TensorInfo | None], op: Op
 ) -> tuple[np.ndarray, np.ndarray]:
-    if operand.role == "bias" and type_ in ("int32", "int64"):
+    if operand.role == "bias" and type_ in ("int32", "int64") and arg.scale is None:
         scales = _product(operand, before)
         return scales, np.zeros(scales.size, np.int64)
     if (type_ not in (*QUANTIZED, "int4", "int2") and arg.scale is None) or operand.role == "parameter":
@@ -353,13 +375,17 @@ def dequantize(info: TensorInfo, array: np.ndarray | None) -> np.ndarray:
 # ---- model ---------------------------------------------------------------------------------------------------------
 
 
+def _is_fed(info: TensorInfo | None) -> bool:
+    return info is not None and not info.constant and not info.is_variable
+
+
 def _fed(infos: list[TensorInfo | None], arrays: list[np.ndarray | None]) -> list[np.ndarray]:
-    return [a for i, a in zip(infos, arrays, strict=True) if i is not None and not i.constant and a is not None]
+    return [a for i, a in zip(infos, arrays, strict=True) if _is_fed(i) and a is not None]
 
 
 def _model(op: Op, version: int, node: Node, options: Any) -> Model:
     buffers, tensors, indices = [Buffer()], [], []
-    for info in (*node.inputs, *node.outputs):
+    for info in (*node.inputs, *node.outputs, *node.intermediates):
         if info is None:
             indices.append(-1)
             continue
@@ -369,14 +395,15 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
             buffer = len(buffers) - 1
         indices.append(len(tensors))
         tensors.append(_tensor(info, buffer))
-    inputs, outputs = indices[: len(node.inputs)], indices[len(node.inputs) :]
-    fed = [i for i, info in zip(inputs, node.inputs, strict=True) if info is not None and not info.constant]
+    after = len(node.inputs) + len(node.outputs)
+    inputs, outputs, intermediates = indices[: len(node.inputs)], indices[len(node.inputs) : after], indices[after:]
+    fed = [i for i, info in zip(inputs, node.inputs, strict=True) if _is_fed(info)]
     extra = (
         {"options_2": options}
         if options is not None and schema.is_second_union(options.table)
         else {"options": options}
     )
-    operator = Operator(0, tuple(inputs), tuple(outputs), **extra)
+    operator = Operator(0, tuple(inputs), tuple(outputs), intermediates=tuple(intermediates) or None, **extra)
     return Model(
         operator_codes=(OperatorCode(op.name, version),),
         subgraphs=(Subgraph(tuple(tensors), tuple(fed), tuple(outputs), (operator,), name="main"),),

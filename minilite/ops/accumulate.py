@@ -16,6 +16,7 @@ BLOCK = 1 << 18
 """Elements of an intermediate matrix that are worth having at once."""
 CACHED = 1 << 16
 """Elements that stay in a processor's cache."""
+LANES = 4
 
 
 def exactly(terms: int, *operands: Array) -> list[Array]:
@@ -65,3 +66,25 @@ def in_blocks(count: int, elements_each: int, block: int = BLOCK) -> Iterator[sl
     """Slices of a dimension of ``count`` that keep an intermediate array at about ``block`` elements."""
     step = max(1, block // max(elements_each, 1))
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def sum_in_lanes(terms: Array, start: Any = 0) -> Array:
+    """``start`` and the sum over the last axis as LiteRT's vector functions have it on x86: four sums, each of every
+    fourth term, are added up and added to ``start``, then the terms that are left over, first to last."""
+    whole = terms.shape[-1] // LANES * LANES
+    lanes = terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES)
+    acc = np.zeros(terms.shape[:-1], terms.dtype)
+    if whole:
+        acc = in_order(np.add, np.moveaxis(np.add.accumulate(lanes, axis=-2)[..., -1, :], -1, 0), 0)
+    acc = start + acc
+    for rest in np.moveaxis(terms[..., whole:], -1, 0):
+        acc = acc + rest
+    return acc
+
+
+def dot_in_lanes(a: Array, b: Array, start: Any = 0) -> Array:
+    """``start + a @ b.T`` of matrices, added up as in :func:`sum_in_lanes`."""
+    result = np.empty((len(a), len(b)), a.dtype)
+    for block in in_blocks(len(a), b.size):
+        result[block] = sum_in_lanes(a[block, None] * b, start if np.ndim(start) < 2 else start[block])
+    return result
