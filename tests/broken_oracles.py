@@ -57,6 +57,8 @@ BROKEN: tuple[Broken, ...] = (
         )
     ),
     Broken("SEGMENT_SUM", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
+    Broken("STABLEHLO_AND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
+    Broken("STABLEHLO_SHIFT_LEFT", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
 )
 
 

@@ -353,7 +353,7 @@ def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
     magnitudes = [r if r is None or r.dtype.kind != "f" else np.abs(r.astype(np.float64)) for r in reals]
     inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
     options = node.options
-    if "fused_activation_function" in options:
+    if options is not None and "fused_activation_function" in options:
         options = schema.make_options(options.table, **{**options, "fused_activation_function": "NONE"})
     node = dataclasses.replace(node, inputs=inputs, options=options)
     results = real_results(op, node, magnitudes, [None] * (len(op.inputs) - len(arrays)))
