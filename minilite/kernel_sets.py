@@ -12,6 +12,10 @@ builtin     OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, optimized kernels 
 xnnpack     OpResolverType.AUTO or BUILTIN: nodes that the XNNPACK delegate takes (:mod:`minilite.delegate`) use the
             third column, all others the second.
 
+And of no runtime:
+
+ideal       float64 and one rounding (:mod:`minilite.ideal`): what the others are measured against.
+
 See ``docs/conformance.md`` for what was measured.
 """
 
@@ -50,12 +54,14 @@ ARITHMETIC: dict[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True)
 class KernelSet:
-    """A column of the table. ``sums`` says how floats are added: in the kernel's own order, or in any."""
+    """A column of the table. ``sums`` says how floats are added: in the kernel's own order, or in any; ``ideal`` that
+    :mod:`minilite.ideal` computes instead of the rows' integer definitions."""
 
     name: str
     column: int
     sums: str
     delegate: bool = False
+    ideal: bool = False
 
     def arithmetic(self, op: str, delegated: bool) -> str | None:
         """The word for an operator: the delegate's where it takes the node, else the column the set falls back to."""
@@ -69,7 +75,9 @@ REFERENCE = KernelSet("reference", 0, "sequential")
 BUILTIN = KernelSet("builtin", 1, "any")
 XNNPACK = KernelSet("xnnpack", 1, "any", delegate=True)
 
-KERNEL_SETS = {s.name: s for s in (REFERENCE, BUILTIN, XNNPACK)}
+IDEAL = KernelSet("ideal", 0, "any", ideal=True)
+
+KERNEL_SETS = {s.name: s for s in (REFERENCE, BUILTIN, XNNPACK, IDEAL)}
 
 
 def kernel_set(name: str) -> KernelSet:

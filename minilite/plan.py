@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minilite import delegate, schema
+from minilite import delegate, ideal, schema
 from minilite.constants import constant_array
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
@@ -173,7 +173,7 @@ class Plan:
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(dataclasses.replace(node, outputs=outputs))
             check_step(node, self._limit)
-            step.definition = step.op.definition(node)
+            step.definition = ideal.definition(step.op, node) if self.kernels.ideal else step.op.definition(node)
             outputs = tuple(
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite import schema
+from minilite import ideal, schema
 from minilite.cases import Arg, Case, Draw
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
 from minilite.program import initial
@@ -79,8 +79,8 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
     node = dataclasses.replace(node, intermediates=_intermediates(case))
     outputs = _outputs(draw, op, definition, case, node, arrays)
     node = dataclasses.replace(node, outputs=outputs)
-    terms = _terms(op, node, arrays) if definition.output_types[0] == "float32" else 0.0
     again = tuple(_fed(infos, _other_data(draw, op, case, infos, arrays)) for _ in range(case.runs - 1))
+    terms = _terms(op, node, arrays)
     return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms, again)
 
 
@@ -328,7 +328,7 @@ def real_results(
     """What the operator computes on real numbers: its float definition in float64; without one, the first operand of
     an operator that only converts it; or None."""
     floats = next((d for d in op.definitions if d.label == "float32"), None)
-    reals = [a if i is None or not i.quantized else dequantize(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
+    reals = [a if i is None or not i.quantized else ideal.real(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
     if floats is None:
         return (reals[0],) if len(reals) == 1 and reals[0] is not None else None
     bare = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64)}
@@ -349,7 +349,10 @@ def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
     if all(o.axis is None for o in op.inputs):
         return 0.0
     quantized = [i is not None and i.quantized for i in node.inputs]
-    reals = [dequantize(i, a) if q and i else a for i, a, q in zip(node.inputs, arrays, quantized, strict=True)]
+    reals = [
+        ideal.real(i, a) if q and i and a is not None else a
+        for i, a, q in zip(node.inputs, arrays, quantized, strict=True)
+    ]
     magnitudes = [r if r is None or r.dtype.kind != "f" else np.abs(r.astype(np.float64)) for r in reals]
     inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
     options = node.options
@@ -358,18 +361,6 @@ def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
     node = dataclasses.replace(node, inputs=inputs, options=options)
     results = real_results(op, node, magnitudes, [None] * (len(op.inputs) - len(arrays)))
     return max((float(r.max(initial=0)) for r in results), default=0.0) if results else 0.0
-
-
-def dequantize(info: TensorInfo, array: np.ndarray | None) -> np.ndarray:
-    """``scale * (q - zero_point)`` in float64, per-tensor or per-axis."""
-    assert array is not None
-    shape = [1] * array.ndim
-    if info.scales.size > 1:
-        shape[info.axis] = -1
-    scales, zeros = info.scales.astype(np.float64), info.zero_points
-    if array.ndim:
-        scales, zeros = scales.reshape(shape), zeros.reshape(shape)
-    return scales * (array.astype(np.float64) - zeros)
 
 
 # ---- model ---------------------------------------------------------------------------------------------------------

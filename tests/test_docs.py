@@ -21,7 +21,7 @@ LAYERS = (
     ("model", "kernel_sets", "delegate"),
     ("schema", "soundness"),
     ("reader", "writer", "constants"),
-    ("engines",),
+    ("engines", "ideal"),
     ("plan",),
     ("program",),
     ("interpreter",),

@@ -36,7 +36,7 @@ class Interpreter:
     experimental_op_resolver_type           see :class:`OpResolverType`
     experimental_preserve_all_tensors       keep every intermediate result readable; no result changes
     experimental_compress_quantization_zero_points  details show equal zero points of an axis once
-    kernels                                 whose arithmetic: ``"reference"`` (default), ``"builtin"``, ``"xnnpack"``
+    kernels                                 whose arithmetic: see :mod:`minilite.kernel_sets`
     engine                                  what computes: ``"auto"``, ``"numpy"``, ``"numba"``
     memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
                                             Inputs that were resized are the caller's wish: no limit holds then
