@@ -80,11 +80,11 @@ def prepare_sequence(node: Node, input: TensorInfo, seq_lengths: TensorInfo, out
 
 
 def reverse_sequence(p: Prepared, input: Array, seq_lengths: Array) -> Array:
+    size = input.shape[p.seq_dim]
+    if seq_lengths.max(initial=0) > size:
+        raise OperatorError(f"expected lengths of at most {size}, got {seq_lengths.max()}.")
     if not input.size:
         return input
-    size = input.shape[p.seq_dim]
-    if seq_lengths.max() > size:
-        raise OperatorError(f"expected lengths of at most {size}, got {seq_lengths.max()}.")
     lengths, position = seq_lengths.reshape(p.batch_shape), np.arange(size).reshape(p.seq_shape)
     source = np.where(position < lengths, lengths - 1 - position, position)
     return np.take_along_axis(input, source, p.seq_dim)

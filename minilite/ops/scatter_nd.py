@@ -87,6 +87,8 @@ def scatter_case(draw: Draw, definition: Definition) -> Case:
     wanted = shape(draw, 1, 4, 4)
     depth = draw.integer(1, len(wanted))
     rows = shape(draw, 1 if depth == len(wanted) else 0, 3, 4)
+    if boolean(draw):  # most places are named, many of them repeatedly
+        rows = (2 * math.prod(wanted[:depth]),)
     indices = np.stack([draw.random.integers(0, size, rows) for size in wanted[:depth]], -1)
     given, type_ = (*rows, *wanted[depth:]), definition.label
     updates = any_integers(draw, given, type_) if type_ in ("int32", "int64") else data(given)
