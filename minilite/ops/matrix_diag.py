@@ -46,8 +46,9 @@ def matrix_set_diag(node: Node, input: Array, diagonal: Array) -> Array:
 
 
 def diag_case(draw: Draw, definition: Definition) -> Case:
-    """Often small matrices: large ones are mostly zeros."""
-    return Case((data((*shape(draw, 0, 3), draw.integer(1, draw.choice((1, 2, 6))))),))
+    """Large matrices are mostly zeros; so often small ones, many of them."""
+    size = draw.integer(1, draw.choice((1, 6)))
+    return Case((data((*shape(draw, 2 if size == 1 else 0, 3), size)),))
 
 
 def set_diag_case(draw: Draw, definition: Definition) -> Case:
