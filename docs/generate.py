@@ -31,7 +31,8 @@ def page() -> str:
 
 def section(op: Op) -> list[str]:
     """One operator: its formula, operands, types, and the words the kernel sets have for it."""
-    lines = [f"## {op.name}", "", f"Versions 1 to {op.version}.", "", "```text", op.description.strip(), "```", ""]
+    kind = "Custom operator, version" if op.custom else "Versions 1 to"
+    lines = [f"## {op.name}", "", f"{kind} {op.version}.", "", "```text", op.description.strip(), "```", ""]
     lines += ["| operand | role | quantization |", "|---|---|---|"]
     lines += [f"| {o.name}{_mark(o)} | {o.role} | {constraint(o)} |" for o in op.inputs]
     lines += [f"| -> {o.name}{_mark(o)} | {o.role} | {constraint(o)} |" for o in op.outputs]

@@ -92,7 +92,8 @@ class Case:
 
     Operators that mean nothing alone give ``main`` instead of operands: a graph in which they occur; ``subgraphs``
     follow it in the model. ``runs`` is how often the model is invoked, with other inputs each time; ``intermediates``
-    are the scales and zero points of the operator's intermediate tensors."""
+    are the scales and zero points of the operator's intermediate tensors, ``custom_options`` the bytes
+    of a custom operator's."""
 
     inputs: tuple[Arg | None, ...]
     options: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Case:
     subgraphs: tuple[Graph, ...] = ()
     runs: int = 1
     intermediates: tuple[tuple[float, int], ...] = ()
+    custom_options: bytes | None = None
 
 
 def data(shape: Sequence[int], low: float | None = None, high: float | None = None, **rest: Any) -> Arg:

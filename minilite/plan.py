@@ -75,10 +75,9 @@ class Plan:
     # ---- resolving -------------------------------------------------------------------------------------------
 
     def _resolve(self, index: int, operator: Operator, code: OperatorCode) -> Step:
-        op = (self.program.custom_ops if code.is_custom else OPS).get(code.name)
-        if op is None and not code.is_custom:
-            raise _unsupported(code, index, self.subgraph_index, None)
-        if op is not None and not code.is_custom and not op.oldest <= code.version <= op.version:
+        op = self._row(code)
+        known = op is not None and op.oldest <= code.version <= op.version
+        if not known and not code.is_custom:
             raise _unsupported(code, index, self.subgraph_index, op)
         node = Node(
             op=code.name,
@@ -91,10 +90,16 @@ class Plan:
             custom_options=None if operator.custom_options is None else operator.custom_options.tobytes(),
             runtime=self.program,
         )
-        step = Step(op, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
+        step = Step(op if known else None, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
         if op is not None:
             step.writes = (*step.outputs, *(i for i, o in zip(step.inputs, op.inputs, strict=False) if o.state))
         return step
+
+    def _row(self, code: OperatorCode) -> Op | None:
+        """The operator's row: the caller's before our own, and built-in ones only for built-in codes."""
+        own = OPS.get(code.name)
+        own = own if own is not None and own.custom == code.is_custom else None
+        return self.program.custom_ops.get(code.name, own) if code.is_custom else own
 
     # ---- preparing -------------------------------------------------------------------------------------------
 
@@ -132,7 +137,8 @@ class Plan:
             if step.op is None:
                 raise UnresolvedCustomError(
                     f"Encountered unresolved custom op: {step.node.op}. It is operator {step.node.index}, version "
-                    f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it."
+                    f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it. "
+                    f"Pass one, or a function: Interpreter(..., custom_ops={{{step.node.op!r}: function}})."
                 )
 
     def _check_graph(self) -> None:
@@ -171,9 +177,10 @@ class Plan:
             shapes = step.op.shapes(node, *_operands(step.op, inputs))
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
-            node = self._placed(dataclasses.replace(node, outputs=outputs))
+            node = self._placed(step.op, dataclasses.replace(node, outputs=outputs))
             check_step(node, self._limit)
-            step.definition = ideal.definition(step.op, node) if self.kernels.ideal else step.op.definition(node)
+            as_ideal = self.kernels.ideal and _is_own(step.op)
+            step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             outputs = tuple(
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
@@ -191,8 +198,10 @@ class Plan:
         if step.op.foldable and inputs and all(known) and not self._rewritten.intersection(step.outputs):
             self._fold(step, inputs)
 
-    def _placed(self, node: Node) -> Node:
-        """The node with what the kernel set says about it."""
+    def _placed(self, op: Op, node: Node) -> Node:
+        """The node with what the kernel set says about it; of a caller's row it says nothing."""
+        if not _is_own(op):
+            return node
         delegated = self.kernels.delegate and delegate.takes(node)
         return dataclasses.replace(node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated))
 
@@ -288,6 +297,11 @@ class Plan:
             return step.call(*arrays)
         except Exception as error:
             _say_where(error, step.node, "failed to invoke")
+
+
+def _is_own(op: Op) -> bool:
+    """Whether a row is one of minilite's, and not the caller's."""
+    return OPS.get(op.name) is op
 
 
 def _say_where(error: Exception, node: Node, what: str) -> NoReturn:

@@ -6,19 +6,20 @@ Both ask the :class:`Program` of their plan, through the protocol :class:`minili
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from minilite.custom import CustomOps, custom_rows
 from minilite.engines import Engine
 from minilite.errors import OperatorError
 from minilite.kernel_sets import KernelSet
 from minilite.memory import DEFAULT_LIMIT, check_limit
 from minilite.model import Model
 from minilite.plan import Plan
-from minilite.spec import DTYPES, Op, Shape, TensorInfo
+from minilite.spec import DTYPES, Shape, TensorInfo
 
 ITERATIONS = 10_000_000
 """How often a WHILE may go round unless told otherwise."""
@@ -27,7 +28,8 @@ ITERATIONS = 10_000_000
 class Program:
     """A model, a kernel set and an engine; and the resources of one interpreter, by kind and id.
 
-    ``custom_ops`` are rows for custom operators by name. ``max_iterations`` bounds every WHILE (None: no bound)."""
+    ``custom_ops`` are rows or functions for custom operators by name (:mod:`minilite.custom`). ``max_iterations``
+    bounds every WHILE (None: no bound)."""
 
     def __init__(
         self,
@@ -36,12 +38,12 @@ class Program:
         engine: Engine,
         memory_limit: int | None = DEFAULT_LIMIT,
         max_iterations: int | None = ITERATIONS,
-        custom_ops: Mapping[str, Op] = {},
+        custom_ops: CustomOps | None = None,
     ):
         self.model, self.kernels, self.engine = model, kernels, engine
         self.memory_limit = check_limit(memory_limit, "memory_limit")
         self.max_iterations = check_limit(max_iterations, "max_iterations")
-        self.custom_ops = custom_ops
+        self.custom_ops = custom_rows(custom_ops)
         self.resources: dict[Any, Any] = {}
         self._callees: dict[int, Callee] = {}
         self._calling: list[int] = []

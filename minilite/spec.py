@@ -302,6 +302,7 @@ class Op:
     ``float_`` computes the operator on real numbers (float32 or float64 arrays alike); kernel set ``ideal`` is built
     on it. ``elementwise`` says that, where all operands have the output's shape, an output element depends on the
     elements at its own place only (and on that place modulo 64): engines may then compute large tensors in pieces.
+    ``custom`` says that files name the operator, with custom options, instead of giving a built-in code.
     """
 
     name: str
@@ -314,6 +315,7 @@ class Op:
     foldable: bool = True
     oldest: int = 1
     elementwise: bool = False
+    custom: bool = False
 
     @property
     def description(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minilite import ideal, schema
 from minilite.cases import Arg, Case, Draw
+from minilite.flexbuffers import decoded
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
 from minilite.program import initial
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Node, Op, Operand, TensorInfo
@@ -45,7 +46,9 @@ class OneOperator:
             for t in (*self.node.inputs, *self.node.outputs)
             if t is not None
         ]
-        return f"{self.node.op}({self.node.options})\n    " + "\n    ".join(tensors)
+        return f"{self.node.op}({self.node.options or decoded(self.node.custom_options)})\n    " + "\n    ".join(
+            tensors
+        )
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))
@@ -71,7 +74,7 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
         infos.append(info)
         arrays.append(array)
     options = _options(op, case)
-    node = Node(op.name, options, tuple(infos), (), version=version)
+    node = Node(op.name, options, tuple(infos), (), version=version, custom_options=case.custom_options)
     scales_are_free = definition.quantized is not False and all(a is None or a.scale is None for a in case.inputs)
     if definition.output_types[0] in QUANTIZED and scales_are_free:
         node = _tamed(draw, op, definition, case, node, arrays)
@@ -394,9 +397,11 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
         if options is not None and schema.is_second_union(options.table)
         else {"options": options}
     )
+    custom = None if node.custom_options is None else np.frombuffer(node.custom_options, np.uint8)
+    extra["custom_options"] = custom
     operator = Operator(0, tuple(inputs), tuple(outputs), intermediates=tuple(intermediates) or None, **extra)
     return Model(
-        operator_codes=(OperatorCode(op.name, version),),
+        operator_codes=(OperatorCode("CUSTOM", version, op.name) if op.custom else OperatorCode(op.name, version),),
         subgraphs=(Subgraph(tuple(tensors), tuple(fed), tuple(outputs), (operator,), name="main"),),
         buffers=tuple(buffers),
     )

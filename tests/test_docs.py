@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("errors",),
     ("spec",),
-    ("cases", "fixed_point", "memory", "wiring"),
-    ("gemmlowp",),
+    ("cases", "fixed_point", "flexbuffers", "memory", "wiring"),
+    ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate"),
     ("schema", "soundness"),

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from flatbuffers import flexbuffers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from minilite.inspection.macs import FORMULAS, macs, operator_macs
 from minilite.inspection.summary import OperatorCount, summarize, to_json
 from minilite.model import Buffer, Metadata, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
 from minilite.reader import read
-from tests import models
+from tests import models, small_models
 
 BOTH = [demo.FLOAT_MODEL, demo.INT8_MODEL]
 
@@ -260,3 +261,22 @@ def test_a_damaged_file_is_an_error_or_a_summary(changes):
         return
     assert to_json(summarize(model))
     assert every_line(model)
+
+
+@pytest.mark.parametrize(
+    "content, options, line",
+    [
+        (flexbuffers.Dumps({"size": 3, "names": ["a"]}), {"names": ["a"], "size": 3}, "names ['a'], size 3"),
+        (flexbuffers.Dumps({"table": b"1234"}), {"table": "4 bytes"}, "table 4 bytes"),
+        (flexbuffers.Dumps([1, 2]), {"custom_options": [1, 2]}, "custom_options [1, 2]"),
+        (b"\1\2\3\0", {"custom_options": "4 bytes"}, "custom_options 4 bytes"),
+    ],
+)
+def test_custom_options_are_shown_as_what_they_hold(content, options, line):
+    model = small_models.custom()
+    graph = model.subgraphs[0]
+    operator = dataclasses.replace(graph.operators[0], custom_options=np.frombuffer(content, np.uint8))
+    summary = summarize(dataclasses.replace(model, subgraphs=(dataclasses.replace(graph, operators=(operator,)),)))
+    assert summary.subgraphs[0].operators[0].options == options
+    assert json.loads(to_json(summary))["subgraphs"][0]["operators"][0]["options"] == options
+    assert any(line in printed for _, lines in listing.operators(summary) for printed in lines)

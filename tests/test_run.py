@@ -56,7 +56,7 @@ def test_an_interpreter_is_used_again() -> None:
     assert run(interpreter, np.zeros((2, 4)))["y"].shape == (2, 4)
     assert run(interpreter, np.zeros((1, 4)))["y"].shape == (1, 4)
     assert interpreter.get_tensor(1).shape == (1, 4)
-    with pytest.raises(ValueError, match="has its kernels and engine already"):
+    with pytest.raises(ValueError, match="has its kernels, engine and custom_ops already"):
         run(interpreter, np.zeros(4), kernels="builtin")
 
 

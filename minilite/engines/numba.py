@@ -129,6 +129,12 @@ def compiled(step: Step, least_work: int = 0) -> Callable[..., Any] | None:
     """The compiled step, or None where there is none or its work is not worth it."""
     definition, node = step.definition, step.node
     function = COMPILED.get(node.op)
-    if function is None or node.sums != "sequential" or definition is None or definition.label != "float32":
+    if (
+        function is None
+        or step.op.custom
+        or node.sums != "sequential"
+        or definition is None
+        or definition.label != "float32"
+    ):
         return None
     return functools.partial(function, node) if work(step) >= least_work else None

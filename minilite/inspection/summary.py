@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minilite.flexbuffers import decoded
 from minilite.inspection.macs import operator_macs
 from minilite.model import Metadata, Model, Operator, Options, Quantization, Signature, Subgraph, Tensor
 
@@ -214,7 +215,10 @@ def _operator_options(operator: Operator) -> dict[str, Any]:
         if part is not None:
             options |= _options(part)
     if operator.custom_options is not None and operator.custom_options.size:
-        options["custom_options"] = f"{operator.custom_options.nbytes} bytes"
+        custom = decoded(operator.custom_options.tobytes())
+        options |= {
+            k: _plain(v) for k, v in (custom if isinstance(custom, dict) else {"custom_options": custom}).items()
+        }
     return options
 
 
@@ -223,14 +227,16 @@ def _options(options: Options) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of an options table as JSON knows it."""
+    """A value of an options table or a flexbuffer as JSON knows it."""
     if isinstance(value, Options):
         return _options(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return f"{len(value)} bytes" if isinstance(value, bytes) else value
 
 
 def _counts(operators: Iterable[OperatorSummary]) -> tuple[OperatorCount, ...]:

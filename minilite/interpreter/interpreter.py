@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from minilite.custom import CustomOps
 from minilite.engines import engine as engine_called
 from minilite.errors import ArgumentError, ArgumentTypeError, ResizeError, StateError
 from minilite.interpreter.delegates import refuse_delegates
@@ -41,6 +42,8 @@ class Interpreter:
     memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
                                             Inputs that were resized are the caller's wish: no limit holds then
     max_iterations                          rounds after which a WHILE is given up (ten million); None for no limit
+    custom_ops                              custom operators by name: functions ``(options, *arrays) -> array or tuple``
+                                            or rows (:class:`minilite.spec.Op`); see :mod:`minilite.custom`
 
     The other experimental arguments are about native delegates and change nothing here. An interpreter that was
     never allocated allocates itself on first use; after ``resize_tensor_input`` call ``allocate_tensors`` as in LiteRT.
@@ -67,6 +70,7 @@ class Interpreter:
         engine: str = "auto",
         memory_limit: int | None = DEFAULT_LIMIT,
         max_iterations: int | None = ITERATIONS,
+        custom_ops: CustomOps | None = None,
     ):
         self._resolver = resolver_type(experimental_op_resolver_type)
         self._kernels = chosen_kernels(kernels, self._resolver)
@@ -76,7 +80,7 @@ class Interpreter:
         self._name, self._model = _load(model_path, model_content)
         check(self._model)
         refuse_delegates(experimental_delegates)
-        self._program = Program(self._model, self._kernels, self._engine, memory_limit, max_iterations)
+        self._program = Program(self._model, self._kernels, self._engine, memory_limit, max_iterations, custom_ops)
         keep = bool(experimental_preserve_all_tensors)
         self._sessions = [Session(self._program.plan(i), keep) for i in range(len(self._model.subgraphs))]
         self._main = self._sessions[0]
@@ -89,7 +93,7 @@ class Interpreter:
         """Work out shapes and prepare every operator. Inputs that keep their shape keep their data.
 
         Raises :class:`StateError` while arrays from :meth:`tensor` are held, :class:`OperatorError` when an operator
-        cannot be prepared and :class:`UnresolvedCustomError` for custom operators, all of them RuntimeErrors."""
+        cannot be prepared and :class:`UnresolvedCustomError` for an unknown custom one, all of them RuntimeErrors."""
         self._ensure_safe()
         self._main.allocate()
 
@@ -267,12 +271,14 @@ class Interpreter:
 
 
 class InterpreterWithCustomOps(Interpreter):
-    """LiteRT's way to add native custom operators. minilite loads no native code, so the list must be empty."""
+    """LiteRT's way to add native custom operators. minilite loads no native code, so the list must be empty; operators
+    in Python are given to :class:`Interpreter` as ``custom_ops``."""
 
     def __init__(self, custom_op_registerers: Any = None, **kwargs: Any):
         if custom_op_registerers:
             raise ArgumentError(
-                f"Looking up symbol {custom_op_registerers[0]!r} failed: minilite loads no native custom operators."
+                f"Looking up symbol {custom_op_registerers[0]!r} failed: minilite loads no native custom operators. "
+                "Write them in Python: Interpreter(..., custom_ops={name: function})."
             )
         super().__init__(**kwargs)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minilite.custom import CustomOps
 from minilite.errors import ArgumentError
 from minilite.interpreter.details import signature_called, signature_details
 from minilite.interpreter.interpreter import Interpreter
@@ -26,6 +27,7 @@ def run(
     kernels: str | None = None,
     engine: str | None = None,
     signature: str | None = None,
+    custom_ops: CustomOps | None = None,
 ) -> dict[str, Any]:
     """Run a model once and return its outputs by name.
 
@@ -37,10 +39,11 @@ def run(
     unless it holds arrays.
     signature: which signature to run; a model with a single one runs that, a model without runs its first subgraph.
     Names are the signature's, or the tensors' where there is no signature.
+    custom_ops: as of :class:`Interpreter`.
 
     Raises :class:`ArgumentError` when the inputs do not fit, and what :class:`Interpreter` raises.
     """
-    interpreter = _interpreter(model, kernels, engine)
+    interpreter = _interpreter(model, kernels, engine, custom_ops)
     session, ins, outs = _ends(interpreter, signature)
     arrays = _by_index(inputs, session, ins)
     interpreter._ensure_safe()
@@ -50,13 +53,13 @@ def run(
     return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
 
 
-def _interpreter(model: Any, kernels: str | None, engine: str | None) -> Interpreter:
+def _interpreter(model: Any, kernels: str | None, engine: str | None, custom_ops: CustomOps | None) -> Interpreter:
     if isinstance(model, Interpreter):
-        if kernels is not None or engine is not None:
-            raise ArgumentError("an Interpreter has its kernels and engine already; leave both arguments out.")
+        if kernels is not None or engine is not None or custom_ops is not None:
+            raise ArgumentError("an Interpreter has its kernels, engine and custom_ops already; leave them out.")
         return model
     source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
-    return Interpreter(**source, kernels=kernels, engine=engine or "auto")
+    return Interpreter(**source, kernels=kernels, engine=engine or "auto", custom_ops=custom_ops)
 
 
 def _ends(interpreter: Interpreter, key: str | None) -> tuple[Session, Named, Named]:

@@ -1,0 +1,235 @@
+"""Custom operators of the caller's: functions and rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from flatbuffers import flexbuffers
+
+import minilite
+from minilite import Interpreter, cases
+from minilite.model import Model, Operator, OperatorCode
+from minilite.ops import OPS
+from minilite.spec import Definition, Op, activation, same_shape
+from tests.small_models import Builder, add
+
+OPTIONS = {"factor": 3, "names": ["a", "b"]}
+
+
+def model(
+    options: bytes | None = flexbuffers.Dumps(OPTIONS),
+    outputs: tuple[str, ...] = ("FLOAT32",),
+    inputs: tuple[int, ...] | None = None,
+    name: str = "Mine",
+    version: int = 1,
+) -> Model:
+    """One custom operator of x [2, 2] and the constant c [2], and a NEG of its first result."""
+    b = Builder()
+    x = b.tensor("x", (2, 2))
+    c = b.constant("c", np.array([10, 20], np.float32))
+    results = tuple(b.tensor(f"y{i}", (2, 2), t) for i, t in enumerate(outputs))
+    custom = Operator(
+        0,
+        (x, c) if inputs is None else inputs,
+        results,
+        custom_options=None if options is None else np.frombuffer(options, np.uint8),
+    )
+    operators = [custom]
+    if outputs[:1] == ("FLOAT32",):
+        operators.append(Operator(1, results[:1], (b.tensor("z", (2, 2)),)))
+    codes = (OperatorCode("CUSTOM", version, name), OperatorCode("NEG"))
+    last = operators[-1].outputs or ()
+    return Model(codes, (b.subgraph((x,), (*last, *results[1:]), *operators),), tuple(b.buffers))
+
+
+X = np.array([[1, 2], [3, 4]], np.float32)
+
+
+def scaled(options: Any, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return x * np.float32(options["factor"]) + c
+
+
+def test_a_function() -> None:
+    found = minilite.run(model(), X, custom_ops={"Mine": scaled})
+    assert np.array_equal(found["z"], -(X * 3 + [10, 20]))
+
+
+def test_an_interpreter_again_and_again() -> None:
+    interpreter = Interpreter(model(), custom_ops={"Mine": scaled})
+    for factor in (1, 2):
+        found = minilite.run(interpreter, X * factor)["z"]
+        assert np.array_equal(found, -(X * factor * 3 + [10, 20]))
+    (details, _) = interpreter.get_operator_details()
+    assert (details["op_name"], details["custom_options"]) == ("Mine", flexbuffers.Dumps(OPTIONS))
+
+
+@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack", "ideal"])
+@pytest.mark.parametrize("name", ["CONV_2D", "ADD"])
+def test_a_name_that_a_builtin_operator_has_too(kernels: str, name: str) -> None:
+    """Its kernels, delegate and compiled steps have nothing to do with it."""
+    found = minilite.run(model(name=name), X, custom_ops={name: scaled}, kernels=kernels)
+    assert np.array_equal(found["z"], -(X * 3 + [10, 20]))
+
+
+def test_builtin_operators_stay_what_they_are() -> None:
+    found = minilite.run(add(), {"x": np.zeros((1, 4), np.float32)}, custom_ops={"ADD": scaled})
+    assert np.array_equal(found["y"], [[1, 2, 3, 4]])
+
+
+def test_shapes_are_told_by_the_results() -> None:
+    interpreter = Interpreter(model(), custom_ops={"Mine": lambda options, x, c: x[:, :1]})
+    assert np.array_equal(minilite.run(interpreter, X)["z"], -X[:, :1])
+    assert interpreter.get_output_details()[0]["shape"].tolist() == [2, 1]
+
+
+def test_several_results_and_none() -> None:
+    two = model(outputs=("FLOAT32", "INT64"))
+    found = minilite.run(two, X, custom_ops={"Mine": lambda options, x, c: (x, np.arange(3))})
+    assert np.array_equal(found["z"], -X)
+    assert np.array_equal(found["y1"], [0, 1, 2])
+    seen = []
+    assert minilite.run(model(outputs=()), X, custom_ops={"Mine": lambda options, x, c: seen.append(x)}) == {}
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "content, seen", [(None, None), (b"\1\0\0\0", b"\1\0\0\0"), (flexbuffers.Dumps([1, 2.5]), [1, 2.5])]
+)
+def test_options(content: bytes | None, seen: Any) -> None:
+    got = []
+    minilite.run(model(content), X, custom_ops={"Mine": lambda options, x, c: (got.append(options), x)[1]})
+    assert got == [seen]
+
+
+def test_an_absent_input_is_none() -> None:
+    def takes_none(options: Any, x: np.ndarray, absent: None) -> np.ndarray:
+        assert absent is None
+        return x
+
+    assert np.array_equal(minilite.run(model(inputs=(0, -1)), X, custom_ops={"Mine": takes_none})["z"], -X)
+
+
+def test_strings() -> None:
+    words = np.array([b"one", b"two"], object)
+    found = minilite.run(model(outputs=("STRING",)), X, custom_ops={"Mine": lambda *_: words})
+    assert found["y0"].tolist() == [b"one", b"two"]
+
+
+def test_any_version() -> None:
+    assert np.array_equal(minilite.run(model(version=7), X, custom_ops={"Mine": lambda o, x, c: x})["z"], -X)
+
+
+@pytest.mark.parametrize(
+    "outputs, function, said",
+    [
+        (
+            ("FLOAT32",),
+            lambda o, x, c: x.astype(np.float64),
+            r"tensor 2 'y0': expected a result of float32, got float64",
+        ),
+        (("FLOAT32",), lambda o, x, c: (x, x), "expected 1 results of its function, got 2"),
+        (("FLOAT32", "INT8"), lambda o, x, c: x, "expected 2 results of its function, got 1"),
+        (("FLOAT32",), lambda o, x, c: None, "expected a result of float32, got object"),
+        (("STRING",), lambda o, x, c: np.array(["text"], object), "expected bytes objects"),
+        (("INT4",), lambda o, x, c: np.array([8], np.int8), "expected values from -8 to 7, got 8 to 8"),
+        (("BFLOAT16",), lambda o, x, c: x, "expected a type that NumPy can hold, got bfloat16"),
+        (("FLOAT32",), lambda o, x: x, "TypeError: .* takes 2 positional arguments but 3 were given"),
+        (("FLOAT32",), lambda o, x, c: np.add(x, 1, out=x), "read-only"),
+    ],
+)
+def test_what_a_function_must_not_do(outputs: tuple[str, ...], function: Any, said: str) -> None:
+    with pytest.raises(minilite.OperatorError, match=rf"^Mine \(operator 0 of subgraph 0\): .*{said}"):
+        minilite.run(model(outputs=outputs), X, custom_ops={"Mine": function})
+
+
+def test_what_a_function_raises_is_the_cause() -> None:
+    def breaks(options: Any, *arrays: np.ndarray) -> np.ndarray:
+        raise LookupError("no such thing")
+
+    with pytest.raises(minilite.OperatorError, match=r"^Mine .*LookupError: no such thing") as caught:
+        minilite.run(model(), X, custom_ops={"Mine": breaks})
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_a_function_may_keep_and_change_its_result() -> None:
+    kept = np.zeros((2, 2), np.float32)
+
+    def accumulates(options: Any, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        np.add(kept, x, out=kept)
+        return kept
+
+    interpreter = Interpreter(
+        model(outputs=("FLOAT32",)), custom_ops={"Mine": accumulates}, experimental_preserve_all_tensors=True
+    )
+    minilite.run(interpreter, X)
+    first = interpreter.get_tensor(2)
+    kept[:] = 0
+    assert np.array_equal(interpreter.get_tensor(2), first)
+
+
+@pytest.mark.parametrize("wrong", [[("Mine", scaled)], {"Mine": 3}, {"Mine": None}, {3: scaled}, "Mine"])
+def test_arguments_of_a_wrong_type(wrong: Any) -> None:
+    with pytest.raises(minilite.ArgumentTypeError, match="custom_ops"):
+        Interpreter(model(), custom_ops=wrong)
+
+
+def test_an_operator_without_a_name() -> None:
+    with pytest.raises(minilite.ArgumentError, match="custom_ops"):
+        Interpreter(model(), custom_ops={"": scaled})
+
+
+def test_an_interpreter_has_its_operators_already() -> None:
+    with pytest.raises(minilite.ArgumentError, match="custom_ops already"):
+        minilite.run(Interpreter(add()), X, custom_ops={"Mine": scaled})
+
+
+def test_without_the_operator_the_message_says_how_to_give_it() -> None:
+    with pytest.raises(minilite.UnresolvedCustomError, match=r"custom op: Mine.*custom_ops=\{'Mine': function\}"):
+        minilite.run(model(), X, custom_ops={"Other": scaled})
+
+
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+
+def row(**rest: Any) -> Op:
+    return Op(
+        "Mine",
+        inputs=(activation("input"), activation("other", optional=True)),
+        outputs=(activation("output"),),
+        definitions=(Definition("float32 float32? -> float32", lambda node, x, c=None: x + len(node.custom_options)),),
+        shapes=same_shape,
+        cases=cases.unary,
+        **rest,
+    )
+
+
+def test_a_row() -> None:
+    interpreter = Interpreter(model(b"abc"), custom_ops={"Mine": row()})
+    interpreter.allocate_tensors()
+    assert np.array_equal(minilite.run(interpreter, X)["z"], -(X + 3))
+
+
+def test_a_row_of_another_version_is_not_taken() -> None:
+    with pytest.raises(minilite.UnresolvedCustomError):
+        minilite.run(model(version=2), X, custom_ops={"Mine": row()})
+    assert minilite.run(model(b"", version=2), X, custom_ops={"Mine": row(version=2)})["z"].shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if op.custom))
+def test_the_caller_comes_before_our_own_rows(name: str) -> None:
+    found = minilite.run(model(name=name), X, custom_ops={name: scaled})
+    assert np.array_equal(found["z"], -(X * 3 + [10, 20]))
+
+
+def test_a_builtin_row_is_not_taken_for_a_custom_code() -> None:
+    with pytest.raises(minilite.UnresolvedCustomError):
+        minilite.run(model(name="ADD"), X)
+
+
+def test_a_custom_row_is_not_taken_for_a_builtin_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPS, "ADD", dataclasses.replace(OPS["ADD"], custom=True))
+    with pytest.raises(minilite.UnsupportedBuiltinError):
+        Interpreter(add())
