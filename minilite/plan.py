@@ -109,6 +109,7 @@ class Plan:
         Raises :class:`UnresolvedCustomError` for custom operators and :class:`OperatorError` for an operator that
         cannot be prepared."""
         self._refuse_custom()
+        self.program.resources.pop(("allocation", self.subgraph_index), None)  # what lives until the next allocation
         tensors = self.subgraph.tensors
         wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
         self._limit = None if wished else self.memory_limit

@@ -144,7 +144,10 @@ class Subroutine(Protocol):
 
 
 class Runtime(Protocol):
-    """What operators may ask for that call subgraphs or keep something from one invoke to the next."""
+    """What operators may ask for that call subgraphs or keep something from one invoke to the next.
+
+    ``resources`` lives as long as the interpreter; its entry ``("allocation", subgraph)`` is dropped whenever that
+    subgraph's tensors are allocated."""
 
     resources: dict[Any, Any]
     max_iterations: int | None

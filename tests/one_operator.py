@@ -276,7 +276,8 @@ def _blank_outputs(
     known = [i and dataclasses.replace(i, value=a) for i, a in zip(node.inputs, arrays, strict=True)]
     padding = [None] * (len(op.inputs) - len(known)) if not op.inputs[-1].variadic else []
     shapes = op.shapes(dataclasses.replace(node, outputs=blank), *known, *padding)
-    return tuple(dataclasses.replace(b, shape=tuple(map(int, s))) for b, s in zip(blank, shapes, strict=True))
+    sizes = [(0,) if s is None else tuple(map(int, s)) for s in shapes]  # None: only the results tell
+    return tuple(dataclasses.replace(b, shape=s) for b, s in zip(blank, sizes, strict=True))
 
 
 def _outputs(
