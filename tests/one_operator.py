@@ -299,7 +299,7 @@ def _scaled(
 ) -> TensorInfo:
     """The output with a scale: another operand's, the kernel's own, the case's, or one that fits the real results."""
     given = case.output_scale
-    if info.type not in QUANTIZED and given is None:
+    if (info.type not in QUANTIZED or operand.role == "parameter") and given is None:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
     if source is not None and given is None:
