@@ -97,6 +97,11 @@ class Callee:
         """The types of its outputs, in lower case."""
         return [str(self.graph.tensors[i].type).lower() for i in self.graph.outputs]
 
+    @property
+    def operators(self) -> list[str]:
+        """The names of its operators, in their order."""
+        return [step.node.op for step in self.plan.steps]
+
     def prepare(self, inputs: Sequence[TensorInfo]) -> list[Shape | None]:
         """The output shapes for inputs like these; None for one that depends on values.
 

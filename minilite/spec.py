@@ -134,6 +134,11 @@ class Subroutine(Protocol):
         """The types of its outputs."""
         ...
 
+    @property
+    def operators(self) -> list[str]:
+        """The names of its operators, for those that compute what it stands for in a way of their own."""
+        ...
+
     def prepare(self, inputs: Sequence[TensorInfo]) -> list[Shape | None]:
         """The output shapes for inputs like these; None for one that depends on values."""
         ...

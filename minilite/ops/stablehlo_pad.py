@@ -41,16 +41,21 @@ def amounts(node: Node, rank: int) -> tuple[Shape, Shape, Shape]:
     return low, interior, high
 
 
+def padded_shape(shape: Shape, low: Shape, interior: Shape, high: Shape) -> Shape:
+    """Of what a tensor of that shape becomes; dimensions may come to less than 0."""
+    sizes = zip(shape, low, interior, high, strict=True)
+    return tuple(before + d + max(d - 1, 0) * between + after for d, before, between, after in sizes)
+
+
 def shapes(node: Node, input: TensorInfo, padding_value: TensorInfo) -> tuple[Shape]:
     input.need(1 <= input.rank <= LARGEST_RANK, f"1 to {LARGEST_RANK} dimensions", input.shape)
     padding_value.need(math.prod(padding_value.shape) == 1, "one element", f"shape {padding_value.shape}")
-    sizes = zip(input.shape, *amounts(node, input.rank), strict=True)
-    result = tuple(low + d + max(d - 1, 0) * between + high for d, low, between, high in sizes)
+    result = padded_shape(input.shape, *amounts(node, input.rank))
     return (result if min(result) > 0 else (0,) * input.rank,)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Places:
     """The output's shape, the elements in it that come from the input, and those of the input that go there."""
 
     shape: Shape
@@ -58,13 +63,13 @@ class Prepared:
     here: tuple[slice, ...]
 
 
-def prepare(node: Node, input: TensorInfo, padding_value: TensorInfo, output: TensorInfo) -> Prepared:
-    low, interior, _ = amounts(node, input.rank)
-    places = [_places(*sizes) for sizes in zip(input.shape, output.shape, low, interior, strict=True)]
-    return Prepared(output.shape, tuple(there for there, _ in places), tuple(here for _, here in places))
+def places(input: Shape, output: Shape, low: Shape, interior: Shape) -> Places:
+    """Where the elements of an input go."""
+    found = [_along(*sizes) for sizes in zip(input, output, low, interior, strict=True)]
+    return Places(output, tuple(there for there, _ in found), tuple(here for _, here in found))
 
 
-def _places(size: int, output_size: int, low: int, interior: int) -> tuple[slice, slice]:
+def _along(size: int, output_size: int, low: int, interior: int) -> tuple[slice, slice]:
     """The two along one dimension."""
     step = interior + 1
     first = max(0, -(low // step))
@@ -74,7 +79,12 @@ def _places(size: int, output_size: int, low: int, interior: int) -> tuple[slice
     return slice(low + first * step, low + (last - 1) * step + 1, step), slice(first, last)
 
 
-def pad(p: Prepared, input: Array, padding_value: Array) -> Array:
+def prepare(node: Node, input: TensorInfo, padding_value: TensorInfo, output: TensorInfo) -> Places:
+    low, interior, _ = amounts(node, input.rank)
+    return places(input.shape, output.shape, low, interior)
+
+
+def pad(p: Places, input: Array, padding_value: Array) -> Array:
     output = np.full(p.shape, padding_value.reshape(()), input.dtype)
     output[p.there] = input[p.here]
     return output
