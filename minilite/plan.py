@@ -71,6 +71,7 @@ class Plan:
         self.dynamic: set[int] = set()
         self.schedule: list[Step] = []
         self._rewritten: set[int] = set()
+        self._folds = True
 
     # ---- resolving -------------------------------------------------------------------------------------------
 
@@ -196,7 +197,13 @@ class Plan:
         step.open = None in shapes
         step.call = self.engine.compile(step)
         known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
-        if step.op.foldable and inputs and all(known) and not self._rewritten.intersection(step.outputs):
+        if (
+            self._folds
+            and step.op.foldable
+            and inputs
+            and all(known)
+            and not self._rewritten.intersection(step.outputs)
+        ):
             self._fold(step, inputs)
 
     def _placed(self, op: Op, node: Node) -> Node:
@@ -282,13 +289,13 @@ class Plan:
             if array is not None:
                 self.infos[i] = dataclasses.replace(info, value=array, shape=array.shape)
         dynamic, self.dynamic = self.dynamic, set()
-        folds, step.op = step.op, dataclasses.replace(step.op, foldable=False)
+        self._folds = False
         try:
             self._prepare(step)
         except ValueNeeded as missing:
             raise OperatorError(f"{step.node}: {missing} has no value: nothing computes it.") from None
         finally:
-            self.dynamic, step.op = dynamic, folds
+            self.dynamic, self._folds = dynamic, True
             for i, info in saved.items():
                 self.infos[i] = dataclasses.replace(info, shape=self.infos[i].shape)
 
