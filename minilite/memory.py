@@ -50,9 +50,11 @@ WORKING_OF = {
                 "DEQUANTIZE",
             ),
             *("SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "RELU", "RELU6"),
+            *("BATCH_TO_SPACE_ND", "REVERSE_V2", "DYNAMIC_UPDATE_SLICE", "SPARSE_TO_DENSE"),
         ),
         8,
     ),
+    **dict.fromkeys(("SPACE_TO_BATCH_ND", "ONE_HOT", "CUMSUM", "ADD_N", "MATRIX_DIAG", "MATRIX_SET_DIAG"), 16),
 }
 """The same for operators with large outputs in ordinary models: measured, or those that only move elements."""
 
