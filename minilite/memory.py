@@ -23,6 +23,7 @@ WORKING = 80
 """Bytes of intermediates for each output element: what the hungriest definitions were measured to take."""
 
 WORKING_OF = {
+    "CONV_3D": 16,
     **dict.fromkeys(("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"), 28),
     **dict.fromkeys(
         (

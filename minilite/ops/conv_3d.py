@@ -26,6 +26,7 @@ import numpy as np
 from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import float_activation
+from minilite.ops.accumulate import in_blocks
 from minilite.ops.windows import Axis, axis, image_size, touches
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, weight
 
@@ -68,21 +69,30 @@ def axes(options: Any, volume: Sequence[int], filter_: Sequence[int]) -> list[Ax
     ]
 
 
-def taps(windows: Sequence[Axis], backwards: bool = False) -> Iterator[tuple[Any, Any, Any]]:
+def taps(
+    windows: Sequence[Axis], backwards: bool = False, block: slice = slice(0, None)
+) -> Iterator[tuple[Any, Any, Any]]:
     """Every element of the filter, with the windows and the part of the volume it touches: indices along depth, height
-    and width for filter, windows and volume."""
+    and width for filter, windows and volume. ``block`` are the windows along the depth, counted from its start."""
+    depth, *others = windows
     indices = list(np.ndindex(*(w.filter for w in windows)))
     for index in reversed(indices) if backwards else indices:
-        positions, inside = zip(*(touches(w, tap) for w, tap in zip(windows, index, strict=True)), strict=True)
-        yield index, (slice(None), *positions), (slice(None), *inside)
+        found = [touches(depth, index[0], block.start, block.stop)]
+        found += [touches(w, tap) for w, tap in zip(others, index[1:], strict=True)]
+        positions, inside = zip(*found, strict=True)
+        yield index, positions, inside
 
 
 def float_(node: Node, input: Array, filter: Array, bias: Array | None) -> Array:
     windows = axes(node.options, input.shape[1:4], filter.shape)
-    acc = np.zeros((len(input), *(w.output for w in windows), filter.shape[4]), input.dtype)
-    for index, positions, inside in taps(windows):
-        add_products(acc[positions], input[inside], filter[index], node.sums)
-    return finished(node, acc, bias)
+    output = np.empty((len(input), *(w.output for w in windows), filter.shape[4]), input.dtype)
+    for volume, result in zip(input, output, strict=True):
+        for block in in_blocks(len(result), math.prod(result.shape[1:])):
+            acc = np.zeros_like(result[block])
+            for index, positions, inside in taps(windows, block=block):
+                add_products(acc[positions], volume[inside], filter[index], node.sums)
+            result[block] = finished(node, acc, bias)
+    return output
 
 
 def add_products(acc: Array, pixels: Array, weights: Array, sums: str) -> None:

@@ -60,7 +60,7 @@ def float_(p: tuple[Node, list[Axis]], output_shape: Array, filter: Array, input
     node, windows = p
     acc = np.zeros((len(input), *(w.size for w in windows), filter.shape[3]), input.dtype)
     for index, positions, inside in taps(windows, backwards=True):
-        add_products(acc[inside], input[positions], filter[index].T, node.sums)
+        add_products(acc[:, *inside], input[:, *positions], filter[index].T, node.sums)
     return finished(node, acc, bias)
 
 
