@@ -7,7 +7,7 @@ dequantized operands), because a scale drawn blindly saturates most outputs and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +80,12 @@ def build(draw: Draw, op: Op, definition: Definition, case: Case, version: int =
         node = _tamed(draw, op, definition, case, node, arrays)
         infos = list(node.inputs)
     node = dataclasses.replace(node, intermediates=_intermediates(case))
-    outputs = _outputs(draw, op, definition, case, node, arrays)
+    again = [_other_data(draw, op, case, infos, arrays) for _ in range(case.runs - 1)]
+    outputs = _outputs(draw, op, definition, case, node, [arrays, *again])
     node = dataclasses.replace(node, outputs=outputs)
-    again = tuple(_fed(infos, _other_data(draw, op, case, infos, arrays)) for _ in range(case.runs - 1))
     terms = _terms(op, node, arrays)
-    return OneOperator(_model(op, version, node, options), _fed(infos, arrays), node, terms, again)
+    model = _model(op, version, node, options)
+    return OneOperator(model, _fed(infos, arrays), node, terms, tuple(_fed(infos, other) for other in again))
 
 
 def _tamed(draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]) -> Node:
@@ -281,17 +282,34 @@ def _blank_outputs(
 
 
 def _outputs(
-    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, arrays: list[np.ndarray | None]
+    draw: Draw, op: Op, definition: Definition, case: Case, node: Node, runs: Sequence[list[np.ndarray | None]]
 ) -> tuple[TensorInfo, ...]:
-    blank = _blank_outputs(op, definition, case, node, arrays)
+    blank = _blank_outputs(op, definition, case, node, runs[0])
     quantized = case.output_scale or any(b.type in QUANTIZED for b in blank)
     if definition.quantized is False or not quantized:
         return blank
-    padding = [None] * (len(op.inputs) - len(arrays)) if not op.inputs[-1].variadic else []
-    reals = real_results(op, dataclasses.replace(node, outputs=blank), arrays, padding)
+    padding = [None] * (len(op.inputs) - len(runs[0])) if not op.inputs[-1].variadic else []
+    reals = _results_of(op, dataclasses.replace(node, outputs=blank), runs, padding)
     return tuple(
         _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case) for i, b in enumerate(blank)
     )
+
+
+def _results_of(
+    op: Op, node: Node, runs: Sequence[list[np.ndarray | None]], padding: list[None]
+) -> tuple[np.ndarray, ...] | None:
+    """The real results of all runs, one behind the other, the state of a run handed to the next."""
+    states = [i for i, operand in enumerate(op.inputs) if operand.state]
+    if not states:
+        return real_results(op, node, runs[0], padding)
+    known: dict[int, np.ndarray] = {}
+    found = []
+    for arrays in runs:
+        results = real_results(op, node, arrays, padding, known)
+        assert results is not None
+        known = dict(zip(states, results[len(node.outputs) :], strict=True))
+        found.append([r.reshape(-1) for r in results[: len(node.outputs)]])
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
 def _scaled(
@@ -327,12 +345,13 @@ def _scaled(
 
 
 def real_results(
-    op: Op, node: Node, arrays: list[np.ndarray | None], padding: list[None]
+    op: Op, node: Node, arrays: list[np.ndarray | None], padding: list[None], known: Mapping[int, np.ndarray] = {}
 ) -> tuple[np.ndarray, ...] | None:
     """What the operator computes on real numbers: its float definition in float64; without one, the first operand of
-    an operator that only converts it; or None."""
+    an operator that only converts it; or None. ``known`` are real numbers of operands instead of their arrays."""
     floats = next((d for d in op.definitions if d.label == "float32"), None)
     reals = [a if i is None or not i.quantized else ideal.real(i, a) for i, a in zip(node.inputs, arrays, strict=True)]
+    reals = [known.get(i, r) for i, r in enumerate(reals)]
     if floats is None:
         return (reals[0],) if len(reals) == 1 and reals[0] is not None else None
     bare = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64)}
