@@ -178,13 +178,14 @@ def case(draw: Draw, definition: Definition) -> Case:
     options = {"rank": rank, "fused_activation_function": "RELU"}
     feature, time = data((filters, terms)), data((filters, memory))
     input, state = data((batch, terms)), data((batch, filters * memory))
-    s_bias = s_output = None
+    s_bias = s_output = zero_point = None
     if definition.label.startswith("int8"):
         s_feature, s_time = draw.random.uniform(0.001, 0.01, 2)
         top = 127 if definition.label == "int8 state" else 32767
         widest = s_feature * 0.02 * 6000 * terms**0.5  # of most new entries of the state
         s_state = widest / top * draw.choice((1.0, 3.0, 0.5))
         s_output = widest * s_time * 0.6 * top * (memory * rank) ** 0.5 / 127 * draw.choice((1.0, 0.5, 2.0))
+        zero_point = draw.integer(-30, 30)  # the real activation, which integers leave out, would say -128
         input, feature, time, state = (
             data(a.shape, scale=float(s))
             for a, s in ((input, 0.02), (feature, s_feature), (time, s_time), (state, s_state))
@@ -197,7 +198,7 @@ def case(draw: Draw, definition: Definition) -> Case:
         options["asymmetric_quantize_inputs"] = cases.boolean(draw)
         feature, time = (hybrid.weights_case(draw, s, type_, False, True) for s in (feature.shape, time.shape))
     bias = data((units,), scale=s_bias) if cases.boolean(draw) else None
-    return Case((input, feature, time, bias, state), options, output_scale=s_output, runs=draw.integer(2, 12))
+    return Case((input, feature, time, bias, state), options, 1, s_output, zero_point, runs=draw.integer(2, 12))
 
 
 SVDF = Op(
