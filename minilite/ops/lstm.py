@@ -158,7 +158,12 @@ def operands() -> tuple[Operand, ...]:
         *(weight(f"input_to_{n}_weights", optional=n == "input") for n in NAMES),
         *(weight(f"recurrent_to_{n}_weights", optional=n == "input") for n in NAMES),
         *(weight(f"cell_to_{n}_weights", optional=True) for n in NAMES if n != "cell"),
-        *(Operand(f"{n}_bias", "bias", optional=n == "input", symmetric=True) for n in NAMES),
+        *(
+            Operand(
+                f"{n}_bias", "bias", optional=n == "input", scale_of=("input", f"input_to_{n}_weights"), symmetric=True
+            )
+            for n in NAMES
+        ),
         weight("projection_weights", optional=True),
         Operand("projection_bias", "bias", optional=True, symmetric=True),
         Operand("output_state", state=True),
