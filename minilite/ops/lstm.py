@@ -197,9 +197,8 @@ def hybrids(*recurrent: str) -> tuple[Definition, ...]:
     )
 
 
-FLOAT = Definition(
-    signature("float32", *["float32"] * 4, "float32 float32", "float32"), float_, ulp=FLOAT_ULP, atol=FLOAT_ATOL
-)
+F32 = "float32"
+FLOAT = Definition(signature(F32, F32, F32, F32, F32, "float32 float32", F32), float_, ulp=FLOAT_ULP, atol=FLOAT_ATOL)
 INTEGER = Definition(signature("int8", "int8", "int8", "int16", "int32", "int8 int16", "int16"), integer, prepare)
 
 LSTM = Op(
