@@ -47,6 +47,21 @@ BROKEN: tuple[Broken, ...] = (
         for op in ("STABLEHLO_CASE", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE")
     ),
     *(
+        Broken(op, "*", kernels, "only the XNNPACK delegate has this custom operator", "xnnpack")
+        for kernels in ("reference", "builtin")
+        for op in ("MaxPoolingWithArgmax2D", "MaxUnpooling2D")
+    ),
+    Broken(
+        "Convolution2DTransposeBias", "*", "builtin", "only the XNNPACK delegate has this custom operator", "xnnpack"
+    ),
+    Broken(
+        "Convolution2DTransposeBias",
+        "*",
+        "reference",
+        "only the XNNPACK delegate has this custom operator; tests/test_mediapipe.py holds it against TRANSPOSE_CONV",
+        None,
+    ),
+    *(
         Broken(op, label, "xnnpack", "the delegate takes the variable and then fails on a handle of int32", None)
         for op, label in (
             ("VAR_HANDLE", "int32"),
