@@ -41,6 +41,7 @@ class Arg:
     scale, zero_point: the ones to quantize with, where the operator treats some scales in a way of their own.
     per_axis: whether a weight must have one scale for each channel, or must not.
     nonzero: neither the real numbers nor the stored ones may be 0 (divisors).
+    block: the size of blocks along the last dimension to quantize in, or 0.
     """
 
     shape: Shape
@@ -52,6 +53,7 @@ class Arg:
     zero_point: int | None = None
     per_axis: bool | None = None
     nonzero: bool = False
+    block: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minilite.errors import ModelError
-from minilite.model import Model, Tensor
+from minilite.model import Model, Quantization, Subgraph, Tensor
 from minilite.spec import DTYPES
 
 
@@ -41,6 +41,14 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
             f"{type_.upper()} {list(shape)}, got {data.size} in buffer {tensor.buffer}."
         )
     return data[:wanted].view(dtype.newbyteorder("<")).reshape(shape)
+
+
+def blocks(model: Model, subgraph: Subgraph, quantization: Quantization | None) -> tuple[int, np.ndarray | None]:
+    """The size of the blocks of a blockwise quantization, and the scales, which are a constant tensor; else 0, None."""
+    details = quantization.details if quantization is not None else None
+    if details is None or details.table != "BlockwiseQuantization" or not 0 <= details.scales < len(subgraph.tensors):
+        return 0, None
+    return details.block_size, constant_array(model, subgraph.tensors[details.scales], details.scales)
 
 
 def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from minilite import delegate, ideal, schema
-from minilite.constants import constant_array
+from minilite.constants import blocks, constant_array
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
 from minilite.model import Operator, OperatorCode, Subgraph, Tensor
@@ -154,6 +154,7 @@ class Plan:
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
         value = constant_array(self.model, tensor, index)
+        block_size, block_scales = blocks(self.model, self.subgraph, q)
         return TensorInfo(
             index=index,
             name=tensor.name or "",
@@ -165,6 +166,8 @@ class Plan:
             value=value,
             constant=value is not None,
             is_variable=tensor.is_variable,
+            block_size=block_size,
+            block_scales=block_scales,
         )
 
     def _prepare(self, step: Step) -> None:

@@ -69,7 +69,8 @@ class TensorInfo:
     """A tensor as an operator sees it while it is prepared.
 
     ``scales`` and ``zero_points`` are 1-D and empty when the tensor is not quantized. ``value`` is the array of a
-    constant, or of anything already known; ``constant`` is true only for constants of the file.
+    constant, or of anything already known; ``constant`` is true only for constants of the file. Of blockwise
+    quantization ``block_scales`` holds a scale for every ``block_size`` values along the last dimension.
     """
 
     index: int
@@ -82,6 +83,8 @@ class TensorInfo:
     value: np.ndarray | None = None
     constant: bool = False
     is_variable: bool = False
+    block_size: int = 0
+    block_scales: np.ndarray | None = None
 
     def __str__(self) -> str:
         return f"tensor {self.index} {self.name!r}"

@@ -150,11 +150,20 @@ def _operand(
     info = TensorInfo(index, operand.name, type_, arg.shape, scales, zero_points, axis, is_variable=operand.state)
     if operand.state:
         return info, initial(info)
+    if arg.block:
+        info = _in_blocks(draw, info, arg.block)
     array = arg.value if arg.value is not None else _data(draw, operand, arg, info)
     if arg.nonzero:
         array = _without_zeros(info, array)
     fixed = arg.constant if arg.constant is not None else _is_constant(draw, operand, arg)
     return dataclasses.replace(info, value=array if fixed else None, constant=fixed), array
+
+
+def _in_blocks(draw: Draw, info: TensorInfo, size: int) -> TensorInfo:
+    """The operand quantized in blocks instead."""
+    scales = draw.random.uniform(0.01, 1.0, (*info.shape[:-1], info.shape[-1] // size)).astype(np.float16)
+    empty = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64), "axis": 0}
+    return dataclasses.replace(info, block_size=size, block_scales=scales, **empty)
 
 
 def _other_data(
@@ -409,6 +418,7 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
             buffer = len(buffers) - 1
         indices.append(len(tensors))
         tensors.append(_tensor(info, buffer))
+    _add_block_scales(node, indices, tensors, buffers)
     after = len(node.inputs) + len(node.outputs)
     inputs, outputs, intermediates = indices[: len(node.inputs)], indices[len(node.inputs) : after], indices[after:]
     fed = [i for i, info in zip(inputs, node.inputs, strict=True) if _is_fed(info)]
@@ -425,6 +435,18 @@ def _model(op: Op, version: int, node: Node, options: Any) -> Model:
         subgraphs=(Subgraph(tuple(tensors), tuple(fed), tuple(outputs), (operator,), name="main"),),
         buffers=tuple(buffers),
     )
+
+
+def _add_block_scales(node: Node, indices: list[int], tensors: list[Tensor], buffers: list[Buffer]) -> None:
+    """A tensor of scales behind the others for each operand that is quantized in blocks."""
+    for info, index in zip(node.inputs, indices, strict=False):
+        if info is None or info.block_scales is None:
+            continue
+        details = {"scales": len(tensors), "zero_points": -1, "block_size": info.block_size}
+        quantization = Quantization(details=schema.make_options("BlockwiseQuantization", **details))
+        tensors[index] = dataclasses.replace(tensors[index], quantization=quantization)
+        buffers.append(Buffer(np.frombuffer(info.block_scales.tobytes(), np.uint8)))
+        tensors.append(Tensor("scales", "FLOAT16", info.block_scales.shape, has_rank=True, buffer=len(buffers) - 1))
 
 
 def pack(info: TensorInfo) -> bytes:

@@ -6,12 +6,15 @@ lookup [count], value [rows, ...] of 2 dimensions or more. A row outside the tab
 
 An int8, int4 or int2 table with a float output is dequantized on the way: ``output = value * scale``, in float32, with
 one scale or one for each row (``quantized_dimension`` 0) and zero points of 0; a float16 output is rounded once more.
+Packed tables of 2 dimensions may be quantized in blocks, with a float16 scale for each ``block_size`` values of a row.
 uint8 tables are read as int8, which is what the converters of old put there. LiteRT reads packed rows from whole bytes:
 of int4 rows of odd length, or int2 rows whose length is no multiple of 4, it answers something else than is defined
 here.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -45,28 +48,46 @@ def rows(node: Node, lookup: Array, value: Array) -> Array:
 
 
 def prepare(node: Node, lookup: TensorInfo, value: TensorInfo, output: TensorInfo) -> tuple[Array, np.dtype]:
+    """A scale for each row, or for each block of each row: ``[rows, blocks]``, float32."""
+    if value.block_scales is not None:
+        return _block_scales(value, value.block_scales), np.dtype(output.dtype)
     scales = weight_scales(value, 0)
     value.need(value.zero_point == 0, "a zero point of 0", value.zero_point)
-    return np.broadcast_to(scales, value.shape[:1]), np.dtype(output.dtype)
+    return np.broadcast_to(scales, value.shape[:1])[:, None], np.dtype(output.dtype)
+
+
+def _block_scales(value: TensorInfo, scales: Array) -> Array:
+    value.need(value.type in PACKED and value.rank == 2, "int4 or int2 in 2 dimensions in blocks", value.shape)
+    rows, columns = value.shape
+    fits = value.block_size > 0 and columns % value.block_size == 0
+    value.need(fits, f"blocks that divide rows of {columns}", value.block_size)
+    count = rows * columns // value.block_size
+    value.need(scales.dtype == np.float16 and scales.size == count, f"{count} scales, float16", scales.size)
+    return scales.astype(np.float32).reshape(rows, columns // value.block_size)
 
 
 def dequantized(p: tuple[Array, np.dtype], lookup: Array, value: Array) -> Array:
     scales, dtype = p
     check_rows(lookup, len(value))
     picked = value[lookup].view(np.int8).astype(np.float32)
-    return (picked * scales[lookup].reshape(-1, *[1] * (value.ndim - 1))).astype(dtype)
+    count = scales.shape[1]
+    in_blocks = picked.reshape(len(lookup), count, math.prod(value.shape[1:]) // max(count, 1))
+    return (in_blocks * scales[lookup][..., None]).astype(dtype).reshape(picked.shape)
 
 
 def case(draw: Draw, definition: Definition) -> Case:
     """Tables of 2 to 4 dimensions; packed ones have rows of whole bytes."""
     type_ = definition.input_types[1]
     table = (draw.integer(1, 6), *shape(draw, 1, 3, 4))
+    block = 0
     if type_ in PACKED:
         table = (*table[:-1], PACKED[type_] * table[-1])
+        block = draw.choice((0, PACKED[type_], table[-1])) if len(table) == 2 else 0
     lookup = draw.random.integers(0, table[0], draw.integer(0, 6)).astype(np.int32)
     floats = definition.output_types[0].startswith("float") and type_ != definition.output_types[0]
     packed = True if type_ in PACKED else None
-    value = data(table, per_axis=None if floats else False, zero_point=0 if floats else None, constant=packed)
+    zero_point = 0 if floats else None
+    value = data(table, per_axis=None if floats else False, zero_point=zero_point, constant=packed, block=block)
     return Case((Arg(lookup.shape, lookup, constant=draw.choice((False, True))), value))
 
 
