@@ -385,7 +385,7 @@ def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
         ideal.real(i, a) if q and i and a is not None else a
         for i, a, q in zip(node.inputs, arrays, quantized, strict=True)
     ]
-    magnitudes = [r if r is None or r.dtype.kind != "f" else np.abs(r.astype(np.float64)) for r in reals]
+    magnitudes = [r if r is None or r.dtype.kind not in "fc" else np.abs(r).astype(np.float64) for r in reals]
     inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
     options = node.options
     if options is not None and "fused_activation_function" in options:
