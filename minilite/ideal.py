@@ -5,9 +5,9 @@ computes on them; each result is rounded once:
 
     q = clamp(round(real / scale) + zero_point)         ties away from zero, as TFLite quantizes
 
-Float32 results are computed in float64, too, and rounded once. Operators that have no float definition, or whose
-operands are no real numbers, are computed by their own definitions. A bias that gives no scale has the product of
-those of the operands it belongs to.
+Float32 results are computed in float64, too, and rounded once. Operators that have no float definition, whose operands
+are no real numbers, or that look at bytes, are computed by their own definitions. A bias that gives no scale has the
+product of those of the operands it belongs to.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ Array = np.ndarray
 BARE: dict[str, Any] = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64)}
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators that on real numbers do nothing."""
+OF_BYTES = ("BITCAST", "LSH_PROJECTION")
+"""Operators that look at how numbers are stored."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Prepared:
 def definition(op: Op, node: Node) -> Definition:
     """The definition of a node in this set: the float one between conversions, or the row's own."""
     own = op.definition(node)
-    if not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
+    if op.name in OF_BYTES or not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
         return own
     real = real_node(op, node)
     try:

@@ -131,7 +131,7 @@ REDUCE_WINDOW = Op(
         parameter("window_dilations"),
     ),
     outputs=(activation("output", same_as="input"),),
-    definitions=each(TYPES, "T T int64 int64 int64 -> T", reduce_window, prepare=prepare),
+    definitions=each(TYPES, "T T int64 int64 int64 -> T", reduce_window, prepare=prepare, quantized=False),
     shapes=shapes,
     cases=case,
 )

@@ -4,7 +4,8 @@
 
 fft_length [2] gives height and width, both powers of two. The images (the last two dimensions of input) are cut or
 filled with zeros to that size. output [..., height, width / 2 + 1], complex64. The transform is computed in float64 and
-rounded once. A transform 1 wide is defined here; LiteRT's kernel is not meant for it and answers something else.
+rounded once; imaginary parts of 0 are -0, as LiteRT has them. A transform 1 wide is defined here; LiteRT's kernel is
+not meant for it and answers something else.
 
 Source: Cooley and Tukey 1965, "An algorithm for the machine calculation of complex Fourier series".
 """
@@ -30,7 +31,9 @@ def shapes(node: Node, input: TensorInfo, fft_length: TensorInfo) -> tuple[Shape
 
 def rfft2d(node: Node, input: Array, fft_length: Array) -> Array:
     size = int(fft_length[0]), int(fft_length[1])
-    return np.fft.rfft2(input.astype(np.float64), size).astype(np.complex64)
+    output = np.fft.rfft2(input.astype(np.float64), size).astype(np.complex64)
+    output.imag[output.imag == 0] = -0.0
+    return output
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -155,7 +155,7 @@ STABLEHLO_REDUCE_WINDOW = Op(
     "STABLEHLO_REDUCE_WINDOW",
     inputs=(activation("input"), activation("init_value", same_as="input")),
     outputs=(activation("output", same_as="input"),),
-    definitions=each(TYPES, "T T -> T", reduce_window, prepare=prepare),
+    definitions=each(TYPES, "T T -> T", reduce_window, prepare=prepare, quantized=False),
     shapes=shapes,
     cases=case,
 )
