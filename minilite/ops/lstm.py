@@ -135,15 +135,10 @@ def sequence_case(draw: Draw, definition: Definition) -> Case:
 
 
 def _case(draw: Draw, definition: Definition, leading: Shape, batch: int, options: dict[str, Any], runs: int) -> Case:
-    parts = lstm_cases.parts(draw, definition)
-    options |= {
-        "fused_activation_function": draw.choice(("TANH", "TANH", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "SIGN_BIT")),
-        "cell_clip": draw.choice((0.0, 0.0, 10.0, 0.4)),
-        "proj_clip": draw.choice((0.0, 0.0, 0.3)),
-    }
-    if definition.label.startswith("hybrid"):
-        options["asymmetric_quantize_inputs"] = boolean(draw)
-    inputs = lstm_cases.operands(draw, definition, parts, leading, batch)
+    parts = lstm_cases.parts(draw, definition, diagonal="time_major" in options)
+    options |= lstm_cases.options(draw, definition)
+    narrow = definition.label == "int8 8x8_8"
+    inputs = lstm_cases.operands(draw, definition.input_types, parts, leading, batch, narrow)
     kept = inputs[:20] if inputs[21] is None and boolean(draw) else inputs
     return Case(kept, options, runs=runs, intermediates=lstm_cases.intermediates(draw, definition))
 

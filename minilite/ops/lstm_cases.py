@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,35 +29,49 @@ class Parts:
     diagonal: bool = False
 
 
-def parts(draw: Draw, definition: Definition) -> Parts:
-    """Any combination that the definition's types allow."""
+def parts(draw: Draw, definition: Definition, diagonal: bool = False) -> Parts:
+    """Any combination that the definition's types allow; whether recurrent floats may be diagonals."""
     cells, terms = draw.choice((1, 2, 3, 4, 5, 8, 16, 17)), draw.choice((1, 2, 3, 4, 8, 17, 20))
     coupled, peephole, projection, norm = (boolean(draw) for _ in range(4))
     if definition.label == "int8 8x8_8":
         coupled, peephole, projection, norm = True, False, True, True
     types = definition.input_types
-    diagonal = definition.label.startswith("hybrid") and types[6] == "float32"
+    diagonal = diagonal and types[6] == "float32" and (types[1] != "float32" or draw.choice((False, False, True)))
     outputs = draw.integer(1, cells) if projection and not diagonal else cells
     return Parts(terms, cells, outputs, coupled, peephole, projection, norm, diagonal)
 
 
-def operands(draw: Draw, definition: Definition, p: Parts, leading: Shape, batch: int) -> tuple[Arg | None, ...]:
-    """All 24 operands of LSTM and UNIDIRECTIONAL_SEQUENCE_LSTM."""
-    types = [t.rstrip("?") for t in definition.input_types]
+def options(draw: Draw, definition: Definition) -> dict[str, Any]:
+    """The options all LSTM operators have."""
+    found: dict[str, Any] = {
+        "fused_activation_function": draw.choice(("TANH", "TANH", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "SIGN_BIT")),
+        "cell_clip": draw.choice((0.0, 0.0, 10.0, 0.4)),
+        "proj_clip": draw.choice((0.0, 0.0, 0.3)),
+    }
+    if definition.label.startswith("hybrid"):
+        found["asymmetric_quantize_inputs"] = boolean(draw)
+    return found
+
+
+def operands(
+    draw: Draw, types: Sequence[str], p: Parts, leading: Shape, batch: int, narrow: bool = False
+) -> tuple[Arg | None, ...]:
+    """All 24 operands of LSTM and UNIDIRECTIONAL_SEQUENCE_LSTM, of these types; ``narrow`` products are int8."""
+    types = [t.rstrip("?") for t in types]
     input = data((*leading, p.terms), -2.0, 2.0, scale=0.02 if types[0] == "int8" else None)
-    matrices = [_weights(draw, types[1], (p.cells, p.terms), p.coupled and g == 0) for g in GATES]
+    matrices = [weights(draw, types[1], (p.cells, p.terms), p.coupled and g == 0) for g in GATES]
     recurrent_shape = (p.cells,) if p.diagonal else (p.cells, p.outputs)
-    recurrent = [_weights(draw, types[6], recurrent_shape, p.coupled and g == 0) for g in GATES]
-    peephole = [_weights(draw, types[9], (p.cells,), not p.peephole or (p.coupled and g == 0)) for g in GATES if g != 2]
+    recurrent = [weights(draw, types[6], recurrent_shape, p.coupled and g == 0) for g in GATES]
+    peephole = [weights(draw, types[9], (p.cells,), not p.peephole or (p.coupled and g == 0)) for g in GATES if g != 2]
     biases = [_bias(draw, types[13], p.cells, p.coupled and g == 0) for g in GATES]
-    projection = _weights(draw, types[16], (p.outputs, p.cells), not p.projection)
-    bias = _bias(draw, types[17], p.outputs, not p.projection or (definition.label != "int8 8x8_8" and boolean(draw)))
-    norm = [_weights(draw, types[20], (p.cells,), not p.norm or (p.coupled and g == 0)) for g in GATES]
-    states = _states(draw, definition, batch, p)
+    projection = weights(draw, types[16], (p.outputs, p.cells), not p.projection)
+    bias = _bias(draw, types[17], p.outputs, not p.projection or (not narrow and boolean(draw)))
+    norm = [weights(draw, types[20], (p.cells,), not p.norm or (p.coupled and g == 0)) for g in GATES]
+    states = _states(draw, types[18], batch, p, narrow)
     return (input, *matrices, *recurrent, *peephole, *biases, projection, bias, *states, *norm)
 
 
-def _weights(draw: Draw, type_: str, shape: Shape, absent: bool) -> Arg | None:
+def weights(draw: Draw, type_: str, shape: Shape, absent: bool) -> Arg | None:
     """Weights whose sums the gates' functions are not flat for."""
     if absent:
         return None
@@ -77,10 +93,10 @@ def _bias(draw: Draw, type_: str, size: int, absent: bool) -> Arg | None:
     return constant(draw.random.integers(-reach, reach, size))
 
 
-def _states(draw: Draw, definition: Definition, batch: int, p: Parts) -> tuple[Arg, Arg]:
-    if definition.input_types[18] != "int8":
+def _states(draw: Draw, type_: str, batch: int, p: Parts, narrow: bool) -> tuple[Arg, Arg]:
+    if type_ != "int8":
         return data((batch, p.outputs)), data((batch, p.cells))
-    bits = 0 if definition.label == "int8 8x8_8" else draw.integer(0, 6)
+    bits = 0 if narrow else draw.integer(0, 6)
     scale = draw.random.uniform(0.7, 1.5) / 128
     output = data((batch, p.outputs), scale=scale, zero_point=draw.integer(-20, 20))
     return output, data((batch, p.cells), scale=2.0 ** (bits - 15))

@@ -66,7 +66,9 @@ Step = Callable[[Array, Any, Array, Array, int], tuple[Array, Array]]
 new states."""
 
 
-def over_time(step: Step, time_major: bool, states: tuple[Array, Array], x: Array, aux: Any = None) -> tuple[Any, ...]:
+def over_time(
+    step: Step, time_major: bool, states: tuple[Array, Array], x: Array, aux: Any = None, backwards: bool = False
+) -> tuple[Any, ...]:
     """All outputs and the last states. Time-major inputs go through the cell a batch at a time, others a row."""
     if not time_major:
         x, aux = x.swapaxes(0, 1), None if aux is None else aux.swapaxes(0, 1)
@@ -74,7 +76,7 @@ def over_time(step: Step, time_major: bool, states: tuple[Array, Array], x: Arra
     h, c = (state.reshape(batch, -1).copy() for state in states)
     outputs = np.empty((len(x), *h.shape), h.dtype)
     for rows in [slice(0, batch)] if time_major else [slice(b, b + 1) for b in range(batch)]:
-        for t in range(len(x)):
+        for t in reversed(range(len(x))) if backwards else range(len(x)):
             h[rows], c[rows] = step(x[t, rows], None if aux is None else aux[t, rows], h[rows], c[rows], rows.start)
             outputs[t, rows] = h[rows]
     outputs = outputs if time_major else outputs.swapaxes(0, 1)
@@ -209,7 +211,7 @@ def check_cell(node: Node, cell: Cell, terms: int) -> tuple[int, int]:
     for weights in filter(None, cell.weights):
         weights.need(weights.shape == (cells, terms), f"shape {(cells, terms)}", weights.shape)
     for weights in filter(None, cell.recurrent):
-        diagonal = weights.rank == 1 and cells == outputs
+        diagonal = node.op == "UNIDIRECTIONAL_SEQUENCE_LSTM" and cells == outputs
         weights.need(
             weights.shape == (cells, outputs) or (diagonal and weights.shape == (cells,)),
             f"shape {(cells, outputs)}",

@@ -184,8 +184,8 @@ def both(node: Node, plus: Any, operands: tuple[Any, ...], states: tuple[Array, 
     major, act = node.options.time_major, node.options.fused_activation_function
     x, aux = (a if a is None or major else a.swapaxes(0, 1) for a in (operands[0], operands[9]))
     added = operands[10] is not None
-    forward = Layer(act, *operands[1:4], operands[10], plus)
-    backward = Layer(act, *operands[5:8], operands[11], plus)
+    forward = Layer(act, operands[1], operands[2], operands[3], operands[10], plus)
+    backward = Layer(act, operands[5], operands[6], operands[7], operands[11], plus)
     back_x = aux if major and aux is not None and not added else x
     h, back_h = states
     for _ in range(rounds):
@@ -211,7 +211,7 @@ def bidirectional_hybrid(p: Hybrid, *operands: Any) -> Any:
 
 
 def _options(draw: Draw, definition: Definition) -> dict[str, Any]:
-    options = {
+    options: dict[str, Any] = {
         "fused_activation_function": draw.choice(("TANH", "RELU", "RELU6", "NONE", "RELU_N1_TO_1", "SIGN_BIT")),
     }
     if definition.label != "float32":
