@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,25 @@ def test_an_interpreter_has_its_operators_already() -> None:
 def test_without_the_operator_the_message_says_how_to_give_it() -> None:
     with pytest.raises(minilite.UnresolvedCustomError, match=r"custom op: Mine.*custom_ops=\{'Mine': function\}"):
         minilite.run(model(), X, custom_ops={"Other": scaled})
+
+
+def test_the_documented_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "interpreter.md").read_text(encoding="utf-8")
+    example = page.partition("## Custom operators")[2].partition("```python\n")[2].partition("```")[0]
+    assert "leaky" in example
+    model(flexbuffers.Dumps({"alpha": 0.5}), inputs=(0,), name="Leaky").save(tmp_path / "model.tflite")
+    monkeypatch.chdir(tmp_path)
+    variables: dict[str, Any] = {"image": X - 2}
+    exec(compile(example, "docs/interpreter.md", "exec"), variables)
+    assert variables["outputs"]["z"].tolist() == [[0.5, 0], [-1, -2]]
+
+
+def test_flex_operators_are_named_unless_they_are_given() -> None:
+    with pytest.raises(minilite.UnresolvedCustomError, match="FlexErf"):
+        minilite.run(model(name="FlexErf"), X)
+    assert np.array_equal(
+        minilite.run(model(name="FlexErf"), X, custom_ops={"FlexErf": scaled})["z"], -(X * 3 + [10, 20])
+    )
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
