@@ -46,6 +46,7 @@ BROKEN: tuple[Broken, ...] = (
         Broken(op, "*", "reference", "BUILTIN_REF does not register it", "builtin")
         for op in ("STABLEHLO_CASE", "HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE")
     ),
+    Broken("aeq.hadamard_rotation", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     *(
         Broken(op, "*", kernels, "only the XNNPACK delegate has this custom operator", "xnnpack")
         for kernels in ("reference", "builtin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from flatbuffers import flexbuffers
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minilite
 from minilite import Interpreter, cases
 from minilite.model import Model, Operator, OperatorCode
 from minilite.ops import OPS
 from minilite.spec import Definition, Op, activation, same_shape
+from tests.draw import SeededDraw
+from tests.one_operator import build
 from tests.small_models import Builder, add
 
 OPTIONS = {"factor": 3, "names": ["a", "b"]}
@@ -211,6 +216,32 @@ def test_flex_operators_are_named_unless_they_are_given() -> None:
     )
 
 
+CUSTOM = sorted(name for name, op in OPS.items() if op.custom)
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+@given(
+    seed=st.integers(0, 1000),
+    damage=st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4),
+    cut=st.integers(0, 80),
+)
+def test_damaged_options_are_computed_or_refused(name: str, seed: int, damage: list[tuple[int, int]], cut: int) -> None:
+    draw, op = SeededDraw(seed), OPS[name]
+    definition = draw.choice(op.definitions)
+    case = op.cases(draw, definition)
+    content = bytearray(case.custom_options)
+    for at, byte in damage:
+        content[at % len(content)] = byte
+    one = build(draw, op, definition, case)
+    (graph,) = one.model.subgraphs
+    custom = np.frombuffer(content[: len(content) - cut], np.uint8)
+    operator = dataclasses.replace(graph.operators[0], custom_options=custom)
+    damaged = dataclasses.replace(one.model, subgraphs=(dataclasses.replace(graph, operators=(operator,)),))
+    with contextlib.suppress(minilite.OperatorError):
+        found = minilite.run(Interpreter(damaged, memory_limit=2**26), one.inputs)
+        assert len(found) == len(graph.outputs)
+
+
 # ---- rows ----------------------------------------------------------------------------------------------------------
 
 
@@ -238,7 +269,7 @@ def test_a_row_of_another_version_is_not_taken() -> None:
     assert minilite.run(model(b"", version=2), X, custom_ops={"Mine": row(version=2)})["z"].shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, op in OPS.items() if op.custom))
+@pytest.mark.parametrize("name", CUSTOM)
 def test_the_caller_comes_before_our_own_rows(name: str) -> None:
     found = minilite.run(model(name=name), X, custom_ops={name: scaled})
     assert np.array_equal(found["z"], -(X * 3 + [10, 20]))

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 from flatbuffers import flexbuffers
 
+from minilite.errors import ModelError, OperatorError
 from minilite.flexbuffers import decode
 from minilite.spec import Node
 
 
 def options_map(node: Node) -> Mapping[str, Any]:
-    """The map that the custom options hold."""
-    found = decode(node.custom_options or b"")
+    """The map that the custom options hold. Raises :class:`OperatorError` when they hold none."""
+    try:
+        found = decode(node.custom_options or b"")
+    except ModelError as error:
+        raise OperatorError(f"custom options: {error}") from error
     node.need(isinstance(found, dict), "a map as custom options", type(found).__name__)
     return dict(found)
 
