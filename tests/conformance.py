@@ -31,15 +31,16 @@ from rich.progress import track
 import minilite
 from minilite.errors import Error
 from minilite.spec import Definition, Op
+from minilite.testing.comparison import relative_to_range, steps_apart, ulps_apart
+from minilite.testing.kit import rows
+from minilite.testing.one_operator import OneOperator
+from minilite.testing.ours import compute
+from minilite.testing.strategies import one_operator
 from tests import models
 from tests.broken_oracles import BROKEN, stand_in
-from tests.comparison import relative_to_range, steps_apart, ulps_apart
 from tests.known_differences import DIFFERENCES
-from tests.one_operator import OneOperator
 from tests.oracle import OracleDied, OracleError, oracle
-from tests.ours import compute
 from tests.row_hash import row_hash
-from tests.strategies import one_operator, rows
 
 DOCS = Path(__file__).parent.parent / "docs"
 DATA = DOCS / "conformance.json"

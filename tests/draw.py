@@ -1,31 +1,13 @@
-"""A seeded source of choices, and a program that draws and computes cases of every row (for coverage)."""
+"""Draws and computes cases of every row, to see how much of their code that reaches (coverage)."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TypeVar
 
-import numpy as np
-
-from tests.one_operator import build
-from tests.ours import compute
-from tests.strategies import alike, rows
-
-T = TypeVar("T")
-
-
-class SeededDraw:
-    """A :class:`minilite.cases.Draw` that a seed decides."""
-
-    def __init__(self, seed: int):
-        self.random = np.random.default_rng(seed)
-
-    def integer(self, low: int, high: int) -> int:
-        return int(self.random.integers(low, high, endpoint=True))
-
-    def choice(self, options: Sequence[T]) -> T:
-        return options[int(self.random.integers(len(options)))]
+from minilite.testing.kit import rows
+from minilite.testing.one_operator import alike, build
+from minilite.testing.ours import compute
+from minilite.testing.seeded import SeededDraw
 
 
 def main(count: int) -> None:

@@ -20,10 +20,10 @@ import minilite
 from minilite.errors import Error, UnsupportedOperatorError
 from minilite.model import Model, Tensor
 from minilite.spec import DTYPES
-from tests.comparison import relative_to_range, steps_apart
+from minilite.testing.comparison import relative_to_range, steps_apart
+from minilite.testing.ours import compute
 from tests.known_differences import MODELS
 from tests.oracle import OracleDied, OracleError, oracle
-from tests.ours import compute
 
 
 class Undrawn(Exception):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from minilite.spec import Definition, Op
+from minilite.testing.kit import rows
+from minilite.testing.one_operator import build
+from minilite.testing.ours import compute
+from minilite.testing.seeded import SeededDraw
 from tests.broken_oracles import BROKEN, Broken
-from tests.draw import SeededDraw
-from tests.one_operator import build
 from tests.oracle import OracleDied, OracleError, oracle
-from tests.ours import compute
-from tests.strategies import rows
 
 CASES = 150
 

@@ -9,9 +9,9 @@ import minilite
 from minilite.cases import Call, Graph, Value
 from minilite.model import Model
 from minilite.ops import OPS
-from tests.draw import SeededDraw
-from tests.graph_model import graph_model
-from tests.one_operator import build
+from minilite.testing.graph_model import graph_model
+from minilite.testing.one_operator import build
+from minilite.testing.seeded import SeededDraw
 from tests.oracle import oracle
 
 COUNTER = Value("int32", (1,))

@@ -11,8 +11,8 @@ from flatbuffers import flexbuffers
 import minilite
 from minilite.model import Model, Operator, OperatorCode
 from minilite.ops.detection_postprocess import best
+from minilite.testing.ours import compute
 from tests.oracle import OracleError, oracle
-from tests.ours import compute
 from tests.small_models import Builder
 
 OPTIONS = {

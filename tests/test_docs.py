@@ -25,7 +25,7 @@ LAYERS = (
     ("plan",),
     ("program",),
     ("interpreter",),
-    ("inspection", "quantization", "demo"),
+    ("inspection", "quantization", "demo", "testing"),
     ("run_command",),
     ("cli",),
 )

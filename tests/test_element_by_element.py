@@ -15,10 +15,10 @@ from minilite.cases import Arg, Case
 from minilite.errors import OperatorError
 from minilite.ops import OPS
 from minilite.ops.broadcast import in_vectors, runs
-from tests.draw import SeededDraw
-from tests.one_operator import OneOperator, build
+from minilite.testing.one_operator import OneOperator, build
+from minilite.testing.ours import compute
+from minilite.testing.seeded import SeededDraw
 from tests.oracle import OracleDied, OracleError, oracle
-from tests.ours import compute
 
 SETS = ("reference", "builtin", "xnnpack")
 

@@ -13,8 +13,9 @@ from minilite.engines import engine
 from minilite.errors import ArgumentError
 from minilite.ops import OPS
 from minilite.spec import Definition, Op
-from tests.ours import compute
-from tests.strategies import one_operator, rows
+from minilite.testing.kit import rows
+from minilite.testing.ours import compute
+from minilite.testing.strategies import one_operator
 
 compiled = pytest.importorskip("minilite.engines.numba")
 

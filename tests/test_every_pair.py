@@ -13,10 +13,10 @@ import pytest
 from minilite.cases import Arg, Case
 from minilite.ops import OPS
 from minilite.spec import INTEGER_RANGE
-from tests.draw import SeededDraw
-from tests.one_operator import build
+from minilite.testing.one_operator import build
+from minilite.testing.ours import compute
+from minilite.testing.seeded import SeededDraw
 from tests.oracle import oracle
-from tests.ours import compute
 
 pytest.importorskip("ai_edge_litert")
 

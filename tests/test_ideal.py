@@ -13,11 +13,12 @@ import minilite
 from minilite import demo, ideal
 from minilite.model import Buffer, Model, Tensor
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Op, TensorInfo
-from tests.draw import SeededDraw
-from tests.one_operator import OneOperator
+from minilite.testing.kit import rows
+from minilite.testing.one_operator import OneOperator
+from minilite.testing.ours import compute
+from minilite.testing.seeded import SeededDraw
+from minilite.testing.strategies import one_operator
 from tests.oracle import oracle
-from tests.ours import compute
-from tests.strategies import one_operator, rows
 
 
 def _comparable(op: Op, definition: Definition) -> bool:

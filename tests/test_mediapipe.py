@@ -9,9 +9,9 @@ import pytest
 
 import minilite
 from minilite.model import Model, Operator, OperatorCode
-from tests.comparison import relative_to_range
+from minilite.testing.comparison import relative_to_range
+from minilite.testing.ours import compute
 from tests.oracle import oracle
-from tests.ours import compute
 from tests.small_models import Builder, one
 
 RANDOM = np.random.default_rng(0)

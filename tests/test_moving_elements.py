@@ -11,9 +11,9 @@ import pytest
 from minilite.cases import Call, Graph, Value
 from minilite.errors import OperatorError
 from minilite.model import Model
-from tests.graph_model import graph_model
+from minilite.testing.graph_model import graph_model
+from minilite.testing.ours import compute
 from tests.oracle import OracleError, oracle
-from tests.ours import compute
 
 NAN, INF, MOST = np.nan, np.inf, 3e38
 ZEROS = [0.0, -0.0, -0.0, 0.0, NAN, 1.0, INF, -INF]

@@ -9,8 +9,8 @@ import minilite
 from minilite.cases import Arg, Case, constant
 from minilite.errors import OperatorError
 from minilite.ops import OPS
-from tests.draw import SeededDraw
-from tests.one_operator import build
+from minilite.testing.one_operator import build
+from minilite.testing.seeded import SeededDraw
 
 COUNT = 40_000
 SEED = {"seed": 1234, "seed2": 5}

@@ -10,8 +10,8 @@ import pytest
 from minilite.errors import OperatorError
 from minilite.fixed_point import Multiplier, multiply_double_rounding, multiply_half_up, round_half_away
 from minilite.model import Model, Quantization
+from minilite.testing.ours import compute
 from tests.oracle import oracle
-from tests.ours import compute
 from tests.small_models import Builder, one
 
 SETS = ("reference", "builtin", "xnnpack")

@@ -38,8 +38,9 @@ def _tensor(value: Value, index: int, buffers: list[Buffer]) -> Tensor:
 def _operator(call: Call, names: list[str]) -> Operator:
     table = schema.OPTIONS_OF.get(call.op)
     options = schema.make_options(table, **call.options) if table else None
-    place = "options_2" if table and schema.is_second_union(table) else "options"
-    return Operator(names.index(call.op), call.inputs, call.outputs, **{place: options})
+    if options is not None and schema.is_second_union(options.table):
+        return Operator(names.index(call.op), call.inputs, call.outputs, options_2=options)
+    return Operator(names.index(call.op), call.inputs, call.outputs, options=options)
 
 
 def packed_strings(array: np.ndarray) -> bytes:

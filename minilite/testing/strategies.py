@@ -8,10 +8,8 @@ from typing import TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-from minilite.cases import Draw
-from minilite.ops import OPS
 from minilite.spec import Definition, Op
-from tests.one_operator import OneOperator, build
+from minilite.testing.one_operator import OneOperator, alike, build
 
 T = TypeVar("T")
 
@@ -36,15 +34,3 @@ def one_operator(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator
     source = HypothesisDraw(draw)
     chosen = alike(source, op, definition)
     return build(source, op, chosen, op.cases(source, chosen))
-
-
-def alike(draw: Draw, op: Op, definition: Definition) -> Definition:
-    """One of the row's combinations of types with the label of this one."""
-    same = [d for d in op.definitions if (d.label, d.arithmetic) == (definition.label, definition.arithmetic)]
-    return draw.choice(same) if len(same) > 1 else definition
-
-
-def rows() -> list[tuple[Op, Definition]]:
-    """Every operator and every combination of types, once for each label."""
-    unique = {(op.name, d.label): (op, d) for op in OPS.values() for d in reversed(op.definitions)}
-    return [unique[key] for key in sorted(unique)]
