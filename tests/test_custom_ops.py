@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 import minilite
 from minilite import Interpreter, cases
-from minilite.model import Model, Operator, OperatorCode
+from minilite.kernel_sets import KERNEL_SETS
+from minilite.model import Model, Operator, OperatorCode, Quantization
 from minilite.ops import OPS
 from minilite.spec import Definition, Op, activation, same_shape
 from tests.draw import SeededDraw
 from tests.one_operator import build
-from tests.small_models import Builder, add
+from tests.small_models import Builder, add, operator
 
 OPTIONS = {"factor": 3, "names": ["a", "b"]}
 
@@ -195,6 +196,45 @@ def test_an_interpreter_has_its_operators_already() -> None:
 def test_without_the_operator_the_message_says_how_to_give_it() -> None:
     with pytest.raises(minilite.UnresolvedCustomError, match=r"custom op: Mine.*custom_ops=\{'Mine': function\}"):
         minilite.run(model(), X, custom_ops={"Other": scaled})
+
+
+@pytest.mark.parametrize("condition, expected", [(True, X[:1]), (False, X + 1)])
+def test_inside_of_called_subgraphs(condition: bool, expected: np.ndarray) -> None:
+    """Whose shapes are then told by the results, too."""
+    main = Builder()
+    inputs = main.tensor("condition", (), "BOOL"), main.tensor("x", (2, 2))
+    y, z = main.tensor("y", (2, 2)), main.tensor("z", (2, 2))
+    graphs = [
+        main.subgraph(
+            inputs, (z,), operator(0, inputs, (y,), "IfOptions", then_subgraph_index=1, else_subgraph_index=2)
+        )
+    ]
+    graphs = [dataclasses.replace(graphs[0], operators=(*graphs[0].operators, Operator(3, (y,), (z,))))]
+    for code in (1, 2):
+        b = Builder(main.buffers)
+        x, result = b.tensor("x", (2, 2)), b.tensor("result", (2, 2))
+        graphs.append(b.subgraph((x,), (result,), Operator(code, (x,), (result,))))
+    codes = (
+        OperatorCode("IF"),
+        OperatorCode("CUSTOM", 1, "First"),
+        OperatorCode("CUSTOM", 1, "Next"),
+        OperatorCode("NEG"),
+    )
+    calls = Model(codes, tuple(graphs), tuple(main.buffers))
+    rows = {"First": lambda options, x: x[:1], "Next": lambda options, x: x + 1}
+    found = minilite.run(calls, [np.array(condition), X], custom_ops=rows)
+    assert np.array_equal(found["z"], -expected)
+
+
+def test_quantized_tensors_come_as_integers_in_every_set() -> None:
+    b = Builder()
+    quantization = Quantization(scales=np.array([0.5], np.float32), zero_points=np.array([3]))
+    x, y = (b.tensor(name, (3,), "INT8", quantization=quantization) for name in "xy")
+    codes = (OperatorCode("CUSTOM", 1, "Mine"),)
+    quantized = Model(codes, (b.subgraph((x,), (y,), Operator(0, (x,), (y,))),), tuple(b.buffers))
+    for kernels in KERNEL_SETS:
+        found = minilite.run(quantized, np.int8([1, -5, 100]), kernels=kernels, custom_ops={"Mine": lambda o, x: -x})
+        assert found["y"].tolist() == [-1, 5, -100]
 
 
 def test_the_documented_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
