@@ -9,6 +9,8 @@ import minilite
 from minilite.cases import Arg, Case, constant
 from minilite.errors import OperatorError
 from minilite.ops import OPS
+from minilite.ops.philox import counted, philox
+from minilite.ops.stablehlo_rng_bit_generator import threefry
 from minilite.testing.one_operator import build
 from minilite.testing.seeded import SeededDraw
 
@@ -69,6 +71,26 @@ def test_seeded_interpreters_draw_the_same_and_allocating_anew_begins_anew() -> 
     one.resize_tensor_input(0, [3, 3])
     one.allocate_tensors()
     assert drawn(one)[:2].tolist() == first
+
+
+def test_philox_and_threefry_give_the_numbers_of_their_authors() -> None:
+    """The known answers of Random123 (kat_vectors): counters and keys of zeros, of ones."""
+    counters = np.array([[0] * 4, [2**32 - 1] * 4], np.uint32)
+    expected = [0x6627E8D5E169C58DBC57AC4C9B00DBD8, 0x408F276D41C83B0EA20BC7C66D5451FD]
+    assert _numbers(philox((0, 0), counters[:1]), philox((2**32 - 1,) * 2, counters[1:])) == expected
+    expected = [0x6B20015999BA4EFE, 0x1CB996FCBB002BE7]
+    assert _numbers(threefry((0, 0), counters[:1, :2]), threefry((2**32 - 1,) * 2, counters[1:, :2])) == expected
+
+
+def _numbers(*words: np.ndarray) -> list[int]:
+    return [int.from_bytes(w.astype(">u4").tobytes(), "big") for w in words]
+
+
+def test_counters_carry_as_far_as_they_have_words() -> None:
+    start = (7 << 64) + 2**64 - 1
+    top = 2**32 - 1
+    assert counted(start, 2).tolist() == [[top, top, 7, 0], [0, 0, 8, 0]]
+    assert counted(start, 2, 2).tolist() == [[top, top], [0, 0]]
 
 
 def test_too_many_n_grams_are_refused_before_they_are_made() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.cases import Case, Draw, data, shape
+from minilite.cases import Case, Draw, data, fed, power_of_two, shape
 from minilite.fixed_point import round_half_away
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
@@ -51,7 +51,12 @@ def fake_quant(node: Node, input: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """Ranges with 0 inside, at their end and, as the kernel moves such, outside."""
+    """Ranges with 0 inside, at their end and, as the kernel moves such, outside; numbers halfway between two steps."""
+    if draw.choice((False, True)):
+        bits, scale = draw.choice((8, 4)), power_of_two(draw, -4, 1)
+        low = -draw.integer(0, 15) * scale
+        halves = draw.random.integers(-80, 80, shape(draw, 1, 3)) * (scale / 2)
+        return Case((fed(halves),), {"min": low, "max": low + (2**bits - 1) * scale, "num_bits": bits})
     low = draw.choice((0.0, -1.0, -6.3, -0.1, 0.5, -100.0))
     high = max(low, 0.0 if low < 0 else low) + draw.choice((1.0, 6.0, 0.01, 255.0, 0.0 if low < 0 else 1.0))
     options = {"min": low, "max": high, "num_bits": draw.choice((8, 16, 4, 2, 1, 7))}

@@ -54,7 +54,8 @@ def _bit(seed: np.float32, items: Array, weight: Array | None) -> bool:
 
 def case(draw: Draw, definition: Definition) -> Case:
     """Items of few and of many bytes."""
-    items = (draw.integer(1, 4), *draw.choice(((), shape(draw, 1, 2, 5), (draw.integer(1, 80),))))
+    few, many = shape(draw, 0, 2, 5), (draw.integer(15, 140),)
+    items = (draw.integer(1, 4), *draw.choice((few, many)))
     hashes = (draw.integer(1, 4), draw.integer(1, 32))
     weight = draw.choice(((data(items[:1]),), ()))
     return Case((data(hashes), data(items), *weight), {"type": draw.choice(("SPARSE", "DENSE"))})

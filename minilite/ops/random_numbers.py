@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.cases import Case, Draw, data, shape, stated
+from minilite.cases import Case, Draw, data, fed, shape, stated
 from minilite.fixed_point import wrap32
 from minilite.ops.elementary import cos, log, sin
 from minilite.ops.philox import MASK, counted, philox
@@ -147,8 +147,13 @@ def case_random(draw: Draw, definition: Definition) -> Case:
 
 
 def case_multinomial(draw: Draw, definition: Definition) -> Case:
-    """Three invokes; logits that differ little and much."""
+    """Three invokes; logits that differ little and much, some of them infinite, whole rows of them."""
     logits = data((draw.integer(1, 4), draw.integer(1, 6)))
+    if draw.choice((False, True)):
+        values = draw.random.normal(0, 2, logits.shape)
+        values[draw.random.random(logits.shape) < 0.3] = draw.choice((np.inf, -np.inf, np.nan))
+        values[draw.random.random(len(values)) < 0.3] = -np.inf
+        logits = fed(values)
     return Case((logits, stated(draw, draw.integer(1, 9))), seeds(draw), runs=3)
 
 

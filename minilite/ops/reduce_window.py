@@ -115,8 +115,15 @@ def functions_of(definition: Definition) -> list[str]:
 def case(draw: Draw, definition: Definition) -> Case:
     shape, window = window_case(draw)
     parameters = [constant(v, np.int64) for v in (window.sizes, window.strides, window.dilations)]
-    options = {"reduce_function": draw.choice(functions_of(definition))}
-    return Case((data(shape), data(()), *parameters), options)
+    function = draw.choice(functions_of(definition))
+    low, high = bounds(function)
+    operands = data(shape, low, high), data((), low, high)
+    return Case((*operands, *parameters), {"reduce_function": function})
+
+
+def bounds(function: str) -> tuple[int | None, int | None]:
+    """What to draw: only 0 and 1 where it matters what is 0."""
+    return (0, 1) if function in ("ALL", "ANY") else (None, None)
 
 
 TYPES = ("float32", "float64", "int8", "uint8", "int16", "int32", "int64", "bool")

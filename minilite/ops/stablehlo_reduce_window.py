@@ -31,6 +31,7 @@ from minilite.ops.reduce_window import (
     TYPES,
     Step,
     Window,
+    bounds,
     check_operands,
     functions_of,
     slide,
@@ -134,7 +135,8 @@ def case(draw: Draw, definition: Definition) -> Case:
     padded = [before + s + after for before, s, after in zip(low, spread, high, strict=True)]
     type_, body = definition.input_types[0], _body(draw, definition)
     init = np.asarray(draw.random.integers(0, 3), DTYPES[type_])
-    values = (Value(type_, dims), Value(type_, (), init), Value(type_, window.over(padded)))
+    least, most = bounds(BODIES[body])
+    values = (Value(type_, dims, low=least, high=most), Value(type_, (), init), Value(type_, window.over(padded)))
     main = Graph(values, (Call("STABLEHLO_REDUCE_WINDOW", (0, 1), (2,), options),), (0,), (2,))
     return Case((), main=main, subgraphs=(body_graph(type_, body),))
 
