@@ -48,11 +48,13 @@ def look_up(node: Node, lookup: Array, key: Array, value: Array) -> tuple[Array,
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """Rising keys, some of them wanted."""
+    """Rising keys, most of those that are wanted among them."""
     strings = definition.label == "string"
     table = shape(draw, 1, 1 if strings else 4, 5)
     keys = np.sort(draw.random.choice(np.arange(-10, 10, dtype=np.int32), table[0], replace=False))
-    wanted = draw.random.integers(-11, 11, draw.integer(1, 8)).astype(np.int32)
+    count = draw.integer(1, 8)
+    others = draw.random.integers(-11, 11, count)
+    wanted = np.where(draw.random.random(count) < 0.2, others, draw.random.choice(keys, count)).astype(np.int32)
     return Case(
         (Arg(wanted.shape, wanted, constant=False), Arg(keys.shape, keys, constant=False), data(table)), outputs=2
     )
