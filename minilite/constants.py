@@ -28,19 +28,27 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if type_ == "string":
         return _strings(data, shape)
     if type_ in ("int4", "int2"):
-        return _unpacked(data, 4 if type_ == "int4" else 2, shape)
+        bits = 4 if type_ == "int4" else 2
+        _check_bytes(tensor, index, data.size, -(-math.prod(shape) * bits // 8))
+        return _unpacked(data, bits, shape)
     dtype = np.dtype(DTYPES[type_])
     if tensor.sparsity is not None:
         return data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype.newbyteorder("<"))
     wanted = math.prod(shape) * dtype.itemsize
-    if wanted < 0 or len(shape) > 64:
+    _check_bytes(tensor, index, data.size, wanted)
+    return data[:wanted].view(dtype.newbyteorder("<")).reshape(shape)
+
+
+def _check_bytes(tensor: Tensor, index: int, found: int, wanted: int) -> None:
+    """Raise :class:`ModelError` unless the shape is one, and the buffer holds as many bytes as it needs."""
+    shape = tensor.shape or ()
+    if min(shape, default=0) < 0 or len(shape) > 64:
         raise ModelError(f"tensor {index} {tensor.name!r}: expected up to 64 dimensions of 0 or more, got {shape}.")
-    if data.size < wanted:
+    if found < wanted:
         raise ModelError(
             f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
-            f"{type_.upper()} {list(shape)}, got {data.size} in buffer {tensor.buffer}."
+            f"{tensor.type} {list(shape)}, got {found} in buffer {tensor.buffer}."
         )
-    return data[:wanted].view(dtype.newbyteorder("<")).reshape(shape)
 
 
 def blocks(model: Model, subgraph: Subgraph, quantization: Quantization | None) -> tuple[int, np.ndarray | None]:
