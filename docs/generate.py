@@ -25,7 +25,8 @@ def page() -> str:
         "",
     ]
     for name in sorted(OPS):
-        lines += section(OPS[name])
+        for op in (OPS[name], *OPS[name].kinds):
+            lines += section(op)
     return "\n".join(lines)
 
 

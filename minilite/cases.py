@@ -133,10 +133,10 @@ def any_integers(draw: Draw, shape: Sequence[int], type_: str) -> Arg:
     return Arg(tuple(shape), np.asarray(values), constant=False)
 
 
-def constant(value: Any, dtype: Any = np.int32) -> Arg:
+def constant(value: Any, dtype: Any = np.int32, **rest: Any) -> Arg:
     """An operand with this value, a constant of the file."""
     array = np.asarray(value, dtype)
-    return Arg(array.shape, array)
+    return Arg(array.shape, array, **rest)
 
 
 def fed(values: Any, dtype: Any = np.float32, **rest: Any) -> Arg:

@@ -91,6 +91,7 @@ class Plan:
             custom_options=None if operator.custom_options is None else operator.custom_options.tobytes(),
             runtime=self.program,
         )
+        op = None if op is None else op.of(node.options)
         step = Step(op if known else None, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
         if op is not None:
             step.writes = (*step.outputs, *(i for i, o in zip(step.inputs, op.inputs, strict=False) if o.state))
@@ -312,7 +313,8 @@ class Plan:
 
 def _is_own(op: Op) -> bool:
     """Whether a row is one of minilite's, and not the caller's."""
-    return OPS.get(op.name) is op
+    own = OPS.get(op.name)
+    return own is not None and (op is own or op in own.kinds)
 
 
 def _say_where(error: Exception, node: Node, what: str) -> NoReturn:

@@ -304,6 +304,10 @@ def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: 
     )
 
 
+def _always(options: Any) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Op:
     """One operator: its operands, its definitions, its output shapes, and the space of its valid cases.
@@ -313,6 +317,7 @@ class Op:
     ``float_`` computes the operator on real numbers (float32 or float64 arrays alike); kernel set ``ideal`` is built
     on it. ``elementwise`` says that, where all operands have the output's shape, an output element depends on the
     elements at its own place only (and on that place modulo 64): engines may then compute large tensors in pieces.
+    ``kinds`` are rows under the same name with other operands, for nodes whose options each of them ``applies`` to.
     ``custom`` says that files name the operator, with custom options, instead of giving a built-in code.
     """
 
@@ -326,6 +331,8 @@ class Op:
     foldable: bool = True
     oldest: int = 1
     elementwise: bool = False
+    kinds: tuple[Op, ...] = ()
+    applies: Callable[[Any], bool] = _always
     custom: bool = False
 
     @property
@@ -334,6 +341,10 @@ class Op:
         import sys
 
         return sys.modules[self.definitions[0].compute.__module__].__doc__ or ""
+
+    def of(self, options: Any) -> Op:
+        """The row for a node with these options: one of the kinds, or this one."""
+        return next((kind for kind in self.kinds if kind.applies(options)), self)
 
     def operand(self, position: int) -> Operand:
         """The operand at an input position; the last one repeats when it is variadic."""

@@ -6,7 +6,7 @@ is added to one accumulator, from the first term to the last, without fused mult
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -72,14 +72,8 @@ def sum_in_lanes(terms: Array, start: Any = 0) -> Array:
     """``start`` and the sum over the last axis as LiteRT's vector functions have it on x86: four sums, each of every
     fourth term, are added up and added to ``start``, then the terms that are left over, first to last."""
     whole = terms.shape[-1] // LANES * LANES
-    lanes = terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES)
-    acc = np.zeros(terms.shape[:-1], terms.dtype)
-    if whole:
-        acc = in_order(np.add, np.moveaxis(np.add.accumulate(lanes, axis=-2)[..., -1, :], -1, 0), 0)
-    acc = start + acc
-    for rest in np.moveaxis(terms[..., whole:], -1, 0):
-        acc = acc + rest
-    return acc
+    lanes = _last_sum(terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES))
+    return _with_rest(start + in_order(np.add, np.moveaxis(lanes, -1, 0), 0), terms[..., whole:])
 
 
 def dot_in_lanes(a: Array, b: Array, start: Any = 0) -> Array:
@@ -88,3 +82,61 @@ def dot_in_lanes(a: Array, b: Array, start: Any = 0) -> Array:
     for block in in_blocks(len(a), b.size):
         result[block] = sum_in_lanes(a[block, None] * b, start if np.ndim(start) < 2 else start[block])
     return result
+
+
+# ---- Eigen's order ---------------------------------------------------------------------------------------------------
+
+SMALL_PRODUCT = 20
+"""Below this sum of its three sizes Eigen computes a product element by element."""
+
+
+def eigen_dot(a: Array, b: Array) -> Array:
+    """``a @ b.T`` of float matrices in the order of Eigen's products on x86, four floats at a time: vectors in lanes,
+    small matrices as inner products, others term by term. (Eigen cuts long sums into blocks; here they stay whole.)"""
+    rows, units, terms = len(a), len(b), a.shape[-1]
+    if rows == units == 1:
+        return _each_row(_inner_sum, a, b)
+    if rows > 1 and terms + rows + units < SMALL_PRODUCT:
+        return _each_row(_inner_sum, a, b)
+    return _each_row(_lane_sum, a, b) if rows == 1 or units == 1 else sequential_dot(a, b.T)
+
+
+def _each_row(total: Callable[[Array], Array], a: Array, b: Array) -> Array:
+    result = np.empty((len(a), len(b)), a.dtype)
+    for block in in_blocks(len(a), b.size):
+        result[block] = total(a[block, None] * b)
+    return result
+
+
+def _lane_sum(terms: Array) -> Array:
+    """Four sums, each of every fourth term, then what is left over."""
+    whole = terms.shape[-1] // LANES * LANES
+    lanes = terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES)
+    return _with_rest(_halved(_last_sum(lanes)), terms[..., whole:])
+
+
+def _inner_sum(terms: Array) -> Array:
+    """Eight sums, folded to four; four more terms if there are so many, then what is left over."""
+    pairs, whole = (terms.shape[-1] // n * n for n in (2 * LANES, LANES))
+    eight = _last_sum(terms[..., :pairs].reshape(*terms.shape[:-1], -1, 2 * LANES))
+    four = eight[..., :LANES] + eight[..., LANES:]
+    if whole > pairs:
+        four = four + terms[..., pairs:whole]
+    return _with_rest(_halved(four), terms[..., whole:])
+
+
+def _last_sum(lanes: Array) -> Array:
+    """The sums over the last axis but one, in order."""
+    if not lanes.shape[-2]:
+        return np.zeros((*lanes.shape[:-2], lanes.shape[-1]), lanes.dtype)
+    return np.add.accumulate(lanes, axis=-2)[..., -1, :]
+
+
+def _halved(four: Array) -> Array:
+    return (four[..., 0] + four[..., 2]) + (four[..., 1] + four[..., 3])
+
+
+def _with_rest(acc: Array, rest: Array) -> Array:
+    for term in np.moveaxis(rest, -1, 0):
+        acc = acc + term
+    return acc

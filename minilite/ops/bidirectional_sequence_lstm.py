@@ -25,7 +25,7 @@ import numpy as np
 from minilite.cases import Arg, Case, Draw, boolean, data
 from minilite.ops import lstm_cases
 from minilite.ops.cell_activation import check_activation
-from minilite.ops.lstm import FLOAT_ATOL, FLOAT_ULP, HYBRID_ATOL, HYBRID_ULP, NAMES
+from minilite.ops.lstm import ATOL, NAMES, ULP
 from minilite.ops.lstm_cell import Cell, FloatStep, HybridStep, Scaled, check_cell, check_state, over_time
 from minilite.spec import Definition, Node, Op, Operand, Shape, TensorInfo, activation, weight
 
@@ -165,9 +165,9 @@ def _definition(type_: str) -> Definition:
     cell = "W? W W W W? W W W W? W? W? float32? float32 float32 float32 W? float32?"
     types = f"float32 {cell} {cell} {'float32 ' * 4} float32? {'W? ' * 8} -> float32*"
     if type_ == "float32":
-        return Definition(types.replace("W", type_), float_, ulp=FLOAT_ULP, atol=FLOAT_ATOL)
+        return Definition(types.replace("W", type_), float_, ulp=ULP, atol=ATOL)
     label = f"hybrid {type_}"
-    return Definition(types.replace("W", type_), hybrid_, prepare_hybrid, label=label, ulp=HYBRID_ULP, atol=HYBRID_ATOL)
+    return Definition(types.replace("W", type_), hybrid_, prepare_hybrid, label=label, ulp=ULP, atol=ATOL)
 
 
 BIDIRECTIONAL_SEQUENCE_LSTM = Op(

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from minilite.ops import hybrid
-from minilite.ops.accumulate import float_dot, integer_dot
+from minilite.ops.accumulate import eigen_dot, integer_dot
 from minilite.ops.cell_activation import cell_activation, logistic
 from minilite.spec import Node, TensorInfo
 
@@ -136,7 +136,7 @@ class FloatStep:
 
     def plus(self, acc: Any, x: Any, weights: Any) -> Array:
         """``acc + x @ weights.T``."""
-        return acc + float_dot(x, weights.T, self.node.sums)
+        return acc + (eigen_dot(x, weights) if self.node.sums == "sequential" else x @ weights.T)
 
     def real(self, weights: Any) -> Array:
         """The weights as real numbers."""

@@ -58,7 +58,8 @@ class Row:
 
 def rows(pattern: str = "") -> list[Row]:
     """Every row whose name, such as ``"CONV_2D int8"``, begins with a match of the regular expression."""
-    unique = {(op.name, d.label): Row(op, d) for op in OPS.values() for d in reversed(op.definitions)}
+    every = [op for row in OPS.values() for op in (row, *row.kinds)]
+    unique = {(op.name, d.label): Row(op, d) for op in every for d in reversed(op.definitions)}
     found = [unique[key] for key in sorted(unique)]
     return [row for row in found if not pattern or re.match(f"(?:{pattern})(?![A-Z0-9_])", str(row))]
 
