@@ -52,15 +52,16 @@ BROKEN: tuple[Broken, ...] = (
         for kernels in ("reference", "builtin")
         for op in ("MaxPoolingWithArgmax2D", "MaxUnpooling2D")
     ),
-    Broken(
-        "Convolution2DTransposeBias", "*", "builtin", "only the XNNPACK delegate has this custom operator", "xnnpack"
+    *(
+        Broken(op, "*", "builtin", "only the XNNPACK delegate has this custom operator", "xnnpack")
+        for op in ("Convolution2DTransposeBias", "odml.scaled_dot_product_attention")
     ),
-    Broken(
-        "Convolution2DTransposeBias",
-        "*",
-        "reference",
-        "only the XNNPACK delegate has this custom operator; tests/test_mediapipe.py holds it against TRANSPOSE_CONV",
-        None,
+    *(
+        Broken(op, "*", "reference", f"only the XNNPACK delegate has this custom operator; {instead}", None)
+        for op, instead in (
+            ("Convolution2DTransposeBias", "tests/test_mediapipe.py holds it against TRANSPOSE_CONV"),
+            ("odml.scaled_dot_product_attention", "tests/test_attention.py holds it against its formula"),
+        )
     ),
     *(
         Broken(op, label, "xnnpack", "the delegate takes the variable and then fails on a handle of int32", None)

@@ -19,8 +19,8 @@ from minilite.kernel_sets import KERNEL_SETS
 from minilite.model import Model, Operator, OperatorCode, Quantization
 from minilite.ops import OPS
 from minilite.spec import Definition, Op, activation, same_shape
-from tests.draw import SeededDraw
-from tests.one_operator import build
+from minilite.testing.one_operator import build
+from minilite.testing.seeded import SeededDraw
 from tests.small_models import Builder, add, operator
 
 OPTIONS = {"factor": 3, "names": ["a", "b"]}

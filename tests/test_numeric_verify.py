@@ -8,8 +8,8 @@ from flatbuffers import flexbuffers
 
 import minilite
 from minilite.model import Model, Operator, OperatorCode, Quantization
+from minilite.testing.ours import compute
 from tests.oracle import OracleError, oracle
-from tests.ours import compute
 from tests.small_models import Builder
 
 Q = np.array([[-100, 0, 100, 127]], np.int8)
