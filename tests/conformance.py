@@ -44,6 +44,8 @@ from tests.row_hash import row_hash
 
 DOCS = Path(__file__).parent.parent / "docs"
 DATA = DOCS / "conformance.json"
+DEATHS = {"litert": 100, "tf": 5, "tflm": 100}
+"""How often a runtime may end its process before a cell is given up: starting TensorFlow again takes seconds."""
 SETS = ("reference", "builtin", "xnnpack")
 
 
@@ -53,13 +55,14 @@ class Cell:
 
     ``exact`` cases were equal bit for bit. ``largest`` is the largest difference in ``unit``: steps (integers), ULP
     (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run, ``errors`` we did
-    not.
+    not. ``died`` counts how often the runtime's process ended.
     """
 
     cases: int = 0
     exact: int = 0
     refused: int = 0
     errors: int = 0
+    died: int = 0
     largest: float = 0.0
     unit: str = ""
     oracle: str = ""
@@ -97,10 +100,15 @@ def one_set(
     cell: Cell, definition: Definition, one: OneOperator, content: bytes, kernels: str, mode: str, runtime: str
 ) -> None:
     """One case in one kernel set."""
+    if cell.died >= DEATHS[runtime]:
+        return
     try:
         expected = oracle(runtime).run(content, mode, one.inputs, again=one.again)
-    except (OracleError, OracleDied):
+    except OracleError:
         cell.refused += 1
+        return
+    except OracleDied:
+        cell.died += 1
         return
     try:
         count(cell, definition, kernels, compute(one.model, kernels, one.inputs, again=one.again), expected, one.terms)
@@ -166,7 +174,8 @@ def fresh(op: Op, definition: Definition, kernels: str, known: dict[str, Any], c
     cell = known.get(f"{op.name}|{definition.label}|{kernels}")
     if cell is None or cell["hash"] != row_hash(op, definition, kernels):
         return False
-    return cell["oracle"] == "none" or cell["cases"] + cell["refused"] + cell["errors"] >= cases
+    tried = cell["cases"] + cell["refused"] + cell["errors"] + cell.get("died", 0)
+    return cell["oracle"] == "none" or tried >= cases or cell.get("died", 0) >= min(DEATHS.values())
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -208,6 +217,7 @@ def _shown(cell: dict[str, Any] | None) -> str:
         return "no oracle"
     parts = [f"**{cell['errors']:,} errors of minilite**"] if cell["errors"] else []
     parts += [f"{cell['refused']:,} refused by the runtime"] if cell["refused"] else []
+    parts += [f"{cell['died']:,} ended its process"] if cell.get("died") else []
     if cell["cases"]:
         share = 1 - cell["exact"] / cell["cases"]
         apart = f"{cell['largest']:.2g} {cell['unit']} ({share:.1%} of cases)"
