@@ -71,9 +71,8 @@ def in_blocks(count: int, elements_each: int, block: int = BLOCK) -> Iterator[sl
 def sum_in_lanes(terms: Array, start: Any = 0) -> Array:
     """``start`` and the sum over the last axis as LiteRT's vector functions have it on x86: four sums, each of every
     fourth term, are added up and added to ``start``, then the terms that are left over, first to last."""
-    whole = terms.shape[-1] // LANES * LANES
-    lanes = _last_sum(terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES))
-    return _with_rest(start + in_order(np.add, np.moveaxis(lanes, -1, 0), 0), terms[..., whole:])
+    lanes, rest = _split(terms, LANES)
+    return _with_rest(start + in_order(np.add, np.moveaxis(_last_sum(lanes), -1, 0), 0), rest)
 
 
 def dot_in_lanes(a: Array, b: Array, start: Any = 0) -> Array:
@@ -110,19 +109,24 @@ def _each_row(total: Callable[[Array], Array], a: Array, b: Array) -> Array:
 
 def _lane_sum(terms: Array) -> Array:
     """Four sums, each of every fourth term, then what is left over."""
-    whole = terms.shape[-1] // LANES * LANES
-    lanes = terms[..., :whole].reshape(*terms.shape[:-1], -1, LANES)
-    return _with_rest(_halved(_last_sum(lanes)), terms[..., whole:])
+    lanes, rest = _split(terms, LANES)
+    return _with_rest(_halved(_last_sum(lanes)), rest)
 
 
 def _inner_sum(terms: Array) -> Array:
     """Eight sums, folded to four; four more terms if there are so many, then what is left over."""
-    pairs, whole = (terms.shape[-1] // n * n for n in (2 * LANES, LANES))
-    eight = _last_sum(terms[..., :pairs].reshape(*terms.shape[:-1], -1, 2 * LANES))
+    pairs, rest = _split(terms, 2 * LANES)
+    eight = _last_sum(pairs)
     four = eight[..., :LANES] + eight[..., LANES:]
-    if whole > pairs:
-        four = four + terms[..., pairs:whole]
-    return _with_rest(_halved(four), terms[..., whole:])
+    if rest.shape[-1] >= LANES:
+        four, rest = four + rest[..., :LANES], rest[..., LANES:]
+    return _with_rest(_halved(four), rest)
+
+
+def _split(terms: Array, lanes: int) -> tuple[Array, Array]:
+    """The last axis as rows of so many lanes, and what is left over."""
+    rows = terms.shape[-1] // lanes
+    return terms[..., : rows * lanes].reshape(*terms.shape[:-1], rows, lanes), terms[..., rows * lanes :]
 
 
 def _last_sum(lanes: Array) -> Array:

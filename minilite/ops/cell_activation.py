@@ -6,7 +6,7 @@ functions; here they are computed operation by operation in the argument's preci
     tanh(x)      = (x**3 * P(x**2) + x) / Q(x**2), x clipped to +-7.9073896; P and Q of degree 3 and 4
     logistic(x)  = e / (1 + e), e = (2**m * exp(r))**2 with x / 2 = m * ln(2) + r; exp(r) is a polynomial of degree 5
 
-SIGN_BIT is 1 for negative numbers and 0 for others.
+SIGN_BIT is 1 for negative numbers and 0 for others. The clipping ones turn NaN into their lower end.
 Source: Eigen, GenericPacketMathFunctions.h and UnaryFunctors.h (without fused multiply-add, four floats at a time).
 """
 
@@ -84,11 +84,17 @@ def _logistic_in_lanes(x: Array) -> Array:
     return np.where(x < kind(LOGISTIC_IS_ZERO), kind(0), e / (kind(1) + e))
 
 
+def clip(x: Array, low: float, high: float) -> Array:
+    """``x`` in [low, high]; NaN becomes ``low``, as where C++ compares it."""
+    kind = x.dtype.type
+    return np.where(x > kind(low), np.minimum(x, kind(high)), kind(low))
+
+
 FUNCTIONS = {
     "NONE": lambda x: x,
-    "RELU": lambda x: np.maximum(x, x.dtype.type(0)),
-    "RELU_N1_TO_1": lambda x: np.clip(x, -1, 1),
-    "RELU6": lambda x: np.clip(x, 0, 6),
+    "RELU": lambda x: clip(x, 0, np.inf),
+    "RELU_N1_TO_1": lambda x: clip(x, -1, 1),
+    "RELU6": lambda x: clip(x, 0, 6),
     "TANH": tanh,
     "SIGN_BIT": lambda x: np.signbit(x).astype(x.dtype),
 }

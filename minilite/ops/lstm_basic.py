@@ -26,6 +26,7 @@ from minilite.cases import Case, Draw, constant, data
 from minilite.fixed_point import Multiplier, multiply_half_up, rounding_divide_by_pot, saturate, wrap32
 from minilite.ops.accumulate import eigen_dot, integer_dot
 from minilite.ops.cell_activation import logistic, tanh
+from minilite.ops.lstm_cell import finite
 from minilite.spec import Definition, Node, Op, Operand, Shape, TensorInfo, activation, weight
 
 Array = np.ndarray
@@ -48,7 +49,8 @@ def shapes(
 
 def float_(node: Node, input: Array, h: Array, weights: Array, biases: Array, c: Array) -> tuple[Array, ...]:
     joined = np.concatenate([input, h], axis=1)
-    sums = (eigen_dot(joined, weights) if node.sums == "sequential" else joined @ weights.T) + biases
+    product = eigen_dot(joined, weights) if node.sums == "sequential" else joined @ weights.T
+    sums = finite(product + biases)
     i, g, f, o = np.split(sums, 4, axis=1)
     new = _logistic(i) * tanh(g) + _logistic(f) * c
     output = _logistic(o) * tanh(new)

@@ -13,15 +13,14 @@ P_output meets the new c. A clip of 0 does nothing; normalized(s) = (s - mean) /
 a row; recurrent weights of one dimension are diagonal matrices. The activation NONE is the identity here; LiteRT leaves
 memory as it was there.
 
-Hybrid: x, a, h and m are quantized a row at a time (:mod:`minilite.ops.hybrid`); biases, normalization and diagonals
-are floats.
+Hybrid: x, a, h and m are quantized a row at a time (:mod:`minilite.ops.hybrid`), which is defined for finite numbers
+only; biases, normalization and diagonals are floats.
 Sources: Hochreiter and Schmidhuber 1997; Gers and Schmidhuber 2000 (peepholes); Sak et al. 2014 (projection); Greff et
 al. 2015 (CIFG); Ba et al. 2016 (layer normalization); TensorFlow Lite's lstm_eval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,24 +55,27 @@ class Cell:
         return cls(operands[0:4], operands[4:8], peephole, operands[11:15], operands[15], operands[16])
 
     @property
+    def sizes(self) -> tuple[int, int]:
+        """How many outputs and how many cells there are."""
+        return self.recurrent[OUTPUT].shape[-1], self.bias[OUTPUT].shape[0]
+
+    @property
     def coupled(self) -> bool:
         """Whether there is no input gate (CIFG)."""
         return self.weights[INPUT] is None
 
 
-Step = Callable[[Array, Any, Array, Array, int], tuple[Array, Array]]
-"""From input, auxiliary input, output state and cell state of some rows, and the number of the first of them, to the
-new states."""
-
-
 def over_time(
-    step: Step, time_major: bool, states: tuple[Array, Array], x: Array, aux: Any = None, backwards: bool = False
+    step: Any, time_major: bool, states: tuple[Array, Array], x: Array, aux: Any = None, backwards: bool = False
 ) -> tuple[Any, ...]:
-    """All outputs and the last states. Time-major inputs go through the cell a batch at a time, others a row."""
+    """All outputs and the last states. Time-major inputs go through the cell a batch at a time, others a row.
+
+    ``step(x, aux, h, c, row)`` gives the new states of some rows, of which the first has this number; ``step.cell`` is
+    its cell."""
     if not time_major:
         x, aux = x.swapaxes(0, 1), None if aux is None else aux.swapaxes(0, 1)
     batch = x.shape[1]
-    h, c = (state.reshape(batch, -1).copy() for state in states)
+    h, c = (s.reshape(batch, size).copy() for s, size in zip(states, step.cell.sizes, strict=True))
     outputs = np.empty((len(x), *h.shape), h.dtype)
     for rows in [slice(0, batch)] if time_major else [slice(b, b + 1) for b in range(batch)]:
         for t in reversed(range(len(x))) if backwards else range(len(x)):
@@ -136,7 +138,8 @@ class FloatStep:
 
     def plus(self, acc: Any, x: Any, weights: Any) -> Array:
         """``acc + x @ weights.T``."""
-        return acc + (eigen_dot(x, weights) if self.node.sums == "sequential" else x @ weights.T)
+        product = eigen_dot(x, weights) if self.node.sums == "sequential" else x @ weights.T
+        return finite(acc + product)
 
     def real(self, weights: Any) -> Array:
         """The weights as real numbers."""
@@ -156,9 +159,16 @@ def _in_order(x: Array) -> Array:
     return np.add.accumulate(x, axis=1)[:, -1:]
 
 
+def finite(x: Array) -> Array:
+    """Infinities become the largest float32."""
+    limit = x.dtype.type(np.finfo(np.float32).max)
+    return np.clip(x, -limit, limit)
+
+
 def clipped(x: Array, clip: float) -> Array:
-    """``x`` in [-clip, clip], if there is a clip."""
-    return np.clip(x, x.dtype.type(-clip), x.dtype.type(clip)) if clip > 0 else x
+    """``x`` in [-clip, clip], if there is a clip. NaN becomes the upper end."""
+    top = x.dtype.type(clip)
+    return np.where(x < top, np.maximum(x, -top), top) if clip > 0 else x
 
 
 # ---- hybrid ----------------------------------------------------------------------------------------------------------
@@ -170,7 +180,14 @@ class Scaled:
 
     integers: Array
     scale: np.float32
-    ndim = 2
+
+    @property
+    def ndim(self) -> int:
+        return self.integers.ndim
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.integers.shape
 
     @classmethod
     def of(cls, info: TensorInfo | None, array: Array | None) -> Any:
@@ -205,6 +222,7 @@ def check_cell(node: Node, cell: Cell, terms: int) -> tuple[int, int]:
     output.need(output.rank == 2, "2 dimensions [cells, terms]", output.shape)
     recurrent.need(recurrent.rank in (1, 2), "1 or 2 dimensions [cells, outputs]", recurrent.shape)
     cells, outputs = output.shape[0], recurrent.shape[-1]
+    output.need(cells > 0, "at least one cell", output.shape)
     node.need(node.options.cell_clip >= 0, "a cell_clip of 0 or more", node.options.cell_clip)
     node.need(node.options.proj_clip >= 0, "a proj_clip of 0 or more", node.options.proj_clip)
     _check_presence(node, cell)

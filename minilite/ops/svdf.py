@@ -67,12 +67,13 @@ def shapes(
 def remember(state: Array, weights_time: Array, features: Array) -> Array:
     """The state [batch, filters, memory] without its oldest and with its newest entry."""
     filters, memory = weights_time.shape
-    return np.concatenate([state.reshape(-1, filters, memory)[..., 1:], features[..., None]], axis=-1)
+    return np.concatenate([state.reshape(len(features), filters, memory)[..., 1:], features[..., None]], axis=-1)
 
 
 def _output(node: Node, state: Array, weights_time: Array, bias: Array | None) -> Array:
     batch, filters, _ = state.shape
-    summed = sum_in_lanes(state * weights_time).reshape(batch, filters // node.options.rank, -1)
+    rank = int(node.options.rank)
+    summed = sum_in_lanes(state * weights_time).reshape(batch, filters // rank, rank)
     output = sum_in_lanes(summed)
     return cell_activation(node.options.fused_activation_function, output if bias is None else output + bias)
 
