@@ -1,6 +1,6 @@
 """Measures how far every row is from LiteRT and writes ``docs/conformance.md``.
 
-    python -m tests.conformance                      everything, 1,000 cases a cell (an hour or two)
+    python -m tests.conformance                      everything: 1,000 cases a quantized cell, 300 another (an hour)
     python -m tests.conformance --only CONV --cases 50
     python -m tests.conformance --stale              only rows whose code has changed since they were measured
     python -m tests.conformance --models             only the real models of MINILITE_MODELS
@@ -30,7 +30,7 @@ from rich.progress import track
 
 import minilite
 from minilite.errors import Error
-from minilite.spec import Definition, Op
+from minilite.spec import QUANTIZED, Definition, Op
 from minilite.testing.comparison import relative_to_range, steps_apart, ulps_apart
 from minilite.testing.kit import rows
 from minilite.testing.one_operator import OneOperator
@@ -162,11 +162,19 @@ def _measure_named(job: tuple[str, str, int, str]) -> dict[str, Cell]:
 def jobs(options: argparse.Namespace, known: dict[str, Any]) -> list[tuple[str, str, int, str]]:
     """The rows whose name matches and, with ``--stale``, whose measurement is missing, old or smaller."""
     return [
-        (op.name, definition.label, options.cases, options.runtime)
+        (op.name, definition.label, options.cases or enough(definition), options.runtime)
         for op, definition in rows()
         if re.search(options.only, f"{op.name}|{definition.label}")
-        and not (options.stale and all(fresh(op, definition, k, known, options.cases) for k in SETS))
+        and not (
+            options.stale and all(fresh(op, definition, k, known, options.cases or enough(definition)) for k in SETS)
+        )
     ]
+
+
+def enough(definition: Definition) -> int:
+    """How many cases a published cell is measured with."""
+    quantized = definition.quantized is not False and any(t.strip("?*") in QUANTIZED for t in definition.input_types)
+    return 1000 if quantized else 300
 
 
 def fresh(op: Op, definition: Definition, kernels: str, known: dict[str, Any], cases: int) -> bool:
@@ -294,7 +302,7 @@ def _cpu() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="regular expression over 'OPERATOR|type'")
-    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--cases", type=int, help="of every cell (1,000 where types are quantized, else 300)")
     parser.add_argument("--runtime", choices=("litert", "tf"), default="litert")
     parser.add_argument("--models", action="store_true", help="measure the real models only")
     parser.add_argument("--stale", action="store_true", help="measure only what is not up to date")
