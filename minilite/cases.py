@@ -33,6 +33,22 @@ class Draw(Protocol):
 
 
 @dataclass(frozen=True)
+class Sparse:
+    """How a constant is stored without its zeros: the format (DENSE or SPARSE_CSR) of each level of the tree, which
+    dimension each level is (those from the rank on are blocks), which dimensions the blocks divide, and their sizes.
+    See :mod:`minilite.sparsity`."""
+
+    formats: tuple[str, ...]
+    order: tuple[int, ...]
+    block_map: tuple[int, ...] = ()
+    blocks: tuple[int, ...] = ()
+
+    def block_of(self, dimension: int) -> int:
+        """The size of blocks along a dimension; 1 where it is not divided."""
+        return dict(zip(self.block_map, self.blocks, strict=True)).get(dimension, 1)
+
+
+@dataclass(frozen=True)
 class Arg:
     """One operand of a case: a shape to be filled with data, or a ready ``value``.
 
@@ -42,6 +58,7 @@ class Arg:
     per_axis: whether a weight must have one scale for each channel, or must not.
     nonzero: neither the real numbers nor the stored ones may be 0 (divisors).
     block: the size of blocks along the last dimension to quantize in, or 0.
+    sparse: how the constant is stored without its zeros, if it is.
     """
 
     shape: Shape
@@ -54,6 +71,7 @@ class Arg:
     per_axis: bool | None = None
     nonzero: bool = False
     block: int = 0
+    sparse: Sparse | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minilite.errors import ModelError
 from minilite.model import Model, Quantization, Subgraph, Tensor
+from minilite.sparsity import dense
 from minilite.spec import DTYPES
 
 
@@ -24,13 +25,16 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if tensor.is_variable or type_ not in DTYPES:
         return None
     if data is None or data.size == 0:  # a constant without elements has no bytes either; buffer 0 is no constant
+        if tensor.buffer and tensor.sparsity is not None:
+            return np.empty(0, DTYPES[type_])
         return _without_elements(tensor, index, shape) if tensor.buffer and math.prod(shape) == 0 else None
     if type_ == "string":
         return _strings(data, shape)
     if type_ in ("int4", "int2"):
         bits = 4 if type_ == "int4" else 2
-        _check_bytes(tensor, index, data.size, -(-math.prod(shape) * bits // 8))
-        return _unpacked(data, bits, shape)
+        held = (data.size * 8 // bits,) if tensor.sparsity is not None else shape
+        _check_bytes(tensor, index, data.size, -(-math.prod(held) * bits // 8))
+        return _unpacked(data, bits, held)
     dtype = np.dtype(DTYPES[type_])
     if tensor.sparsity is not None:
         return data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype.newbyteorder("<"))
@@ -49,6 +53,18 @@ def _check_bytes(tensor: Tensor, index: int, found: int, wanted: int) -> None:
             f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
             f"{tensor.type} {list(shape)}, got {found} in buffer {tensor.buffer}."
         )
+
+
+def dense_constant(model: Model, tensor: Tensor, index: int, limit: int) -> np.ndarray | None:
+    """The tensor's constant with all its elements: of a sparse tensor the zeros, too, up to ``limit`` bytes."""
+    stored = constant_array(model, tensor, index)
+    if stored is None or tensor.sparsity is None:
+        return stored
+    name, shape = f"tensor {index} {tensor.name!r}", tensor.shape or ()
+    size = math.prod(shape) * stored.itemsize
+    if len(shape) > 64 or min(shape, default=0) < 0 or size > limit or stored.dtype == object:
+        raise ModelError(f"{name}: expected a sparse tensor of at most {limit} bytes, got {tensor.type} {list(shape)}.")
+    return dense(stored, tensor.sparsity, shape, name)
 
 
 def blocks(model: Model, subgraph: Subgraph, quantization: Quantization | None) -> tuple[int, np.ndarray | None]:

@@ -95,7 +95,7 @@ def _sums(
     output = node.outputs[0]
     if input is None or weights is None or input.type != output.type or not (_clips(node) and _static_bias(bias)):
         return False
-    if not weights.constant or (weights.scales.size > 1 and weights.axis != axis):
+    if not weights.constant or weights.sparsity is not None or (weights.scales.size > 1 and weights.axis != axis):
         return False
     if input.type == "float32":
         return weights.type in ("float32", *signed)
@@ -145,9 +145,16 @@ def _fully_connected(node: Node) -> bool:
         return False
     if input is not None and input.type == "int8" and weights.zero_points.any():
         return False
+    if weights.block_scales is not None and not _blocks_fit(weights.block_size, weights.block_scales):
+        return False
     units, terms = weights.shape
     signed = ["int8", *["int4"] * (terms % 2 == 0), *["int2"] * (terms % 4 == 0 and weights.scales.size == units)]
     return _sums(node, input, weights, rest[0] if rest else None, 0, tuple(signed))
+
+
+def _blocks_fit(size: int, scales: np.ndarray) -> bool:
+    normal = np.isfinite(scales) & (scales >= np.finfo(np.float16).tiny)
+    return size % 32 == 0 and bool(normal.all())
 
 
 def _batch_matmul(node: Node) -> bool:

@@ -21,10 +21,16 @@ import numpy as np
 
 from minilite.errors import OperatorError
 from minilite.fixed_point import round_half_away
+from minilite.ops.hybrid import block_scales
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo
 
 Array = np.ndarray
-BARE: dict[str, Any] = {"scales": np.empty(0, np.float32), "zero_points": np.empty(0, np.int64)}
+BARE: dict[str, Any] = {
+    "scales": np.empty(0, np.float32),
+    "zero_points": np.empty(0, np.int64),
+    "block_size": 0,
+    "block_scales": None,
+}
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators that on real numbers do nothing."""
 OF_BYTES = ("BITCAST", "LSH_PROJECTION")
@@ -55,7 +61,7 @@ def definition(op: Op, node: Node) -> Definition:
 
 
 def _is_real(info: TensorInfo) -> bool:
-    return info.quantized or info.type in ("float32", "float16")
+    return info.quantized or info.block_scales is not None or info.type in ("float32", "float16")
 
 
 def real_node(op: Op, node: Node) -> Node:
@@ -88,6 +94,8 @@ def meanings(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo | 
 
 def real(info: TensorInfo, array: Array) -> Array:
     """The numbers that an operand's values stand for, in float64."""
+    if info.block_scales is not None:
+        return np.repeat(block_scales(info), info.block_size, axis=1) * array.astype(np.float64)
     if not info.quantized:
         return array.astype(np.float64) if array.dtype.kind == "f" else array
     shape = [1] * array.ndim

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from minilite import delegate, ideal, schema
-from minilite.constants import blocks, constant_array
+from minilite.constants import blocks, dense_constant
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
-from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
+from minilite.memory import alive_bytes, check_sparse, check_step, tensor_bytes, too_much
 from minilite.model import Operator, OperatorCode, Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
@@ -115,6 +115,7 @@ class Plan:
         tensors = self.subgraph.tensors
         wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
         self._limit = None if wished else self.memory_limit
+        check_sparse(tensors, self.memory_limit)
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(tensors)]
         self._check_graph()
         self.dynamic = set()
@@ -154,7 +155,7 @@ class Plan:
 
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
-        value = constant_array(self.model, tensor, index)
+        value = dense_constant(self.model, tensor, index, LARGEST_TENSOR)
         block_size, block_scales = blocks(self.model, self.subgraph, q)
         return TensorInfo(
             index=index,
@@ -169,6 +170,7 @@ class Plan:
             is_variable=tensor.is_variable,
             block_size=block_size,
             block_scales=block_scales,
+            sparsity=tensor.sparsity,
         )
 
     def _prepare(self, step: Step) -> None:
@@ -244,7 +246,7 @@ class Plan:
 
     def _check_memory(self) -> None:
         """Refuse a plan whose tensors and intermediates do not fit the limit together."""
-        alive = alive_bytes(i for i in self.infos if i.is_variable or i.index in self.subgraph.inputs)
+        alive = alive_bytes(i for i in self.infos if i.is_variable or i.sparsity or i.index in self.subgraph.inputs)
         if self._limit is not None and alive > self._limit:
             raise OperatorError(f"inputs and variables take {alive / 2**30:.1f} GiB: {too_much(self._limit)}")
         for step in self.steps:

@@ -70,7 +70,8 @@ class TensorInfo:
 
     ``scales`` and ``zero_points`` are 1-D and empty when the tensor is not quantized. ``value`` is the array of a
     constant, or of anything already known; ``constant`` is true only for constants of the file. Of blockwise
-    quantization ``block_scales`` holds a scale for every ``block_size`` values along the last dimension.
+    quantization ``block_scales`` holds a scale for every ``block_size`` values along the last dimension. ``sparsity``
+    is the schema's description of a constant that the file stores without its zeros; ``value`` has them.
     """
 
     index: int
@@ -85,6 +86,7 @@ class TensorInfo:
     is_variable: bool = False
     block_size: int = 0
     block_scales: np.ndarray | None = None
+    sparsity: Any = None
 
     def __str__(self) -> str:
         return f"tensor {self.index} {self.name!r}"

@@ -138,8 +138,8 @@ class Session:
         return np.full(shape, b"", object) if dtype is np.object_ else np.zeros(shape, dtype)
 
     def constant(self, index: int) -> np.ndarray | None:
-        """The constant in the file, or what planning has already computed from constants."""
-        if self.plan.infos:
+        """The constant in the file, of a sparse one what is stored, or what planning has already computed."""
+        if self.plan.infos and self.plan.infos[index].sparsity is None:
             return self.plan.infos[index].value
         return constant_array(self.plan.model, self.plan.subgraph.tensors[index], index)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from minilite.cases import Arg, Case, Draw, data, shape
 from minilite.errors import OperatorError
-from minilite.ops.hybrid import weight_scales
+from minilite.ops.hybrid import block_scales, weight_scales
 from minilite.ops.moving import UNUSUAL, USUAL, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter, weight
 
@@ -50,20 +50,10 @@ def rows(node: Node, lookup: Array, value: Array) -> Array:
 def prepare(node: Node, lookup: TensorInfo, value: TensorInfo, output: TensorInfo) -> tuple[Array, np.dtype]:
     """A scale for each row, or for each block of each row: ``[rows, blocks]``, float32."""
     if value.block_scales is not None:
-        return _block_scales(value, value.block_scales), np.dtype(output.dtype)
+        return block_scales(value), np.dtype(output.dtype)
     scales = weight_scales(value, 0)
     value.need(value.zero_point == 0, "a zero point of 0", value.zero_point)
     return np.broadcast_to(scales, value.shape[:1])[:, None], np.dtype(output.dtype)
-
-
-def _block_scales(value: TensorInfo, scales: Array) -> Array:
-    value.need(value.type in PACKED and value.rank == 2, "int4 or int2 in 2 dimensions in blocks", value.shape)
-    rows, columns = value.shape
-    fits = value.block_size > 0 and columns % value.block_size == 0
-    value.need(fits, f"blocks that divide rows of {columns}", value.block_size)
-    count = rows * columns // value.block_size
-    value.need(scales.dtype == np.float16 and scales.size == count, f"{count} scales, float16", scales.size)
-    return scales.astype(np.float32).reshape(rows, columns // value.block_size)
 
 
 def dequantized(p: tuple[Array, np.dtype], lookup: Array, value: Array) -> Array:

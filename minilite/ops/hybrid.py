@@ -33,20 +33,25 @@ def quantize_rows(x: Array, leading: int, how: str) -> tuple[Array, Array]:
     """``q - z`` (int32) in the shape of ``x``, and the scales (float32) in a shape that broadcasts with it, where the
     first ``leading`` dimensions of ``x`` count the rows."""
     outer, inner = x.shape[:leading], x.shape[leading:]
-    rows = x.astype(F32).reshape(math.prod(outer), math.prod(inner))
-    steps, scales = {"symmetric": symmetric, "asymmetric": asymmetric, "xnnpack": xnnpack}[how](rows)
-    return steps.astype(np.int32).reshape(x.shape), scales.reshape(*outer, *[1] * len(inner))
+    q, z, scales = quantized(x.astype(F32).reshape(math.prod(outer), math.prod(inner)), how)
+    return (q - z).reshape(x.shape), scales.reshape(*outer, *[1] * len(inner))
 
 
-def symmetric(x: Array) -> tuple[Array, Array]:
+def quantized(rows: Array, how: str) -> tuple[Array, Array, Array]:
+    """``q`` and ``z`` (int32), and the scales (float32), of a matrix; the last two with one column."""
+    q, z, scales = {"symmetric": symmetric, "asymmetric": asymmetric, "xnnpack": xnnpack}[how](rows)
+    return q.astype(np.int32), z.astype(np.int32), scales
+
+
+def symmetric(x: Array) -> tuple[Array, Array, Array]:
     """A row of zeros gets scale 1."""
     reach = np.abs(x).max(axis=1, initial=0, keepdims=True)
     zero = reach == 0
     q = np.clip(_rounded(x * np.where(zero, F32(0), F32(127) / reach)), -127, 127)
-    return q, np.where(zero, F32(1), reach / F32(127))
+    return q, np.zeros_like(reach), np.where(zero, F32(1), reach / F32(127))
 
 
-def asymmetric(x: Array) -> tuple[Array, Array]:
+def asymmetric(x: Array) -> tuple[Array, Array, Array]:
     """The range is a float32 difference, what follows is float64, as the x86 kernels have it."""
     low, high = _range(x)
     zero = low == high
@@ -56,7 +61,7 @@ def asymmetric(x: Array) -> tuple[Array, Array]:
     z = np.where(zero, 0, round_half_away(np.clip(z, -128, 127)))
     scales = real.astype(F32)
     q = np.clip(_rounded(x * (F32(1) / scales)) + z, -128, 127)
-    return q - z, scales
+    return q, z, scales
 
 
 def _rounded(x: Array) -> Array:
@@ -68,7 +73,7 @@ def _rounded(x: Array) -> Array:
     return q
 
 
-def xnnpack(x: Array) -> tuple[Array, Array]:
+def xnnpack(x: Array) -> tuple[Array, Array, Array]:
     """All float32, by the reciprocal of the scale."""
     low, high = _range(x)
     inverse = np.where(low == high, F32(1), F32(255) / (high - low))
@@ -76,7 +81,7 @@ def xnnpack(x: Array) -> tuple[Array, Array]:
     z = np.where((F32(-128) + down) + (F32(127) + up) > 0, F32(-128) - down, F32(127) - up)
     z = np.rint(np.clip(z, F32(-128), F32(127)))
     q = np.clip(np.rint(x * inverse) + z, -128, 127)
-    return q - z, F32(1) / inverse
+    return q, z, F32(1) / inverse
 
 
 def _range(x: Array) -> tuple[Array, Array]:
@@ -96,6 +101,18 @@ def weight_scales(weights: TensorInfo, axis: int) -> Array:
         weights.need(weights.axis == axis, f"quantized_dimension {axis}", weights.axis)
         weights.need(weights.scales.size == channels, f"1 or {channels} scales", weights.scales.size)
     return weights.scales
+
+
+def block_scales(weights: TensorInfo) -> Array:
+    """The scales of a matrix that is quantized in blocks: ``[rows, blocks]``, float32."""
+    scales = np.empty(0) if weights.block_scales is None else weights.block_scales
+    weights.need(weights.type in ("int4", "int2") and weights.rank == 2, "a matrix of int4 or int2", weights.shape)
+    rows, columns = weights.shape
+    fits = weights.block_size > 0 and columns % weights.block_size == 0
+    weights.need(fits, f"blocks that divide rows of {columns}", weights.block_size)
+    count = rows * columns // weights.block_size
+    weights.need(scales.dtype == np.float16 and scales.size == count, f"{count} scales, float16", scales.size)
+    return scales.astype(np.float32).reshape(rows, columns // weights.block_size)
 
 
 def weights_case(

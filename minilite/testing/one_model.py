@@ -9,6 +9,7 @@ import numpy as np
 
 from minilite import schema
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
+from minilite.sparsity import stored
 from minilite.spec import Node, Op, TensorInfo
 
 
@@ -66,6 +67,8 @@ def _add_block_scales(node: Node, indices: list[int], tensors: list[Tensor], buf
 def pack(info: TensorInfo) -> bytes:
     """A constant's bytes as the file holds them."""
     assert info.value is not None
+    if info.sparsity is not None:
+        return stored(info.value, info.sparsity, str(info)).tobytes()
     if info.type in ("int4", "int2"):
         bits = int(info.type[3:])
         fields = info.value.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
@@ -88,4 +91,5 @@ def _tensor(info: TensorInfo, buffer: int) -> Tensor:
         buffer=buffer,
         quantization=quantization,
         is_variable=info.is_variable,
+        sparsity=info.sparsity,
     )

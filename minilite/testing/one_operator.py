@@ -170,9 +170,8 @@ def _outputs(
         return blank
     padding = [None] * (len(op.inputs) - len(runs[0])) if not op.inputs[-1].variadic else []
     reals = _results_of(op, dataclasses.replace(node, outputs=blank), runs, padding)
-    return tuple(
-        _scaled(draw, op.result(i), b, node, None if reals is None else reals[i], case) for i, b in enumerate(blank)
-    )
+    found = [*(reals or ()), *[None] * len(blank)]  # of several outputs not all need be real numbers
+    return tuple(_scaled(draw, op.result(i), b, node, found[i], case) for i, b in enumerate(blank))
 
 
 def _results_of(
@@ -255,13 +254,13 @@ def _terms(op: Op, node: Node, arrays: list[np.ndarray | None]) -> float:
     """See :class:`OneOperator`: the real results of all operands' magnitudes, without an activation."""
     if all(o.axis is None for o in op.inputs):
         return 0.0
-    quantized = [i is not None and i.quantized for i in node.inputs]
+    quantized = [i is not None and (i.quantized or i.block_scales is not None) for i in node.inputs]
     reals = [
         ideal.real(i, a) if q and i and a is not None else a
         for i, a, q in zip(node.inputs, arrays, quantized, strict=True)
     ]
     magnitudes = [r if r is None or r.dtype.kind not in "fc" else np.abs(r).astype(np.float64) for r in reals]
-    inputs = tuple(i and dataclasses.replace(i, scales=np.empty(0, np.float32)) for i in node.inputs)
+    inputs = tuple(i and dataclasses.replace(i, **ideal.BARE) for i in node.inputs)
     options = node.options
     if options is not None and "fused_activation_function" in options:
         options = schema.make_options(options.table, **{**options, "fused_activation_function": "NONE"})

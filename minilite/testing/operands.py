@@ -11,6 +11,7 @@ from minilite.cases import Arg, Case, Draw
 from minilite.program import initial
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Op, Operand, TensorInfo
 from minilite.testing.one_model import is_fed
+from minilite.testing.sparse import parameters, thinned
 
 NARROW = {"int8": 127, "int4": 7, "int2": 1, "int16": 32767}
 
@@ -34,6 +35,9 @@ def drawn_operand(
     array = arg.value if arg.value is not None else drawn_data(draw, operand, arg, info)
     if arg.nonzero:
         array = _without_zeros(info, array)
+    if arg.sparse is not None:
+        array = thinned(draw, array, arg.sparse)
+        info = dataclasses.replace(info, sparsity=parameters(draw, array, arg.sparse))
     fixed = arg.constant if arg.constant is not None else _is_constant(draw, operand, arg)
     return dataclasses.replace(info, value=array if fixed else None, constant=fixed), array
 
