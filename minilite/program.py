@@ -141,7 +141,8 @@ class Callee:
 
 def initial(info: TensorInfo) -> np.ndarray:
     """A variable tensor at the beginning: zeros; int8 ones hold their zero point, as LiteRT fills them."""
-    zero = int(info.zero_points[0]) if info.type == "int8" and info.zero_points.size == 1 else 0
+    filled = info.type == "int8" and info.zero_points.size == 1
+    zero = info.zero_points[:1].astype(np.int8)[0] if filled else 0  # its low byte, if it does not fit
     return np.full(info.shape, zero, DTYPES[info.type])
 
 
