@@ -15,11 +15,11 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("errors",),
     ("spec",),
-    ("cases", "fixed_point", "flexbuffers", "memory", "wiring"),
+    ("cases", "fixed_point", "flexbuffers", "wiring"),
     ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate"),
-    ("schema", "soundness"),
+    ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),
     ("plan",),
