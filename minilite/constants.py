@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from minilite.errors import ModelError
+from minilite.errors import ModelError, OperatorError
+from minilite.memory import too_much
 from minilite.model import Model, Quantization, Subgraph, Tensor
 from minilite.sparsity import dense
 from minilite.spec import DTYPES
@@ -65,6 +67,14 @@ def dense_constant(model: Model, tensor: Tensor, index: int, limit: int) -> np.n
     if len(shape) > 64 or min(shape, default=0) < 0 or size > limit or stored.dtype == object:
         raise ModelError(f"{name}: expected a sparse tensor of at most {limit} bytes, got {tensor.type} {list(shape)}.")
     return dense(stored, tensor.sparsity, shape, name)
+
+
+def check_sparse(tensors: Iterable[Tensor], limit: int | None) -> None:
+    """Raise :class:`OperatorError` when sparse constants with their zeros need more than ``limit`` bytes."""
+    sparse = [t for t in tensors if t.sparsity is not None]
+    needed = sum(math.prod(t.shape or ()) * np.dtype(DTYPES.get(str(t.type).lower(), np.int8)).itemsize for t in sparse)
+    if limit is not None and needed > limit:
+        raise OperatorError(f"sparse tensors take {needed / 2**30:.1f} GiB with their zeros: {too_much(limit)}")
 
 
 def blocks(model: Model, subgraph: Subgraph, quantization: Quantization | None) -> tuple[int, np.ndarray | None]:

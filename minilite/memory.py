@@ -14,7 +14,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from minilite.errors import ArgumentError, ArgumentTypeError, OperatorError
-from minilite.model import Tensor
 from minilite.spec import DTYPES, Node, TensorInfo
 
 DEFAULT_LIMIT = 2 * 2**30
@@ -91,14 +90,6 @@ def tensor_bytes(info: TensorInfo) -> int:
     if info.type == "string":
         return math.prod(info.shape) * STRING
     return math.prod(info.shape) * np.dtype(DTYPES.get(info.type, np.int8)).itemsize
-
-
-def check_sparse(tensors: Iterable[Tensor], limit: int | None) -> None:
-    """Raise :class:`OperatorError` when sparse constants with their zeros need more than ``limit`` bytes."""
-    sparse = [t for t in tensors if t.sparsity is not None]
-    needed = sum(math.prod(t.shape or ()) * np.dtype(DTYPES.get(str(t.type).lower(), np.int8)).itemsize for t in sparse)
-    if limit is not None and needed > limit:
-        raise OperatorError(f"sparse tensors take {needed / 2**30:.1f} GiB with their zeros: {too_much(limit)}")
 
 
 def check_step(node: Node, limit: int | None, alive: int = 0) -> None:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from minilite import delegate, ideal, schema
-from minilite.constants import blocks, dense_constant
+from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
-from minilite.memory import alive_bytes, check_sparse, check_step, tensor_bytes, too_much
+from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
 from minilite.model import Operator, OperatorCode, Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
