@@ -4,6 +4,7 @@
 
 The file stores the input's elements without most of its zeros, in the order of a tree that ``SparsityParameters``
 describe: dimensions in any order, dense or in compressed rows, divided into blocks or not (:mod:`minilite.sparsity`).
+Of integers the missing elements are 0, whatever the zero point.
 
 LiteRT gets blocks wrong whose dimensions, three or more, stand in an order that is not its own inverse.
 Source: LiteRT's densify and its sparsity format converter.
@@ -46,7 +47,7 @@ def _shuffled(draw: Draw, values: range) -> tuple[int, ...]:
 
 def case(draw: Draw, definition: Definition) -> Case:
     shape = tuple(2 * d for d in cases.shape(draw, 1, 4, 4))
-    return Case((data(shape, constant=True, sparse=layout(draw, shape), per_axis=False),))
+    return Case((data(shape, constant=True, sparse=layout(draw, shape), zero_point=0),))
 
 
 DENSIFY = Op(
