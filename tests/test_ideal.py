@@ -14,6 +14,7 @@ from minilite import demo, ideal
 from minilite.model import Buffer, Model, Tensor
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Op, TensorInfo
 from minilite.testing.kit import rows
+from minilite.testing.one_model import pack
 from minilite.testing.one_operator import OneOperator
 from minilite.testing.ours import compute
 from minilite.testing.seeded import SeededDraw
@@ -81,7 +82,8 @@ def _tensor_in_floats(tensor: Tensor, info: TensorInfo, buffers: list[Buffer]) -
     if not info.quantized:
         return tensor
     if info.value is not None:
-        buffers.append(Buffer(np.frombuffer(_float32(info, info.value).tobytes(), np.uint8)))
+        floats = dataclasses.replace(info, type="float32", value=_float32(info, info.value))
+        buffers.append(Buffer(np.frombuffer(pack(floats), np.uint8)))
         tensor = dataclasses.replace(tensor, buffer=len(buffers) - 1)
     return dataclasses.replace(tensor, type="FLOAT32", quantization=None)
 
