@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from minilite import tflm
 from minilite.kernel_sets import ARITHMETIC
 from minilite.ops import OPS
 from minilite.spec import Op, Operand
@@ -39,9 +40,20 @@ def section(op: Op) -> list[str]:
     lines += [f"| -> {o.name}{_mark(o)} | {o.role} | {constraint(o)} |" for o in op.outputs]
     lines += ["", "Types: " + ", ".join(f"`{d.types}`" for d in op.definitions) + ".", ""]
     if op.name in ARITHMETIC:
-        reference, builtin, xnnpack = ARITHMETIC[op.name]
-        lines += [f"Arithmetic: reference *{reference}*, builtin *{builtin}*, xnnpack *{xnnpack}*.", ""]
-    return lines
+        words = zip(("reference", "builtin", "xnnpack", "tflm"), ARITHMETIC[op.name], strict=True)
+        lines += ["Arithmetic: " + ", ".join(f"{name} *{word}*" for name, word in words if word != "-") + ".", ""]
+    return [*lines, micro(op), ""]
+
+
+def micro(op: Op) -> str:
+    """Which of the row's types TFLite Micro has, and what it asks of a model."""
+    labels = dict.fromkeys(d.label for d in op.definitions if tflm.takes(op.name, d))
+    if not labels:
+        return "Not in kernel set tflm."
+    kernel = tflm.KERNELS[op.name]
+    asks = [f"constant {', '.join(kernel.constant)}"] * bool(kernel.constant)
+    asks += [f"at most {kernel.rank} dimensions"] * bool(kernel.rank)
+    return f"TFLite Micro: {', '.join(labels)}" + "".join(f"; {ask}" for ask in asks) + "."
 
 
 def _mark(operand: Operand) -> str:

@@ -173,6 +173,11 @@ class Requantizer:
         return np.clip(steps + self.zero_point, self.low, self.high).astype(self.type)
 
 
+def ratio_type(node: Node) -> Any:
+    """What the kernel divides scales in: float64 where the set's word is "float64 ratios", else float32."""
+    return np.float64 if node.arithmetic == "float64 ratios" else np.float32
+
+
 def output_multiplier(input: TensorInfo, weights: TensorInfo, output: TensorInfo, product: str = "float64") -> Any:
     """``s_input * s_weights / s_output``, one or one per channel.
 

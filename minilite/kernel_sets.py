@@ -12,6 +12,10 @@ builtin     OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, optimized kernels 
 xnnpack     OpResolverType.AUTO or BUILTIN: nodes that the XNNPACK delegate takes (:mod:`minilite.delegate`) use the
             third column, all others the second.
 
+Measured against the package tflite-micro 0.dev20261023182759 on x86-64:
+
+tflm        TFLite Micro's reference kernels. What they lack is refused (:mod:`minilite.tflm`).
+
 And of no runtime:
 
 ideal       float64 and one rounding (:mod:`minilite.ideal`): what the others are measured against.
@@ -25,43 +29,58 @@ from dataclasses import dataclass
 
 from minilite.errors import ArgumentError
 
-ARITHMETIC: dict[str, tuple[str, str, str]] = {
-    # operator              reference          builtin            xnnpack, where its delegate takes the node
-    "ADD":                 ("double rounding", "vectors",         "one shift"),
-    "SUB":                 ("double rounding", "double rounding", "one shift"),
-    "LEAKY_RELU":          ("double rounding", "signed",          "one shift"),
-    "MUL":                 ("double rounding", "vectors",         "float32"),
-    "CONV_2D":             ("double rounding", "half up",         "float32"),
-    "DEPTHWISE_CONV_2D":   ("double rounding", "half up by eights", "float32"),
-    "TRANSPOSE_CONV":      ("double rounding", "half up by eights", "float32"),
-    "BATCH_MATMUL":        ("double rounding", "double rounding", "float32"),
-    "FULLY_CONNECTED":     ("float64",         "half up",         "float32"),
-    "MEAN":                ("double rounding", "spatial",         "float32"),
-    "SUM":                 ("double rounding", "float32 bias",    "float32"),
-    "REDUCE_MAX":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
-    "REDUCE_MIN":          ("skips NaN",       "replaces NaN",    "replaces NaN"),
-    "REDUCE_PROD":         ("rescales",        "copies",          "copies"),
-    "SOFTMAX":             ("gemmlowp",        "table",           "half precision"),
-    "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table"),
-    "LOCAL_RESPONSE_NORMALIZATION": ("windows", "running",       "running"),
-    "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits"),
-    "QUANTIZE":            ("division",        "blocks",          "reciprocal"),
-    "ELU":                 ("half away",       "half away",       "half even"),
-    "LOGISTIC":            ("table",           "gemmlowp",        "half even"),
-    "TANH":                ("table",           "gemmlowp",        "half even"),
+ARITHMETIC: dict[str, tuple[str, str, str, str]] = {
+    # operator              reference          builtin            xnnpack, if delegated  tflm
+    "ADD":                 ("double rounding", "vectors",         "one shift",       "any scales"),
+    "SUB":                 ("double rounding", "double rounding", "one shift",       "any scales"),
+    "LEAKY_RELU":          ("double rounding", "signed",          "one shift",       "float64 ratios"),
+    "MUL":                 ("double rounding", "vectors",         "float32",         "float64 ratios"),
+    "CONV_2D":             ("double rounding", "half up",         "float32",         "double rounding"),
+    "DEPTHWISE_CONV_2D":   ("double rounding", "half up by eights", "float32",       "double rounding"),
+    "TRANSPOSE_CONV":      ("double rounding", "half up by eights", "float32",       "double rounding"),
+    "BATCH_MATMUL":        ("double rounding", "double rounding", "float32",         "float64 ratios"),
+    "FULLY_CONNECTED":     ("float64",         "half up",         "float32",         "double rounding"),
+    "MEAN":                ("double rounding", "spatial",         "float32",         "double rounding"),
+    "SUM":                 ("double rounding", "float32 bias",    "float32",         "integers"),
+    "REDUCE_MAX":          ("skips NaN",       "replaces NaN",    "replaces NaN",    "skips NaN"),
+    "REDUCE_MIN":          ("skips NaN",       "replaces NaN",    "replaces NaN",    "skips NaN"),
+    "REDUCE_PROD":         ("rescales",        "copies",          "copies",          "-"),
+    "SOFTMAX":             ("gemmlowp",        "table",           "half precision",  "gemmlowp, short tables"),
+    "LOG_SOFTMAX":         ("gemmlowp",        "table",           "table",           "gemmlowp"),
+    "LOCAL_RESPONSE_NORMALIZATION": ("windows", "running",        "running",         "-"),
+    "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits",         "terms"),
+    "QUANTIZE":            ("division",        "blocks",          "reciprocal",      "division"),
+    "ELU":                 ("half away",       "half away",       "half even",       "half away"),
+    "LOGISTIC":            ("table",           "gemmlowp",        "half even",       "table"),
+    "TANH":                ("table",           "gemmlowp",        "half even",       "fixed point"),
+    "RSQRT":               ("table",           "table",           "table",           "Newton"),
+    "RELU6":               ("rescales",        "rescales",        "rescales",        "clips"),
+    "DEQUANTIZE":          ("every scale",     "every scale",     "every scale",     "first scale"),
+    "EMBEDDING_LOOKUP":    ("every scale",     "every scale",     "every scale",     "first scale"),
+    "SPACE_TO_BATCH_ND":   ("zero point",      "zero point",      "zero point",      "raw zero"),
+    "ABS":                 ("float32 ratios",  "float32 ratios",  "float32 ratios",  "float64 ratios"),
+    "RELU":                ("float32 ratios",  "float32 ratios",  "float32 ratios",  "float64 ratios"),
+    "PRELU":               ("float32 ratios",  "float32 ratios",  "float32 ratios",  "float64 ratios"),
+    "DIV":                 ("float32 ratios",  "float32 ratios",  "float32 ratios",  "float64 ratios"),
+    "ARG_MAX":             ("skips NaN",       "skips NaN",       "skips NaN",       "first NaN stays"),
+    "ARG_MIN":             ("skips NaN",       "skips NaN",       "skips NaN",       "first NaN stays"),
+    "CAST":                ("saturates",       "saturates",       "saturates",       "NaN is 0"),
+    "SVDF":                ("lanes",           "lanes",           "lanes",           "one by one"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class KernelSet:
     """A column of the table. ``sums`` says how floats are added: in the kernel's own order, or in any; ``ideal`` that
-    :mod:`minilite.ideal` computes instead of the rows' integer definitions."""
+    :mod:`minilite.ideal` computes instead of the rows' integer definitions; ``micro`` that :mod:`minilite.tflm` says
+    what there is."""
 
     name: str
     column: int
     sums: str
     delegate: bool = False
     ideal: bool = False
+    micro: bool = False
 
     def arithmetic(self, op: str, delegated: bool) -> str | None:
         """The word for an operator: the delegate's where it takes the node, else the column the set falls back to."""
@@ -75,9 +94,11 @@ REFERENCE = KernelSet("reference", 0, "sequential")
 BUILTIN = KernelSet("builtin", 1, "any")
 XNNPACK = KernelSet("xnnpack", 1, "any", delegate=True)
 
+TFLM = KernelSet("tflm", 3, "sequential", micro=True)
+
 IDEAL = KernelSet("ideal", 0, "any", ideal=True)
 
-KERNEL_SETS = {s.name: s for s in (REFERENCE, BUILTIN, XNNPACK, IDEAL)}
+KERNEL_SETS = {s.name: s for s in (REFERENCE, BUILTIN, XNNPACK, TFLM, IDEAL)}
 
 
 def kernel_set(name: str) -> KernelSet:

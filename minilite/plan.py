@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minilite import delegate, ideal, schema
+from minilite import delegate, ideal, schema, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
@@ -80,6 +80,8 @@ class Plan:
         known = op is not None and op.oldest <= code.version <= op.version
         if not known and not code.is_custom:
             raise _unsupported(code, index, self.subgraph_index, op)
+        if self.kernels.micro and not code.is_custom and code.name not in tflm.KERNELS:
+            raise _not_in_micro(code, index, self.subgraph_index)
         node = Node(
             op=code.name,
             options=_options(operator, code),
@@ -100,7 +102,8 @@ class Plan:
     def _row(self, code: OperatorCode) -> Op | None:
         """The operator's row: the caller's before our own, and built-in ones only for built-in codes."""
         own = OPS.get(code.name)
-        own = own if own is not None and own.custom == code.is_custom else None
+        there = code.name in tflm.KERNELS or not self.kernels.micro
+        own = own if own is not None and own.custom == code.is_custom and (there or not own.custom) else None
         return self.program.custom_ops.get(code.name, own) if code.is_custom else own
 
     # ---- preparing -------------------------------------------------------------------------------------------
@@ -184,11 +187,15 @@ class Plan:
         try:
             shapes = step.op.shapes(node, *_operands(step.op, inputs))
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
+            if self.kernels.micro and _is_own(step.op):
+                _as_declared(outputs, shapes)
             outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(step.op, dataclasses.replace(node, outputs=outputs))
             check_step(node, self._limit)
             as_ideal = self.kernels.ideal and _is_own(step.op)
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
+            if self.kernels.micro and _is_own(step.op):
+                tflm.check(step.op, node, step.definition)
             outputs = tuple(
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
@@ -280,8 +287,11 @@ class Plan:
                         values.pop(index, None)
 
     def _note_shapes(self, step: Step, values: Mapping[int, np.ndarray]) -> None:
-        for i in step.outputs:
-            self.infos[i] = dataclasses.replace(self.infos[i], shape=np.shape(values[i]))
+        found = [np.shape(values[i]) for i in step.outputs]
+        if self.kernels.micro:
+            _as_declared([self.infos[i] for i in step.outputs], found)
+        for i, shape in zip(step.outputs, found, strict=True):
+            self.infos[i] = dataclasses.replace(self.infos[i], shape=shape)
 
     def value(self, index: int, values: Mapping[int, np.ndarray]) -> np.ndarray | None:
         """A tensor's present value: computed, or constant, or None."""
@@ -359,6 +369,13 @@ def _sized(info: TensorInfo, shape: Sequence[int] | None) -> TensorInfo:
     return dataclasses.replace(info, shape=shape, value=None)
 
 
+def _as_declared(outputs: Sequence[TensorInfo], shapes: Sequence[Shape | None]) -> None:
+    """Refuse shapes that are not the file's own, which are all that TFLite Micro knows."""
+    for info, shape in zip(outputs, shapes, strict=True):
+        found = info.shape if shape is None else tuple(map(int, shape))
+        info.need(found == info.shape, f"the file's own shape {info.shape} (TFLite Micro resizes nothing)", found)
+
+
 def _vector(values: Iterable[Any] | None, dtype: Any) -> np.ndarray:
     return np.empty(0, dtype) if values is None else np.asarray(values, dtype)
 
@@ -376,4 +393,11 @@ def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -
         f"Didn't find op for builtin opcode '{code.name}' version '{code.version}'. "
         + ("An older version of this builtin might be supported. " if op else "")
         + f"It is operator {index} of subgraph {subgraph}; {known}. Registration failed."
+    )
+
+
+def _not_in_micro(code: OperatorCode, index: int, subgraph: int) -> UnsupportedBuiltinError:
+    return UnsupportedBuiltinError(
+        f"Didn't find op for builtin opcode '{code.name}'. It is operator {index} of subgraph {subgraph}; minilite's "
+        "kernel set 'tflm' does not have it: TFLite Micro lacks it, or computes it in another way. Registration failed."
     )

@@ -85,6 +85,26 @@ BROKEN: tuple[Broken, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Abort:
+    """Valid models of ``op`` with ``label`` (or "*") that end TFLite Micro's process: which. Others are compared."""
+
+    op: str
+    label: str
+    what: str
+
+
+ABORTS: tuple[Abort, ...] = (
+    Abort("PRELU", "float32", "5 dimensions, and an alpha of another shape"),
+    Abort("SVDF", "*", "no bias"),
+)
+
+
+def aborts(op: str, label: str) -> bool:
+    """Whether some models of a row may end TFLite Micro's process."""
+    return any(a.op == op and a.label in (label, "*") for a in ABORTS)
+
+
 def stand_in(op: str, label: str, kernels: str) -> str | None:
     """The oracle mode to compare with: the set's own, another one, or None."""
     for entry in BROKEN:

@@ -4,6 +4,7 @@
     python -m tests.conformance --only CONV --cases 50
     python -m tests.conformance --stale              only rows whose code has changed since they were measured
     python -m tests.conformance --models             only the real models of MINILITE_MODELS
+    python -m tests.conformance --sets tflm          only these kernel sets
     python -m tests.conformance --runtime tf         TensorFlow's own interpreter instead (extra `tensorflow`)
     python -m tests.conformance --render             only write the page anew from docs/conformance.json
 
@@ -37,16 +38,18 @@ from minilite.testing.one_operator import OneOperator
 from minilite.testing.ours import compute
 from minilite.testing.strategies import one_operator
 from tests import models
-from tests.broken_oracles import BROKEN, stand_in
+from tests.broken_oracles import ABORTS, BROKEN, stand_in
 from tests.known_differences import DIFFERENCES
-from tests.oracle import OracleDied, OracleError, oracle
+from tests.micro import has, is_static, narrowed
+from tests.oracle import OracleDied, OracleError, installed, oracle, runtime_of
 from tests.row_hash import row_hash
 
 DOCS = Path(__file__).parent.parent / "docs"
 DATA = DOCS / "conformance.json"
 DEATHS = {"litert": 100, "tf": 5, "tflm": 100}
 """How often a runtime may end its process before a cell is given up: starting TensorFlow again takes seconds."""
-SETS = ("reference", "builtin", "xnnpack")
+LITERT = ("reference", "builtin", "xnnpack")
+SETS = (*LITERT, "tflm")
 
 
 @dataclass
@@ -54,8 +57,8 @@ class Cell:
     """What was measured of one operator, type and kernel set.
 
     ``exact`` cases were equal bit for bit. ``largest`` is the largest difference in ``unit``: steps (integers), ULP
-    (floats in `reference`), of range (floats elsewhere). ``refused`` cases the runtime did not run, ``errors`` we did
-    not. ``died`` counts how often the runtime's process ended.
+    (floats in `reference` and `tflm`), of range (floats elsewhere). ``refused`` cases the runtime did not run,
+    ``errors`` we did not. ``died`` counts how often the runtime's process ended.
     """
 
     cases: int = 0
@@ -72,9 +75,20 @@ class Cell:
 # ---- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(op: Op, definition: Definition, cases: int, runtime: str) -> dict[str, Cell]:
-    """Run ``cases`` drawn cases of a row through every kernel set and count, a cell a set."""
-    modes = {k: stand_in(op.name, definition.label, k) for k in SETS}
+def measure(op: Op, definition: Definition, cases: int, runtime: str, sets: tuple[str, ...]) -> dict[str, Cell]:
+    """Run ``cases`` drawn cases of a row through every kernel set and count, a cell a set. TFLite Micro, which has
+    fewer types, draws its own."""
+    cells = {}
+    litert = [k for k in sets if k in LITERT]
+    if litert:
+        cells.update(_measure_together(op, definition, cases, runtime, litert))
+    if "tflm" in sets and has(op, definition, "tflm"):
+        cells.update(_measure_together(*narrowed(op, definition), cases, runtime, ["tflm"]))
+    return cells
+
+
+def _measure_together(op: Op, definition: Definition, cases: int, runtime: str, sets: list[str]) -> dict[str, Cell]:
+    modes = {k: stand_in(op.name, definition.label, k) for k in sets}
     cells = {k: Cell(oracle=mode or "none", hash=row_hash(op, definition, k)) for k, mode in modes.items()}
 
     @settings(
@@ -100,15 +114,18 @@ def one_set(
     cell: Cell, definition: Definition, one: OneOperator, content: bytes, kernels: str, mode: str, runtime: str
 ) -> None:
     """One case in one kernel set."""
-    if cell.died >= DEATHS[runtime]:
+    if cell.died >= DEATHS[runtime_of(mode, runtime)]:
         return
     try:
-        expected = oracle(runtime).run(content, mode, one.inputs, again=one.again)
+        expected = oracle(runtime_of(mode, runtime)).run(content, mode, one.inputs, again=one.again)
     except OracleError:
         cell.refused += 1
         return
     except OracleDied:
         cell.died += 1
+        return
+    if kernels == "tflm" and not is_static(one):
+        cell.refused += 1
         return
     try:
         count(cell, definition, kernels, compute(one.model, kernels, one.inputs, again=one.again), expected, one.terms)
@@ -143,7 +160,7 @@ def distance(
         return "type or shape", float("inf")
     if got.dtype.kind in "iub":
         return "steps", float(steps_apart(got, want))
-    if got.dtype.kind == "f" and kernels == "reference":
+    if got.dtype.kind == "f" and kernels in ("reference", "tflm"):
         ulps = ulps_apart(got, want)
         with np.errstate(invalid="ignore"):  # infinities
             near = np.abs(got.astype(np.float64) - want) <= definition.atol
@@ -153,20 +170,27 @@ def distance(
     return "", 0.0
 
 
-def _measure_named(job: tuple[str, str, int, str]) -> dict[str, Cell]:
-    name, label, cases, runtime = job
+Job = tuple[str, str, int, str, tuple[str, ...]]
+"""Operator, label, cases, runtime, kernel sets."""
+
+
+def _measure_named(job: Job) -> dict[str, Cell]:
+    name, label, cases, runtime, sets = job
     op, definition = next((o, d) for o, d in rows() if (o.name, d.label) == (name, label))
-    return {f"{name}|{label}|{kernels}": cell for kernels, cell in measure(op, definition, cases, runtime).items()}
+    cells = measure(op, definition, cases, runtime, sets)
+    return {f"{name}|{label}|{kernels}": cell for kernels, cell in cells.items()}
 
 
-def jobs(options: argparse.Namespace, known: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+def jobs(options: argparse.Namespace, known: dict[str, Any]) -> list[Job]:
     """The rows whose name matches and, with ``--stale``, whose measurement is missing, old or smaller."""
     return [
-        (op.name, definition.label, options.cases or enough(definition), options.runtime)
+        (op.name, definition.label, options.cases or enough(definition), options.runtime, tuple(options.sets))
         for op, definition in rows()
         if re.search(options.only, f"{op.name}|{definition.label}")
+        and any(has(op, definition, k) for k in options.sets)
         and not (
-            options.stale and all(fresh(op, definition, k, known, options.cases or enough(definition)) for k in SETS)
+            options.stale
+            and all(fresh(op, definition, k, known, options.cases or enough(definition)) for k in options.sets)
         )
     ]
 
@@ -180,6 +204,8 @@ def enough(definition: Definition) -> int:
 def fresh(op: Op, definition: Definition, kernels: str, known: dict[str, Any], cases: int) -> bool:
     """Whether a cell was measured with the present code and at least that many cases."""
     cell = known.get(f"{op.name}|{definition.label}|{kernels}")
+    if not has(op, definition, kernels):
+        return True
     if cell is None or cell["hash"] != row_hash(op, definition, kernels):
         return False
     tried = cell["cases"] + cell["refused"] + cell["errors"] + cell.get("died", 0)
@@ -201,20 +227,22 @@ def render(measured: dict[str, Any]) -> str:
         "",
         "Generated by `python -m tests.conformance` from measurements in `conformance.json`; do not edit.",
         "",
-        f"Oracle: {measured.get('oracle', 'not measured')}.",
+        f"Oracle: {measured.get('oracle', 'not measured')}; for `tflm`: {measured.get('tflm_oracle', 'not measured')}.",
         "",
         "Cases are drawn by Hypothesis from each row's own description of what is valid. A cell says how the results",
         "compare: **exact** (bit for bit), or the largest difference and the share of cases with any; then the number",
-        "of cases. Differences are steps of integers and units in the last place (ULP) of floats in `reference`.",
+        "of cases. Differences are steps of integers and units in the last place (ULP) of floats in `reference` and",
+        "`tflm`. An empty cell is of a type that the set's runtime does not have, which minilite refuses in that set.",
         "Elsewhere floats are told as a fraction of the output's range or, for sums of products, of the largest sum of",
         "their magnitudes if that is more: what another order of adding can change is in proportion to that.",
         "",
-        "| operator | types | reference | builtin | xnnpack |",
-        "|---|---|---|---|---|",
+        "| operator | types | reference | builtin | xnnpack | tflm |",
+        "|---|---|---|---|---|---|",
     ]
     for op, definition in rows():
-        cells = [measured["cells"].get(f"{op.name}|{definition.label}|{k}") for k in SETS]
-        lines.append(f"| {op.name} | {definition.label} | " + " | ".join(map(_shown, cells)) + " |")
+        cells = {k: measured["cells"].get(f"{op.name}|{definition.label}|{k}") for k in SETS}
+        shown = [_shown(cell) if has(op, definition, k) else "" for k, cell in cells.items()]
+        lines.append(f"| {op.name} | {definition.label} | " + " | ".join(shown) + " |")
     return "\n".join([*lines, "", *_differences(), *_broken(), *_second(measured), *_models(measured)])
 
 
@@ -249,6 +277,8 @@ def _broken() -> list[str]:
     for b in BROKEN:
         instead = f"LiteRT's `{b.instead}`" if b.instead else "nothing"
         lines.append(f"| {b.op} | {b.label} | {b.kernels} | {b.what} | {instead} | {b.thread} |")
+    lines += ["", "Valid models that end TFLite Micro's process:", ""]
+    lines += [f"- {a.op} {a.label}: {a.what}" for a in ABORTS]
     return [*lines, ""]
 
 
@@ -286,7 +316,7 @@ def _models(measured: dict[str, Any]) -> list[str]:
 
 def oracle_text(runtime: str) -> str:
     """Runtime, version and machine of a measurement."""
-    package = {"litert": "ai-edge-litert", "tf": "tensorflow-cpu"}[runtime]
+    package = {"litert": "ai-edge-litert", "tf": "tensorflow-cpu", "tflm": "tflite-micro"}[runtime]
     machine = f"{platform.system()} {platform.machine()} ({_cpu()})"
     return f"{package} {version(package)} on {machine}, one thread, minilite {minilite.__version__}"
 
@@ -308,10 +338,13 @@ def main() -> None:
     parser.add_argument("--stale", action="store_true", help="measure only what is not up to date")
     parser.add_argument("--render", action="store_true", help="measure nothing")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=[*LITERT, *(["tflm"] if installed("tflm") else [])])
     options = parser.parse_args()
+    if options.runtime == "tf":
+        options.sets = [k for k in options.sets if k in LITERT]
     measured = load()
     if options.models:
-        measured["models"] = _measure_models(options.runtime)
+        measured["models"] |= _measure_models(options.runtime, options.sets)
     elif not options.render:
         _measure_cells(measured, options)
     known = {f"{op.name}|{d.label}|{k}" for op, d in rows() for k in SETS}
@@ -323,7 +356,10 @@ def main() -> None:
 def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> None:
     place = measured["cells"] if options.runtime == "litert" else measured["tf"]
     work = jobs(options, place)
-    measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
+    if set(LITERT) & set(options.sets):
+        measured["oracle" if options.runtime == "litert" else "tf_oracle"] = oracle_text(options.runtime)
+    if "tflm" in options.sets:
+        measured["tflm_oracle"] = oracle_text("tflm")
     with ProcessPoolExecutor(options.workers) as pool:
         for cells in track(pool.map(_measure_named, work), "rows", total=len(work)):
             for key, cell in cells.items():
@@ -333,10 +369,10 @@ def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> Non
             DATA.write_text(json.dumps(measured, indent=1) + "\n")  # an interrupted run keeps what it has
 
 
-def _measure_models(runtime: str) -> dict[str, list[dict[str, str]]]:
+def _measure_models(runtime: str, sets: list[str]) -> dict[str, list[dict[str, str]]]:
     return {
         kernels: [asdict(models.run_one(f, kernels, runtime)) for f in track(models.files(), kernels)]
-        for kernels in SETS
+        for kernels in sets
     }
 
 

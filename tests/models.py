@@ -23,7 +23,7 @@ from minilite.spec import DTYPES
 from minilite.testing.comparison import relative_to_range, steps_apart
 from minilite.testing.ours import compute
 from tests.known_differences import known
-from tests.oracle import OracleDied, OracleError, oracle
+from tests.oracle import OracleDied, OracleError, oracle, runtime_of
 
 
 class Undrawn(Exception):
@@ -96,7 +96,7 @@ def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed
     try:
         model = minilite.read(content)
         inputs = inputs_of(model, seed)
-        expected = oracle(runtime).run(content, kernels, inputs)
+        expected = oracle(runtime_of(kernels, runtime)).run(content, kernels, inputs)
     except (OracleError, OracleDied) as error:
         return Outcome(file, kernels, "refused", str(error)[:300])
     except Undrawn as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import importlib.util
 import pickle
 import select
 import struct
@@ -20,8 +21,11 @@ from typing import Any
 
 import numpy as np
 
-MODES = {"reference": "BUILTIN_REF", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "AUTO"}
-"""LiteRT's resolver for each kernel set."""
+MODES = {"reference": "BUILTIN_REF", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "AUTO", "tflm": ""}
+"""LiteRT's resolver for each kernel set. TFLite Micro has one set of kernels only, and is a runtime of its own."""
+
+PACKAGES = {"litert": "ai_edge_litert", "tf": "tensorflow", "tflm": "tflite_micro"}
+"""What must be importable for a runtime."""
 
 
 class OracleError(Exception):
@@ -37,7 +41,8 @@ class OracleDied(Exception):
 
 
 class Oracle:
-    """One runtime in one child process: ``litert`` (ai-edge-litert), ``tf`` (tensorflow's tf.lite) or ``minilite``."""
+    """One runtime in one child process: ``litert`` (ai-edge-litert), ``tf`` (tensorflow's tf.lite), ``tflm``
+    (tflite-micro) or ``minilite``."""
 
     def __init__(self, runtime: str = "litert", seconds: float = 60.0):
         self.runtime, self.seconds = runtime, seconds
@@ -125,3 +130,13 @@ def _exactly(stream: Any, size: int) -> bytes:
 def oracle(runtime: str = "litert") -> Oracle:
     """The shared child of this process."""
     return Oracle(runtime)
+
+
+def runtime_of(mode: str, runtime: str) -> str:
+    """The runtime that has the kernels of ``mode``: the one asked for, or TFLite Micro for its own."""
+    return "tflm" if mode == "tflm" else runtime
+
+
+def installed(runtime: str) -> bool:
+    """Whether the runtime's package is there."""
+    return importlib.util.find_spec(PACKAGES[runtime]) is not None

@@ -9,8 +9,13 @@ import struct
 import sys
 import warnings
 
+import numpy as np
+
 MEMORY = 2 * 2**30
 """Bytes minilite may have, when it is the runtime."""
+
+ARENA = 2**26
+"""Bytes TFLite Micro may have for everything but the model."""
 
 
 def load(runtime):
@@ -23,6 +28,8 @@ def load(runtime):
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     elif runtime == "litert":
         from ai_edge_litert import interpreter
+    elif runtime == "tflm":
+        from tflite_micro.python.tflite_micro import runtime as interpreter
     else:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         from tensorflow.lite.python import interpreter
@@ -71,15 +78,36 @@ def answer(module, request):
     return result
 
 
+def answer_micro(module, request):
+    """Run one model once in TFLite Micro. Its shapes are the file's; ``every`` lists no tensors by itself."""
+    if request["resize"] or request["details"]:
+        raise ValueError("TFLite Micro cannot resize inputs or list its operators")
+    every = request["every"]
+    config = module.InterpreterConfig.kPreserveAllTensors if every else module.InterpreterConfig.kAllocationRecording
+    model = module.convert_bytearray_to_object(request["model"])
+    interpreter = module.Interpreter.from_bytes(request["model"], arena_size=ARENA, intrepreter_config=config)
+    result = []
+    for inputs in (request["inputs"], *request["again"]):
+        for index, array in enumerate(inputs):
+            interpreter.set_input(array, index)
+        interpreter.invoke()
+        result += [np.asarray(interpreter.get_output(i)) for i in range(len(model.subgraphs[0].outputs))]
+    if not every:
+        return result
+    written = {i for operator in model.subgraphs[0].operators for i in operator.outputs}
+    return {i: interpreter.GetTensor(i, 0)["tensor_data"] for i in sorted(written)}
+
+
 def main():
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the runtime prints must not meet the answers
     module = load(sys.argv[1])
+    respond = answer_micro if sys.argv[1] == "tflm" else answer
     stdin = sys.stdin.buffer
     while len(head := stdin.read(8)) == 8:
         request = pickle.loads(stdin.read(struct.unpack("<Q", head)[0]))
         try:
-            reply = {"result": answer(module, request)}
+            reply = {"result": respond(module, request)}
         except Exception as error:  # whatever the runtime raises is its answer
             ours = getattr(module, "Error", Exception)
             reply = {"error": f"{type(error).__name__}: {error}", "foreign": not isinstance(error, ours)}

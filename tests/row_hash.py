@@ -101,16 +101,30 @@ def reached(*roots: tuple[str, str]) -> set[tuple[str, str]]:
 
 def row_hash(op: Op, definition: Definition, kernels: str) -> str:
     """The fingerprint of a cell: operands, types, the table's words, and all code reached from the row's functions."""
-    alternatives = [d for d in op.definitions if d.label == definition.label]  # one for each arithmetic, perhaps
+    alternatives = [d for d in op.definitions if d.label == definition.label and _may_choose(op, d, kernels)]
     functions = [op.shapes, op.cases, *(f for d in alternatives for f in (d.compute, d.prepare))]
     if kernels == "xnnpack" and op.name in delegate.TAKES:
         functions.append(delegate.TAKES[op.name])
     places = [place for function in functions for place in _places(function)]
-    said = (op.inputs, op.outputs, [d.types for d in alternatives], ARITHMETIC.get(op.name), kernels)
+    said = (op.inputs, op.outputs, [d.types for d in alternatives], _words(op, kernels), kernels)
     digest = hashlib.sha256(repr(said).encode())
     for module, name in sorted(reached(*places)):
         digest.update(f"{module}.{name}\n{source(module).units[name].text}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _words(op: Op, kernels: str) -> tuple[str, ...] | None:
+    """The table's words for LiteRT's three sets, or for TFLite Micro. None where LiteRT's say nothing."""
+    words = ARITHMETIC.get(op.name)
+    if words is None or kernels == "tflm":
+        return words and words[3:]
+    return words[:3] if len(set(words[:3])) > 1 else None
+
+
+def _may_choose(op: Op, definition: Definition, kernels: str) -> bool:
+    """Whether the sets of one kind, LiteRT's or TFLite Micro's, may take this definition for its arithmetic."""
+    words = ARITHMETIC.get(op.name, ())
+    return definition.arithmetic in (None, *(words[3:] if kernels == "tflm" else words[:3]))
 
 
 def _places(function: Any) -> Iterator[tuple[str, str]]:

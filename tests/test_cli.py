@@ -276,7 +276,7 @@ def test_random_inputs_fill_what_is_not_given(call, folder, monkeypatch):
     assert total.min() != total.max()
 
 
-@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack"])
+@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack", "tflm"])
 @pytest.mark.parametrize("engine", ["auto", "numpy"])
 def test_run_passes_kernels_and_engine_on(call, folder, monkeypatch, kernels, engine):
     monkeypatch.chdir(folder)

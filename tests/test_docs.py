@@ -18,7 +18,7 @@ LAYERS = (
     ("cases", "fixed_point", "flexbuffers", "wiring"),
     ("custom", "gemmlowp"),
     ("ops",),
-    ("model", "kernel_sets", "delegate"),
+    ("model", "kernel_sets", "delegate", "tflm"),
     ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),

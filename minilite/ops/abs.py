@@ -1,8 +1,8 @@
 """ABS: the magnitude of every element.
 
-Quantized: ``z_output + abs(q - z_input)``, or where the scales differ ``z_output + round(abs(q - z_input) * M)``
-with ``M = s_input / s_output`` formed in float32 and ``round`` a MultiplyByQuantizedMultiplier, rounded twice. The
-smallest of plain integers has no magnitude in its type and stays as it is.
+Quantized: ``z_output + abs(q - z_input)``, or where the scales differ ``z_output + round(abs(q - z_input) * M)`` with
+``M = s_input / s_output`` formed in float32 (in ``tflm`` in float64) and ``round`` a MultiplyByQuantizedMultiplier,
+rounded twice. The smallest of plain integers has no magnitude in its type and stays as it is.
 
 Source: TensorFlow Lite's elementwise kernel.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, boolean
-from minilite.fixed_point import Multiplier, multiply_double_rounding
+from minilite.fixed_point import Multiplier, multiply_double_rounding, ratio_type
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, each, same_shape
 
 Array = np.ndarray
@@ -40,7 +40,8 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
         for tensor in (input, output):
             tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     output.need(float(output.scale) > 0, "a positive scale", output.scale)
-    multiplier = None if input.scale == output.scale else Multiplier.of(input.scale / output.scale)
+    real = ratio_type(node)(input.scale) / output.scale
+    multiplier = None if input.scale == output.scale else Multiplier.of(real)
     return Prepared(input.zero_point, output.zero_point, multiplier, output.type)
 
 

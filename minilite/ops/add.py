@@ -11,11 +11,12 @@ with L = 20 for 8 bits and 15 for 16 bits. Kernel set by kernel set:
     reference   every ``round`` is a MultiplyByQuantizedMultiplier, rounded twice
     builtin     SUB the same. ADD the same, but for whole vectors: they round the operands once less (uint8, and
                 int8 against a single value, round them down) and keep an 8-bit result in 16 bits that wrap
+    tflm        as ``reference``
     xnnpack     ``z + ((q1 - z1) * m1 +- (q2 - z2) * m2 rounded by one shift)``, with m = s / s_output in 20 bits
 
-16-bit tensors whose scales are powers of two, with the option ``pot_scale_int16``, are added after shifting alone;
-one operand must have the output's scale, and the other no larger one. int32, int64 and 16-bit integers without a
-scale add and wrap; a fused activation clips them.
+16-bit tensors whose scales are powers of two, with the option ``pot_scale_int16``, are added after shifting alone; one
+operand must have the output's scale, and the other no larger one; ``tflm`` rescales these, too. int32, int64 and 16-bit
+integers without a scale add and wrap; a fused activation clips them, but in ``tflm`` ADD leaves it out.
 
 Sources: TensorFlow Lite's reference and optimized add kernels, XNNPACK's qs8-vadd. Where the output multiplier is 1
 or more (``s_output <= T / 2**L``) LiteRT ends the process for ADD (tensorflow#60815) and shifts by a negative count
@@ -59,6 +60,10 @@ def subtract(node: Node, input1: Array, input2: Array) -> Array:
 
 def add_integers(node: Node, input1: Array, input2: Array) -> Array:
     return integer_activation(node, input1 + input2)
+
+
+def add_unclipped(node: Node, input1: Array, input2: Array) -> Array:
+    return input1 + input2
 
 
 def subtract_integers(node: Node, input1: Array, input2: Array) -> Array:
@@ -205,7 +210,7 @@ def prepare_int16(node: Node, input1: TensorInfo, input2: TensorInfo, output: Te
         tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     _positive(input1, input2, output)
     powers = [_power_of_two(t) for t in (input1, input2, output)]
-    if not node.options.pot_scale_int16 or None in powers:
+    if not node.options.pot_scale_int16 or None in powers or node.arithmetic == "any scales":
         return prepare(node, input1, input2, output)
     right = (powers[2] - powers[0], powers[2] - powers[1])
     node.need(
@@ -300,6 +305,7 @@ ADD = Op(
     definitions=(
         *each(("float32", "float16"), "T T -> T", add),
         *_integer_definitions(in_vectors=True),
+        Definition("int32 int32 -> int32", add_unclipped, arithmetic="any scales"),
         *each(("int32", "int64"), "T T -> T", add_integers),
         Definition("int16 int16 -> int16", add_integers, label="plain int16", quantized=False),
     ),

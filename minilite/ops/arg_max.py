@@ -33,15 +33,17 @@ def shapes(node: Node, input: TensorInfo, axis: TensorInfo) -> tuple[Shape]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The axis, and whether the smallest element is wanted."""
+    """The axis, whether the smallest element is wanted, and whether nothing replaces a NaN in the first place."""
 
     axis: int
     smallest: bool
     type: str
+    nan_stays: bool
 
 
 def prepare(node: Node, input: TensorInfo, axis: TensorInfo, output: TensorInfo) -> Prepared:
-    return Prepared(axis_within(single(axis), input.rank, axis), node.op == "ARG_MIN", output.type)
+    nan_stays = node.arithmetic == "first NaN stays"
+    return Prepared(axis_within(single(axis), input.rank, axis), node.op == "ARG_MIN", output.type, nan_stays)
 
 
 def index(p: Prepared, input: Array, axis: Array) -> Array:
@@ -55,7 +57,8 @@ def _skipping_nan(p: Prepared, input: Array) -> Array:
     numbers = ~np.isnan(input)
     ordered = np.where(numbers, -input if p.smallest else input, -np.inf)
     nothing_above = ordered.max(axis=p.axis) == -np.inf
-    return np.where(nothing_above, numbers.argmax(axis=p.axis), ordered.argmax(axis=p.axis))
+    found = np.where(nothing_above, numbers.argmax(axis=p.axis), ordered.argmax(axis=p.axis))
+    return np.where(p.nan_stays & ~numbers.take(0, axis=p.axis), 0, found)
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -4,9 +4,10 @@
 
 lhs [..., m, k] ([..., k, m] with ``adj_x``), rhs [..., k, n] ([..., n, k] with ``adj_y``); up to five dimensions each.
 
-Integers accumulate ``(lhs - z_lhs) * (rhs - z_rhs)``, requantized by ``s_lhs * s_rhs / s_output``; int16 has int64
-accumulators. int8 operands with an int32 output are plain integers: nothing is shifted or scaled, sums wrap. The rhs
-may be quantized per-axis along ``n``; LiteRT's kernels take its scale for 0 then and answer the zero point everywhere.
+Integers accumulate ``(lhs - z_lhs) * (rhs - z_rhs)``, requantized by ``s_lhs * s_rhs / s_output`` (the product is
+rounded to float32, but in ``tflm``); int16 has int64 accumulators. int8 operands with an int32 output are plain
+integers: nothing is shifted or scaled, sums wrap. The rhs may be quantized per-axis along ``n``; LiteRT's kernels take
+its scale for 0 then and answer the zero point everywhere.
 
 A float lhs with an int8 rhs is quantized on the way in, a row at a time (:mod:`minilite.ops.hybrid`), symmetrically
 unless the option ``asymmetric_quantize_inputs`` is set. LiteRT mixes up the rows' scales when more than one leading
@@ -78,8 +79,10 @@ class Prepared:
 def prepare(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorInfo) -> Prepared:
     wide = lhs.type == "int16"
     hybrid.weight_scales(rhs, _columns(node, rhs))
-    real = output_multiplier(lhs, rhs, output, "ratio" if node.arithmetic == "float32" else "float32")
-    requantize = requantizer(node, real, output, "int64" if wide else None)
+    product = {"float32": "ratio", "float64 ratios": "float64"}.get(node.arithmetic or "", "float32")
+    rounding = "float32" if node.arithmetic == "float32" else "double rounding"
+    real = output_multiplier(lhs, rhs, output, product)
+    requantize = requantizer(node, real, output, "int64" if wide else rounding)
     return Prepared(node, lhs.zero_point, rhs.zero_point, wide, requantize)
 
 

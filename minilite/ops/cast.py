@@ -1,8 +1,8 @@
 """CAST: numbers to another type.
 
-Integers wrap around. Floats become integers towards zero; what does not fit becomes the nearest integer that does,
-and NaN the largest one. Anything other than 0 is true. Complex numbers lose their imaginary part. To float16 all
-numbers go through float32, rounded twice.
+Integers wrap around. Floats become integers towards zero; what does not fit becomes the nearest integer that does, and
+NaN the largest one (in TFLite Micro 0). Anything other than 0 is true. Complex numbers lose their imaginary part. To
+float16 all numbers go through float32, rounded twice.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def cast(node: Node, input: Array) -> Array:
     x = input.real if input.dtype.kind == "c" != target.kind else input
     if x.dtype.kind == "f" and target.kind in "iu":
         limits = INTEGER_RANGE[name] if name in PACKED else (np.iinfo(target).min, np.iinfo(target).max)
+        x = np.where(np.isnan(x), x.dtype.type(0), x) if node.arithmetic == "NaN is 0" else x
         return saturated(x.astype(np.float64), limits, target)
     if target == np.float16:
         x = x.astype(np.float32)

@@ -2,7 +2,8 @@
 
     output = scale * (input - zero_point)
 
-The product is rounded to float32. Scales are per-tensor or per-axis, along ``quantized_dimension``. float16 numbers
+The product is rounded to float32. Scales are per-tensor or per-axis, along ``quantized_dimension``; TFLite Micro takes
+the first scale for all of the tensor. float16 numbers
 become the same numbers in float32.
 """
 
@@ -30,6 +31,8 @@ class Prepared:
 
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
     input.need(input.quantized, "quantization scales", "none")
+    if node.arithmetic == "first scale":
+        return Prepared(input.scales[0], input.zero_point)
     return Prepared(along_axis(input, input.scales), along_axis(input, input.zero_points))
 
 

@@ -2,7 +2,8 @@
 
     output = activation(input1 / input2)
 
-Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32. The kernel
+Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32 (in ``tflm`` in
+float64). The kernel
 divides by multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with the dividend
 shifted up as far as it goes, and by ``M``; the last of the three roundings takes all shifts back at once, ties away
 from zero. A divisor that is 0 is an error. LiteRT's shift goes wrong beyond 31 bits, which happens to every quotient
@@ -27,6 +28,7 @@ from minilite.fixed_point import (
     Multiplier,
     activation_range,
     float_activation,
+    ratio_type,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
 )
@@ -67,7 +69,7 @@ def prepare(node: Node, input1: TensorInfo, input2: TensorInfo, output: TensorIn
     low, high = activation_range(node.options.fused_activation_function, output)
     return Prepared(
         (input1.zero_point, input2.zero_point),
-        Multiplier.of(input1.scale / (input2.scale * output.scale)),
+        Multiplier.of(input1.scale / (ratio_type(node)(input2.scale) * output.scale)),
         output.zero_point,
         low,
         high,

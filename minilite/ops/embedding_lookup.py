@@ -5,11 +5,11 @@
 lookup [count], value [rows, ...] of 2 dimensions or more. A row outside the table is an error.
 
 An int8, int4 or int2 table with a float output is dequantized on the way: ``output = value * scale``, in float32, with
-one scale or one for each row (``quantized_dimension`` 0) and zero points of 0; a float16 output is rounded once more.
-Packed tables of 2 dimensions may be quantized in blocks, with a float16 scale for each ``block_size`` values of a row.
-uint8 tables are read as int8, which is what the converters of old put there. LiteRT reads packed rows from whole bytes:
-of int4 rows of odd length, or int2 rows whose length is no multiple of 4, it answers something else than is defined
-here.
+one scale or one for each row (``quantized_dimension`` 0; TFLite Micro takes the first for all) and zero points of 0; a
+float16 output is rounded once more. Packed tables of 2 dimensions may be quantized in blocks, with a float16 scale for
+each ``block_size`` values of a row. uint8 tables are read as int8, which is what the converters of old put there.
+LiteRT reads packed rows from whole bytes: of int4 rows of odd length, or int2 rows whose length is no multiple of 4, it
+answers something else than is defined here.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def prepare(node: Node, lookup: TensorInfo, value: TensorInfo, output: TensorInf
         return block_scales(value), np.dtype(output.dtype)
     scales = weight_scales(value, 0)
     value.need(value.zero_point == 0, "a zero point of 0", value.zero_point)
+    scales = scales[:1] if node.arithmetic == "first scale" else scales
     return np.broadcast_to(scales, value.shape[:1])[:, None], np.dtype(output.dtype)
 
 

@@ -6,7 +6,8 @@ input of any shape, read as [rows, terms]; weights [units, terms]; bias [units].
 ``keep_num_dims`` the input's shape with ``units`` in place of the last dimension.
 
 Integers accumulate ``(input - z_input) * (weights - z_weights)``, requantized by ``s_input * s_weights / s_output``,
-which LiteRT's reference kernel does in float64, unlike every other operator's. int8, int4 and int2 weights may be
+which LiteRT's reference kernel does in float64, unlike every other operator's, and TFLite Micro's in fixed point
+(int64 sums by :func:`minilite.fixed_point.multiply_int64`). int8, int4 and int2 weights may be
 quantized per-axis along dimension 0; zero points other than 0 need uint8, or int8 per-tensor, weights.
 
 Float activations with integer weights are quantized on the way in, a row at a time (:mod:`minilite.ops.hybrid`),
@@ -105,15 +106,17 @@ def prepare(
     shiftable = weights.type == "uint8" or (weights.type == "int8" and not per_axis)
     weights.need(shiftable or not weights.zero_points.any(), "zero points of 0", weights.zero_points)
     wide = weights.type == "int16" or wide_sums(node, input, bias)
-    rounding = "int64" if weights.type == "int16" else "float64" if wide else node.arithmetic
+    in_floats = wide and weights.type != "int16" and node.arithmetic != "double rounding"
+    rounding = "float64" if in_floats else "int64" if wide else node.arithmetic
     if weights.sparsity is not None and weights.type == "int8":
         rounding = "double rounding"
+    product = "float64" if node.arithmetic == "double rounding" else rounding
     return Prepared(
         output.shape,
         input.zero_point,
         weights.zero_point if shiftable else 0,
         wide,
-        requantizer(node, real_multiplier(input, weights, output, rounding), output, rounding),
+        requantizer(node, real_multiplier(input, weights, output, product), output, rounding),
     )
 
 
@@ -124,7 +127,7 @@ def wide_sums(node: Node, input: TensorInfo, bias: TensorInfo | None) -> bool:
         return False
     if bias is not None:
         return bias.type == "int64"
-    unset = node.arithmetic == "float64"
+    unset = node.arithmetic in ("float64", "double rounding")
     return {"INT64": True, "INT32": False}.get(str(node.options.get("quantized_bias_type")), unset)
 
 

@@ -1,10 +1,10 @@
 """LEAKY_RELU: ``output = input`` where it is positive, else ``alpha * input``.
 
 Quantized: ``z_output + round((q - z_input) * M)`` with ``M = s_input / s_output`` for positive numbers and ``M =
-s_input * alpha / s_output`` for negative ones, formed in float32. In ``reference`` and ``builtin``, ``round`` is a
-MultiplyByQuantizedMultiplier, rounded twice; where alpha is negative it multiplies by -M and changes the sign,
-except for int16 in ``builtin``, which multiplies by M (ties differ). In ``xnnpack``, M has 8 fractional bits and is
-taken back by one shift, half up.
+s_input * alpha / s_output`` for negative ones, formed in float32 (in ``tflm`` in float64). In ``reference`` and
+``builtin``, ``round`` is a MultiplyByQuantizedMultiplier, rounded twice; where alpha is negative it multiplies by -M
+and changes the sign, except for int16 in ``builtin``, which multiplies by M (ties differ). In ``xnnpack``, M has 8
+fractional bits and is taken back by one shift, half up.
 
 Sources: TensorFlow Lite's activations kernel, XNNPACK's qs8-vlrelu.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, data
-from minilite.fixed_point import Multiplier, multiply_double_rounding, rounding_shift_half_up
+from minilite.fixed_point import Multiplier, multiply_double_rounding, ratio_type, rounding_shift_half_up
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, each, same_shape
 
 Array = np.ndarray
@@ -53,12 +53,13 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
         for tensor in (input, output):
             tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     output.need(float(output.scale) > 0, "a positive scale", output.scale)
-    alpha = input.scale * np.float32(node.options.alpha) / output.scale
+    s_input = ratio_type(node)(input.scale)
+    alpha = s_input * np.float32(node.options.alpha) / output.scale
     negated = alpha < 0 and not (node.arithmetic == "signed" and input.type == "int16")
     return Prepared(
         input.zero_point,
         output.zero_point,
-        Multiplier.of(input.scale / output.scale),
+        Multiplier.of(s_input / output.scale),
         Multiplier.of(-alpha if negated else alpha),
         -1 if negated else 1,
         output.type,

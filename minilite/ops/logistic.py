@@ -4,7 +4,8 @@
 
 8 bits are looked up in a table of all 256 answers (:mod:`minilite.ops.lookup`). LOGISTIC's output has scale 1/256 and
 its lowest integer as zero point; TANH's has scale 1/128 and the middle one by the 8-bit specification, but its kernel
-takes any.
+takes any; TFLite Micro's (word "fixed point") computes gemmlowp's function of [-16, 16) instead and takes 1/128 and 0
+for granted.
 
 16 bits are interpolated in one table of ``sigmoid(i / 24)`` (:mod:`minilite.ops.sigmoid_table`); zero points are 0,
 the output scale is 2**-15. The input is brought to units of ``1 / (3 * 4096)`` first; LOGISTIC reads the table at every
@@ -24,7 +25,7 @@ import numpy as np
 
 from minilite import gemmlowp
 from minilite.cases import Case, Draw, data, shape
-from minilite.fixed_point import wrap32
+from minilite.fixed_point import Multiplier, multiply_double_rounding, rounding_divide_by_pot, saturate, wrap32
 from minilite.ops import elementary, lookup
 from minilite.ops.sigmoid_table import SIGMOID
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, same_shape
@@ -130,6 +131,29 @@ def tanh16(p: Units, input: Array) -> Array:
     return (np.where(negative, (1 << 23) - value + 127, value - (1 << 23) + 128) >> 8).astype(np.int16)
 
 
+@dataclass(frozen=True)
+class FixedPoint:
+    """An 8-bit input in 4 integer bits: its zero point, the multiplier, and where the function is at its end."""
+
+    zero_point: int
+    multiplier: Multiplier
+    radius: int
+
+
+def prepare_fixed_point(node: Node, input: TensorInfo, output: TensorInfo) -> FixedPoint:
+    input.need(0 < float(input.scale) < np.inf, "a positive scale", input.scale)
+    m = Multiplier.of(np.float64(input.scale) * 2.0**27)
+    return FixedPoint(input.zero_point, m, int(15 * 2.0 ** (27 - int(m.e))))
+
+
+def tanh_fixed_point(p: FixedPoint, input: Array) -> Array:
+    x = input.astype(np.int64) - p.zero_point
+    inside = np.abs(x) < p.radius
+    q4 = multiply_double_rounding(np.where(inside, x, 0), p.multiplier)
+    steps = saturate(rounding_divide_by_pot(gemmlowp.tanh(q4, 4, 32), 24), "int8")
+    return np.where(inside, steps, np.where(x < 0, -128, 127)).astype(np.int8)
+
+
 def case(draw: Draw, definition: Definition) -> Case:
     """Scales that do not saturate everything; for int16 powers of two as often as not."""
     scale: float | None = draw.choice((None, 2.0**-12, 2.0**-11))
@@ -171,6 +195,7 @@ TANH = Op(
     definitions=(
         Definition("float32 -> float32", tanh, ulp=2),
         Definition("float16 -> float16", tanh),
+        Definition("int8 -> int8", tanh_fixed_point, prepare_fixed_point, arithmetic="fixed point"),
         Definition("int8 -> int8", lookup.look_up, prepare_tanh),
         Definition("uint8 -> uint8", lookup.look_up, prepare_tanh),
         Definition("int16 -> int16", tanh16, prepare16),

@@ -13,6 +13,7 @@ Quantized, with the sum ``t`` of ``n`` raw numbers and ``m = s_input / s_output`
                        ``round(t * m / n) + z_output - round(z_input * m)``, with float32 multipliers, rounded half
                        up for whole vectors of 16 channels
     "float32 bias"     z_output + round(t * m - z_input * m * n), all in float32, half away from zero
+    "integers"         a sum of int8 or int16 as "double rounding" has it (TFLite Micro)
     "float32"          round(t * m + (z_output - n * z_input * m)), all in float32, half to even
 
 LiteRT's reference SUM takes the bytes of int8 and int16 tensors for uint8. Here they are summed as the optimized
@@ -217,6 +218,7 @@ SUM = reduction(
         Definition(FLOAT, float_sum, prepare),
         *_FLOAT32,
         Definition("uint8 int32 -> uint8", integers, prepare_integers, "double rounding"),
+        *each(("int8", "int16"), TYPES, integers, prepare=prepare_integers, arithmetic="integers"),
         *each(QUANTIZED, TYPES, with_bias, prepare=prepare_bias),
         *each(("int32", "int64"), TYPES, integer_sum, prepare=prepare),
     ),

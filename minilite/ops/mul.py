@@ -2,10 +2,10 @@
 
     output = activation(input1 * input2)
 
-Quantized: ``z + round((q1 - z1) * (q2 - z2) * M)`` with ``M = s1 * s2 / s_output`` formed in float32. ``round`` is
-the kernel set's: MultiplyByQuantizedMultiplier, rounded twice, in ``reference`` and ``builtin``; float32, ties to
-even, in ``xnnpack``. In ``builtin``, whole vectors of 8-bit results pass through 16 bits: they saturate there before
-the zero point is added (uint8 against a single value: they wrap) and wrap after it.
+Quantized: ``z + round((q1 - z1) * (q2 - z2) * M)`` with ``M = s1 * s2 / s_output`` formed in float32 (in ``tflm`` in
+float64). ``round`` is the kernel set's: MultiplyByQuantizedMultiplier, rounded twice, in ``reference``, ``builtin`` and
+``tflm``; float32, ties to even, in ``xnnpack``. In ``builtin``, whole vectors of 8-bit results pass through 16 bits:
+they saturate there before the zero point is added (uint8 against a single value: they wrap) and wrap after it.
 
 int16 times int16 may give int8 or uint8 (LSTM cells of old): both are fractions of 2**15, the scales are not looked
 at: ``z + round(round(q1 * q2 / 2**15) / 2**8)``, without broadcasting. Integers without a scale multiply and wrap; a
@@ -25,6 +25,7 @@ from minilite.cases import Case, Draw, data
 from minilite.fixed_point import (
     Requantizer,
     float_activation,
+    ratio_type,
     requantizer,
     rounding_divide_by_pot,
     saturate,
@@ -62,7 +63,7 @@ def prepare(node: Node, input1: TensorInfo, input2: TensorInfo, output: TensorIn
             tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     output.need(output.scale != 0, "a scale other than 0", output.scale)
     rounding = "float32" if node.arithmetic == "float32" else "double rounding"
-    real = input1.scale * input2.scale / output.scale
+    real = ratio_type(node)(input1.scale) * input2.scale / output.scale
     return Prepared((input1.zero_point, input2.zero_point), requantizer(node, real, output, rounding))
 
 

@@ -1,9 +1,9 @@
 """PRELU: ``output = input`` where it is 0 or more, else ``alpha * input``; alpha broadcasts to the input's shape.
 
 Quantized: ``z_output + round((q - z_input) * M)`` with ``M = s_input / s_output`` for numbers of 0 or more, and
-``z_output + round((q - z_input) * (a - z_alpha) * M)`` with ``M = s_input * s_alpha / s_output`` for the others.
-Both M are formed in float32; ``round`` is a MultiplyByQuantizedMultiplier, rounded twice. int16 inputs have int8
-alphas.
+``z_output + round((q - z_input) * (a - z_alpha) * M)`` with ``M = s_input * s_alpha / s_output`` for the others. Both M
+are formed in float32 (in ``tflm`` in float64); ``round`` is a MultiplyByQuantizedMultiplier, rounded twice. int16
+inputs have int8 alphas.
 
 Source: TensorFlow Lite's activations and prelu kernels.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, data
-from minilite.fixed_point import Multiplier, multiply_double_rounding
+from minilite.fixed_point import Multiplier, multiply_double_rounding, ratio_type
 from minilite.ops.broadcast import broadcast
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, Shape, TensorInfo, activation
 
@@ -44,10 +44,11 @@ class Prepared:
 
 def prepare(node: Node, input: TensorInfo, alpha: TensorInfo, output: TensorInfo) -> Prepared:
     output.need(float(output.scale) > 0, "a positive scale", output.scale)
+    s_input = ratio_type(node)(input.scale)
     return Prepared(
         (input.zero_point, alpha.zero_point, output.zero_point),
-        Multiplier.of(input.scale / output.scale),
-        Multiplier.of(input.scale * alpha.scale / output.scale),
+        Multiplier.of(s_input / output.scale),
+        Multiplier.of(s_input * alpha.scale / output.scale),
         output.type,
     )
 

@@ -1,8 +1,9 @@
 """RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1: clip to [0, inf], [0, 6], [-1, 1], [0, 1].
 
-Quantized: ``z_output + round((q - z_input) * M)`` with ``M = s_input / s_output`` formed in float32 and ``round`` a
-MultiplyByQuantizedMultiplier, rounded twice; then clipped to the bounds' own steps, ``z_output + round(bound /
-s_output)``. NaN stays NaN.
+Quantized: ``z_output + round((q - z_input) * M)`` with ``M = s_input / s_output`` formed in float32 (in ``tflm`` in
+float64) and ``round`` a MultiplyByQuantizedMultiplier, rounded twice; then clipped to the bounds' own steps, ``z_output
++ round(bound / s_output)``. NaN stays NaN. TFLite Micro's RELU6 (word "clips") never looks at the output's scale: it
+clips the integers to ``[z_input, z_input + round(6 / s_input)]``.
 
 Source: TensorFlow Lite's activations kernel.
 """
@@ -16,7 +17,7 @@ import numpy as np
 
 from minilite import cases
 from minilite.cases import Case, Draw, data
-from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer, activation_range
+from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer, activation_range, ratio_type
 from minilite.spec import INTEGER_RANGE, Definition, Node, Op, TensorInfo, activation, each, same_shape
 
 Array = np.ndarray
@@ -41,13 +42,23 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
             tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     output.need(float(output.scale) > 0, "a positive scale", output.scale)
     low, high = activation_range(node.op, output)
-    real = input.scale / output.scale
+    real = ratio_type(node)(input.scale) / output.scale
     requantize = Requantizer("double rounding", real, output.zero_point, low, high, output.type)
     return Prepared(input.zero_point, requantize)
 
 
 def integer(p: Prepared, input: Array) -> Array:
     return p.requantize(input.astype(np.int64) - p.zero_point)
+
+
+def prepare_raw(node: Node, input: TensorInfo, output: TensorInfo) -> tuple[int, int]:
+    """The input's own integers for 0 and 6."""
+    input.need(float(input.scale) > 0, "a positive scale", input.scale)
+    return input.zero_point, activation_range(node.op, input)[1]
+
+
+def clip_raw(bounds: tuple[int, int], input: Array) -> Array:
+    return np.clip(input, *bounds).astype(input.dtype)
 
 
 def case(name: str, draw: Draw, definition: Definition) -> Case:
@@ -64,13 +75,14 @@ def case(name: str, draw: Draw, definition: Definition) -> Case:
     return Case((data(shape, scale=scale, zero_point=zero_point),), output_scale=output_scale)
 
 
-def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
+def _row(name: str, integers: tuple[str, ...], version: int, raw: tuple[Definition, ...] = ()) -> Op:
     return Op(
         name,
         inputs=(activation("input"),),
         outputs=(activation("output"),),
         definitions=(
             Definition("float32 -> float32", clip),
+            *raw,
             *each(integers, "T -> T", integer, prepare=prepare),
         ),
         shapes=same_shape,
@@ -81,6 +93,7 @@ def _row(name: str, integers: tuple[str, ...], version: int) -> Op:
 
 
 RELU = _row("RELU", ("int8", "uint8", "int16"), version=3)
-RELU6 = _row("RELU6", ("int8", "uint8", "int16"), version=3)
+RAW = each(("int8", "int16"), "T -> T", clip_raw, prepare=prepare_raw, arithmetic="clips")
+RELU6 = _row("RELU6", ("int8", "uint8", "int16"), version=3, raw=RAW)
 RELU_N1_TO_1 = _row("RELU_N1_TO_1", ("int8", "uint8"), version=1)
 RELU_0_TO_1 = _row("RELU_0_TO_1", ("int8", "uint8"), version=1)

@@ -9,8 +9,10 @@
                  12 integer bits, times a fixed-point reciprocal of the sum; the output's scale is never looked at
     "table"      exp from 256 float32 numbers, added one by one, times ``1 / (sum * s_output)`` in float32
 
-16-bit inputs have zero points 0 and the output (2**-15, 0), in every set the same: exp from a table over [-10, 0],
-1 / (1 + x) from a table over [0, 1], both with 512 steps (:mod:`minilite.ops.lookup`), computed in float64.
+    "gemmlowp, short tables"  as "gemmlowp"; see below for 16 bits
+
+16-bit inputs have zero points 0 and the output (2**-15, 0): exp from a table over [-10, 0], 1 / (1 + x) from a table
+over [0, 1], both with 512 steps (:mod:`minilite.ops.lookup`), computed in float64 (TFLite Micro: in float32).
 
 XNNPACK (word "half precision") takes floats only, with a beta of 1, and computes float16 in float16.
 
@@ -156,36 +158,53 @@ UNIT = 10 / 65535
 
 
 def _one_over_one_plus(x: Array) -> Array:
-    return 1 / (1 + x)
+    return x.dtype.type(1) / (x.dtype.type(1) + x)
 
 
-def _tables16() -> tuple[Array, Array]:
-    def table(function: Any, first: float, last: float) -> Array:
-        ends = (np.float64(first), np.float64(last), np.float64(-32768 * 2 / 65535), np.float64(32767 * 2 / 65535))
-        return lookup.interpolation_table(function, *ends)
-
-    return table(np.exp, UNIT * -65535, 0.0), table(_one_over_one_plus, 0.0, 65535 * (1 / 65535))
+Tables = tuple[Array, Array]
+"""Of exp and of 1 / (1 + x)."""
 
 
-EXP16, ONE_OVER_ONE_PLUS_X16 = _tables16()
+def _tables16(real: Any) -> Tables:
+    """Both tables, step by step in the precision of ``real``."""
+    steps, unit = real(65535), real(2) / real(65535)
+
+    def table(function: Any, first: Any, last: Any) -> Array:
+        return lookup.interpolation_table(function, first, last, unit * real(-32768), unit * real(32767))
+
+    exp = table(elementary.exp, real(10) / steps * -steps, real(0))
+    return exp, table(_one_over_one_plus, real(0), real(1) / steps * steps)
 
 
-def prepare16(node: Node, input: TensorInfo, output: TensorInfo) -> Multiplier:
+TABLES16, SHORT_TABLES16 = _tables16(np.float64), _tables16(np.float32)
+
+
+@dataclass(frozen=True)
+class Sixteen:
+    """The multiplier of differences, and the tables."""
+
+    multiplier: Multiplier
+    tables: Tables
+
+
+def prepare16(node: Node, input: TensorInfo, output: TensorInfo) -> Sixteen:
     _check(node, input, output)
     for tensor in (input, output):
         tensor.need(tensor.zero_point == 0, "zero point 0", tensor.zero_point)
     near = abs(float(output.scale) * 32768 - 1) <= 0.001
     output.need(near, "scale 2**-15", output.scale)
-    return Multiplier.of(np.float64(input.scale * np.float32(node.options.beta)) / UNIT)
+    if node.arithmetic == "gemmlowp, short tables":
+        return Sixteen(Multiplier.of(float(input.scale) * float(node.options.beta) / UNIT), SHORT_TABLES16)
+    return Sixteen(Multiplier.of(np.float64(input.scale * np.float32(node.options.beta)) / UNIT), TABLES16)
 
 
-def int16(m: Multiplier, input: Array) -> Array:
-    exponents = multiply_double_rounding(-steps_below(input), m) + 32767
-    exp = _look_up(EXP16, exponents)
+def int16(p: Sixteen, input: Array) -> Array:
+    exponents = multiply_double_rounding(-steps_below(input), p.multiplier) + 32767
+    exp = _look_up(p.tables[0], exponents)
     sums = exp.sum(axis=-1, keepdims=True)
     bits = gemmlowp.bit_length(sums)
     upper = ((sums << (31 - bits)) + (1 << 13)) >> 14  # the sum in [1, 2), 16 bits after the point
-    reciprocal = _look_up(ONE_OVER_ONE_PLUS_X16, upper - (1 << 15) - (1 << 16))
+    reciprocal = _look_up(p.tables[1], upper - (1 << 15) - (1 << 16))
     right = bits - 1
     return np.clip((exp * reciprocal + (np.int64(1) << (right - 1))) >> right, 0, 32767).astype(np.int16)
 

@@ -4,8 +4,9 @@
     BATCH_TO_SPACE_ND  uncropped[n, y * bh + dy, x * bw + dx, c] = input[(dy * bw + dx) * batch + n, y, x, c]
 
 ``block_shape`` is [bh, bw]; dy is in [0, bh), dx in [0, bw). ``paddings`` [2, 2] says how much goes before and after
-height and width (0, which in integers is the zero point), ``crops`` how much comes off. Tensors of 3 dimensions
-[batch, height, channels] have a ``block_shape`` of one. Input and output share scale and zero point.
+height and width (0, which in integers is the zero point; TFLite Micro writes raw zeros), ``crops`` how much comes off.
+Tensors of 3 dimensions [batch, height, channels] have a ``block_shape`` of one. Input and output share scale and zero
+point.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def prepare(
     node: Node, input: TensorInfo, block_shape: TensorInfo, margins: TensorInfo, output: TensorInfo
 ) -> Prepared:
     need_same_quantization(input, output)
-    return Prepared(_block(input, block_shape), _margins(input, margins), output.zero_point, output.shape)
+    zero = 0 if node.arithmetic == "raw zero" else output.zero_point
+    return Prepared(_block(input, block_shape), _margins(input, margins), zero, output.shape)
 
 
 def to_batch(p: Prepared, input: Array, block_shape: Array, paddings: Array) -> Array:

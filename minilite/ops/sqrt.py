@@ -3,8 +3,8 @@
 SQRT of 8 and 16 bits: ``output = z_output + trunc(sqrt(s_input * (q - z_input)) / s_output)``, step by step in float32.
 
 RSQRT of 8 bits: gemmlowp's inverse square root of ``q - z_input`` by Newton-Raphson, times
-``1 / (sqrt(s_input) * s_output)``, with 20 spare bits between. 16 bits are looked up (:mod:`minilite.ops.lookup`). The
-inverse of 0 is the largest integer.
+``1 / (sqrt(s_input) * s_output)``, with 20 spare bits between. 16 bits are looked up (:mod:`minilite.ops.lookup`), but
+in ``tflm`` computed like 8 bits. The inverse of 0 is the largest integer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
         info.need(float(info.scale) > 0, "a positive scale", info.scale)
         info.need(info.type != "int16" or info.zero_point == 0, "zero point 0", info.zero_point)
     multiplier = table = None
-    if node.op == "RSQRT" and input.type == "int16":
+    if node.op == "RSQRT" and input.type == "int16" and node.arithmetic != "Newton":
         table = _rsqrt_table(input, output)
     elif node.op == "RSQRT":
         multiplier = Multiplier.of(1 / np.float64(np.sqrt(input.scale) * output.scale))
@@ -80,7 +80,7 @@ def sqrt_integers(p: Prepared, input: Array) -> Array:
     return np.asarray(saturate(steps, p.type).astype(p.type))
 
 
-def rsqrt8(p: Prepared, input: Array) -> Array:
+def rsqrt_newton(p: Prepared, input: Array) -> Array:
     x = _above_zero(p, input)
     inverse = inverse_square_root(np.maximum(x, 1))
     assert p.multiplier is not None
@@ -129,7 +129,8 @@ RSQRT = Op(
     outputs=(activation("output"),),
     definitions=(
         Definition("float32 -> float32", rsqrt),
-        Definition("int8 -> int8", rsqrt8, prepare),
+        Definition("int8 -> int8", rsqrt_newton, prepare),
+        Definition("int16 -> int16", rsqrt_newton, prepare, arithmetic="Newton"),
         Definition("int16 -> int16", rsqrt16, prepare),
     ),
     shapes=same_shape,

@@ -11,7 +11,10 @@ Integers (int8 input and feature weights, int16 time weights and state, int32 bi
 ``clip(round((bias + sum of state * weight) * s_state * s_time / s_output) + z_output)``, both rounded twice
 (:func:`minilite.fixed_point.multiply_double_rounding`). State and weights have no zero points. The operator must carry
 the activation RELU and yet clips at the ends of int8 only. Time weights and state may both be int8, the state then with
-a zero point, as in TensorFlow Lite for Microcontrollers; LiteRT reads such a state as int16, past its end.
+a zero point, as in TensorFlow Lite for Microcontrollers, which clips a new entry before it adds the zero point; LiteRT
+reads such a state as int16, past its end.
+
+Floats are added up in four lanes, but one by one, the bias first, in ``tflm``.
 
 Hybrid: float32 input and state, int8 or uint8 weights, both dequantized by one scale; inputs are quantized a row at a
 time (:mod:`minilite.ops.hybrid`), unless all of them are 0.
@@ -28,8 +31,8 @@ import numpy as np
 from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Multiplier, multiply_double_rounding, saturate, wrap32
-from minilite.ops import hybrid
-from minilite.ops.accumulate import dot_in_lanes, integer_dot, sum_in_lanes
+from minilite.ops import elementary, hybrid
+from minilite.ops.accumulate import dot_in_lanes, in_order, integer_dot, sequential_dot, sum_in_lanes
 from minilite.ops.cell_activation import cell_activation, check_activation
 from minilite.spec import Definition, Node, Op, Operand, Shape, TensorInfo, activation, bias_of, weight
 
@@ -85,6 +88,18 @@ def float_(
     return _output(node, new, weights_time, bias), new.reshape(state.shape)
 
 
+def float_one_by_one(
+    node: Node, input: Array, weights_feature: Array, weights_time: Array, bias: Array | None, state: Array
+) -> tuple[Array, Array]:
+    new = remember(state, weights_time, sequential_dot(input, np.ascontiguousarray(weights_feature.T)))
+    filtered = in_order(np.add, np.moveaxis(new * weights_time, -1, 0), 0)
+    terms = filtered.reshape(len(input), len(weights_time) // node.options.rank, -1)
+    total = in_order(np.add, np.moveaxis(terms, -1, 0), 0 if bias is None else bias)
+    fused = str(node.options.fused_activation_function)
+    output = elementary.tanh(total) if fused == "TANH" else cell_activation(fused, total)
+    return output, new.reshape(state.shape)
+
+
 # ---- hybrid ----------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +149,7 @@ class Prepared:
     state_zero_point: int
     to_output: Multiplier
     output_zero_point: int
+    clips_first: bool
 
 
 def prepare(
@@ -155,6 +171,7 @@ def prepare(
         state.zero_point if state.type == "int8" else 0,
         Multiplier.of(np.float64(state.scale * weights_time.scale / output.scale)),
         output.zero_point,
+        node.arithmetic == "one by one",
     )
 
 
@@ -162,7 +179,10 @@ def integer(
     p: Prepared, input: Array, weights_feature: Array, weights_time: Array, bias: Array | None, state: Array
 ) -> tuple[Array, Array]:
     acc = wrap32(integer_dot(input.astype(np.int32) - p.input_zero_point, weights_feature.T))
-    features = saturate(multiply_double_rounding(acc, p.to_state) + p.state_zero_point, p.state_type)
+    features = multiply_double_rounding(acc, p.to_state)
+    features = saturate(features, p.state_type) if p.clips_first else features
+    features = features + p.state_zero_point
+    features = features if p.clips_first else saturate(features, p.state_type)
     new = remember(state, weights_time, features.astype(state.dtype))
     filtered = ((new.astype(np.int64) - p.state_zero_point) * weights_time).sum(-1)
     summed = filtered.reshape(len(input), len(weights_time) // p.rank, p.rank).sum(-1)
@@ -213,6 +233,7 @@ SVDF = Op(
     ),
     outputs=(activation("output"),),
     definitions=(
+        Definition("float32 float32 float32 float32? float32 -> float32", float_one_by_one, arithmetic="one by one"),
         Definition("float32 float32 float32 float32? float32 -> float32", float_),
         Definition("float32 int8 int8 float32? float32 -> float32", hybrid_, prepare_hybrid, label="hybrid int8"),
         Definition("float32 uint8 uint8 float32? float32 -> float32", hybrid_, prepare_hybrid, label="hybrid uint8"),
