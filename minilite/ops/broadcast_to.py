@@ -6,7 +6,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, broadcastable, data, stated
 from minilite.cases import shape as drawn_shape
-from minilite.ops.moving import ALL, definitions
+from minilite.ops.moving import EVERY, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -39,7 +39,7 @@ BROADCAST_TO = Op(
     "BROADCAST_TO",
     inputs=(activation("input"), parameter("shape")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions(ALL, "T I -> T", broadcast_to, prepare, ("int32", "int64")),
+    definitions=definitions(EVERY, "T I -> T", broadcast_to, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=4,

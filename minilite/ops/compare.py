@@ -41,7 +41,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def compare(node: Node, input1: Array, input2: Array) -> Array:
-    return COMPARISONS[node.op](input1, input2)
+    return np.asarray(COMPARISONS[node.op](input1, input2), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     """Operands that are often equal."""
     pair = cases.broadcast_pair(draw)
     type_ = definition.input_types[0]
-    if type_ == "bool":
+    if type_ in ("bool", "string"):
         return Case(tuple(map(data, pair)))
     if definition.quantized is not True:
         small = (draw.random.integers(0, 4, s).astype(DTYPES[type_]) for s in pair)
@@ -102,6 +102,7 @@ def _row(name: str, version: int) -> Op:
             Definition("int16 int16 -> bool", compare_quantized, prepare, quantized=True),
             Definition("int16 int16 -> bool", compare, label="plain int16", quantized=False),
             Definition("bool bool -> bool", compare),
+            Definition("string string -> bool", compare),
         ]
     else:
         definitions.append(Definition("int16 int16 -> bool", compare, quantized=False))

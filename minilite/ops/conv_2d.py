@@ -259,6 +259,7 @@ CONV_2D = Op(
         Definition("int16 int8 int64 -> int16", integer, prepare),
         Definition("int16 int8 int32 -> int16", integer, prepare, label="int16 bias32"),
         Definition("int16 int4 int64 -> int16", integer, prepare, label="int16 int4"),
+        Definition("int16 int4 int32 -> int16", integer, prepare, label="int16 int4 bias32"),
         Definition("float32 int8 float32 -> float32", hybrid_, prepare_hybrid, label="hybrid int8"),
         Definition("float32 int4 float32 -> float32", hybrid_, prepare_hybrid, label="hybrid int4"),
     ),

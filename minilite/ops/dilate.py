@@ -52,7 +52,7 @@ DILATE = Op(
     "DILATE",
     inputs=(activation("input"), parameter("dilations"), activation("padding_value", same_as="input")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions(ALL, "T I T -> T", dilate, prepare),
+    definitions=definitions((*ALL, "complex128"), "T I T -> T", dilate, prepare),
     shapes=shapes,
     cases=case,
 )

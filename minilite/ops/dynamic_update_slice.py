@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.cases import Case, Draw, shape, stated
-from minilite.ops.moving import ALL, definitions, moved
+from minilite.ops.moving import EVERY, definitions, moved
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ DYNAMIC_UPDATE_SLICE = Op(
     "DYNAMIC_UPDATE_SLICE",
     inputs=(activation("operand"), activation("update", same_as="operand"), parameter("start_indices")),
     outputs=(activation("output", same_as="operand"),),
-    definitions=definitions((*ALL, "int4"), "T T I -> T", replace, indices=("int32", "int64")),
+    definitions=definitions(EVERY, "T T I -> T", replace, indices=("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=6,

@@ -21,7 +21,7 @@ import numpy as np
 from minilite.cases import Arg, Case, Draw, data, shape
 from minilite.errors import OperatorError
 from minilite.ops.hybrid import block_scales, weight_scales
-from minilite.ops.moving import UNUSUAL, USUAL, definitions
+from minilite.ops.moving import EVERY, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter, weight
 
 Array = np.ndarray
@@ -73,10 +73,11 @@ def case(draw: Draw, definition: Definition) -> Case:
     block = 0
     if type_ in PACKED:
         table = (*table[:-1], PACKED[type_] * table[-1])
-        block = draw.choice((0, PACKED[type_], table[-1])) if len(table) == 2 else 0
     lookup = draw.random.integers(0, table[0], draw.integer(0, 6)).astype(np.int32)
     floats = definition.output_types[0].startswith("float") and type_ != definition.output_types[0]
     packed = True if type_ in PACKED else None
+    if packed and floats and len(table) == 2:
+        block = draw.choice((0, PACKED[type_], table[-1]))
     zero_point = 0 if floats else None
     value = data(table, per_axis=None if floats else False, zero_point=zero_point, constant=packed, block=block)
     return Case((Arg(lookup.shape, lookup, constant=draw.choice((False, True))), value))
@@ -87,7 +88,7 @@ EMBEDDING_LOOKUP = Op(
     inputs=(parameter("lookup"), weight("value", axis=0)),
     outputs=(activation("output", same_as="value"),),
     definitions=(
-        *definitions((*USUAL, *UNUSUAL), "I T -> T", rows),
+        *definitions((*EVERY, "int2"), "I T -> T", rows),
         *(
             Definition(f"int32 {t} -> {output}", dequantized, prepare, label=f"hybrid {t}{suffix}")
             for t in ("int8", "uint8", "int4", "int2")

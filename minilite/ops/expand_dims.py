@@ -6,7 +6,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, shape, stated
 from minilite.ops.axes import axis_within, drawn_axis, single
-from minilite.ops.moving import ALL, definitions, least_rank
+from minilite.ops.moving import EVERY, definitions, least_rank
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ EXPAND_DIMS = Op(
     "EXPAND_DIMS",
     inputs=(activation("input"), parameter("axis")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*ALL, "complex128", "string"), "T I -> T", expand_dims, prepare, ("int32", "int64")),
+    definitions=definitions((*EVERY, "string"), "T I -> T", expand_dims, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.cases import Case, Draw, data, shape, stated
+from minilite.cases import Case, Draw, data, fed, shape, stated
 from minilite.ops.moving import ALL, definitions
 from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
@@ -23,14 +23,15 @@ def fill(node: Node, dims: Array, value: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    return Case((stated(draw, shape(draw, 0, 4), DTYPES[definition.input_types[0]]), data(())))
+    value = fed(b"two words", object) if definition.label == "string" else data(())
+    return Case((stated(draw, shape(draw, 0, 4), DTYPES[definition.input_types[0]]), value))
 
 
 FILL = Op(
     "FILL",
     inputs=(parameter("dims"), activation("value")),
     outputs=(activation("output", same_as="value"),),
-    definitions=definitions(ALL, "I T -> T", fill, indices=("int32", "int64")),
+    definitions=definitions((*ALL, "string"), "I T -> T", fill, indices=("int32", "int64")),
     shapes=shapes,
     cases=case,
     version=5,

@@ -38,4 +38,4 @@ def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1
 FLOOR = _row("FLOOR", np.floor, ("float32", "float16"))
 CEIL = _row("CEIL", np.ceil, ("float32",))
 ROUND = _row("ROUND", round_half_even, ("float32", "float16"))
-SIGN = _row("SIGN", np.sign, ("float32", "float64"), version=2)
+SIGN = _row("SIGN", np.sign, ("float32", "float64", "int32"), version=2)

@@ -261,6 +261,7 @@ FULLY_CONNECTED = Op(
         Definition("int16 int8 int64? -> int16", integer, prepare),
         Definition("int16 int8 int32? -> int16", integer, prepare, label="int16 bias32"),
         Definition("int16 int4 int64? -> int16", integer, prepare, label="int16 int4"),
+        Definition("int16 int2 int64? -> int16", integer, prepare, label="int16 int2"),
         Definition("int16 int16 int64? -> int16", integer, prepare, label="int16 int16"),
         Definition("float32 int8 float32? -> float32", hybrid_, prepare_hybrid, label="hybrid int8"),
         Definition("float32 uint8 float32? -> float32", hybrid_, prepare_hybrid, label="hybrid uint8"),

@@ -57,6 +57,8 @@ def gather(p: tuple[int, int, Shape], input: Array, positions: Array) -> Array:
 def case(draw: Draw, definition: Definition) -> Case:
     image = shape(draw, 1, 1 if definition.label == "string" else 4, 4)
     axis = draw.integer(0, len(image) - 1)
+    if definition.label == "int4":  # LiteRT moves whole bytes
+        image = (*image, 2)
     batch = draw.choice((0, draw.integer(0, axis)))
     chosen = (*image[:batch], *shape(draw, least_rank(definition), 2, 4))
     positions = draw.random.integers(0, image[axis], chosen).astype(DTYPES[definition.input_types[1]])
@@ -70,7 +72,9 @@ GATHER = Op(
     "GATHER",
     inputs=(activation("input"), parameter("positions")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*USUAL, "float16", "string"), "T I -> T", gather, prepare, ("int32", "int64", "int16")),
+    definitions=definitions(
+        (*USUAL, "float16", "int4", "string"), "T I -> T", gather, prepare, ("int32", "int64", "int16")
+    ),
     shapes=shapes,
     cases=case,
     version=8,

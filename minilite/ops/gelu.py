@@ -49,6 +49,7 @@ GELU = Op(
     outputs=(activation("output"),),
     definitions=(
         Definition("float32 -> float32", gelu, ulp=2, atol=1e-6),
+        Definition("float16 -> float16", gelu),
         *each(("int8", "uint8", "int16"), "T -> T", lookup.look_up, prepare=prepare),
     ),
     shapes=same_shape,

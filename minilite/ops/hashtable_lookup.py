@@ -13,7 +13,7 @@ import numpy as np
 
 from minilite.cases import Arg, Case, Draw, data, shape
 from minilite.fixed_point import wrap32
-from minilite.ops.moving import UNUSUAL, USUAL, definitions
+from minilite.ops.moving import EVERY, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -51,12 +51,20 @@ def case(draw: Draw, definition: Definition) -> Case:
     """Rising keys, most of those that are wanted among them."""
     strings = definition.label == "string"
     table = shape(draw, 1, 1 if strings else 4, 5)
+    packed = True if definition.label == "int4" else None
+    if packed:  # rows of whole bytes
+        table = (*table, 2)
     keys = np.sort(draw.random.choice(np.arange(-10, 10, dtype=np.int32), table[0], replace=False))
     count = draw.integer(1, 8)
     others = draw.random.integers(-11, 11, count)
     wanted = np.where(draw.random.random(count) < 0.2, others, draw.random.choice(keys, count)).astype(np.int32)
     return Case(
-        (Arg(wanted.shape, wanted, constant=False), Arg(keys.shape, keys, constant=False), data(table)), outputs=2
+        (
+            Arg(wanted.shape, wanted, constant=False),
+            Arg(keys.shape, keys, constant=False),
+            data(table, constant=packed),
+        ),
+        outputs=2,
     )
 
 
@@ -64,7 +72,7 @@ HASHTABLE_LOOKUP = Op(
     "HASHTABLE_LOOKUP",
     inputs=(parameter("lookup"), parameter("key"), activation("value")),
     outputs=(activation("output", same_as="value"), parameter("hits")),
-    definitions=definitions((*USUAL, *UNUSUAL, "string"), "I I T -> T uint8", look_up),
+    definitions=definitions((*EVERY, "string"), "I I T -> T uint8", look_up),
     shapes=shapes,
     cases=case,
 )

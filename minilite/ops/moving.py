@@ -17,6 +17,7 @@ from minilite.spec import QUANTIZED, Definition, TensorInfo
 USUAL = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64")
 ALL = (*USUAL, *UNUSUAL)
+EVERY = (*ALL, "complex128", "int4")
 
 
 def definitions(

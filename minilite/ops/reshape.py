@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data, shape, stated
-from minilite.ops.moving import ALL, definitions, least_rank
+from minilite.ops.moving import EVERY, definitions, least_rank
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -57,7 +57,7 @@ RESHAPE = Op(
     "RESHAPE",
     inputs=(activation("input"), parameter("new_shape", optional=True)),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*ALL, "complex128", "string"), "T int32? -> T", reshape, prepare),
+    definitions=definitions((*EVERY, "string"), "T int32? -> T", reshape, prepare),
     shapes=shapes,
     cases=case,
     version=1,

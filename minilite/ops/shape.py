@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.cases import Case, Draw, data, shape
-from minilite.ops.moving import ALL, definitions
+from minilite.ops.moving import EVERY, definitions
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -39,7 +39,7 @@ SHAPE = Op(
     "SHAPE",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=definitions((*ALL, "complex128", "string"), "T -> I", dimensions, indices=("int32", "int64")),
+    definitions=definitions((*EVERY, "string"), "T -> I", dimensions, indices=("int32", "int64")),
     shapes=shape_shapes,
     cases=case,
 )
@@ -47,7 +47,7 @@ RANK = Op(
     "RANK",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=definitions((*ALL, "complex128", "string"), "T -> I", rank),
+    definitions=definitions((*EVERY, "string"), "T -> I", rank),
     shapes=rank_shapes,
     cases=case,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, shape
 from minilite.ops.axes import axis_within
-from minilite.ops.moving import ALL, definitions
+from minilite.ops.moving import EVERY, definitions
 from minilite.spec import Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -43,7 +43,7 @@ SQUEEZE = Op(
     "SQUEEZE",
     inputs=(activation("input"),),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*ALL, "complex128", "string"), "T -> T", squeeze, prepare),
+    definitions=definitions((*EVERY, "string"), "T -> T", squeeze, prepare),
     shapes=shapes,
     cases=case,
     version=2,

@@ -105,7 +105,7 @@ STABLEHLO_PAD = Op(
     "STABLEHLO_PAD",
     inputs=(activation("input"), activation("padding_value", same_as="input")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions(ALL, "T T -> T", pad, prepare),
+    definitions=definitions((*ALL, "complex128"), "T T -> T", pad, prepare),
     shapes=shapes,
     cases=case,
 )

@@ -22,6 +22,8 @@ from minilite.testing.graph_model import graph_model
 from minilite.testing.one_model import fed, one_operator_model
 from minilite.testing.operands import drawn_data, drawn_operand, intermediates, other_data, product_of_scales
 
+SCALED = (*QUANTIZED, "int4", "int2")
+
 
 @dataclass
 class OneOperator:
@@ -165,7 +167,7 @@ def _outputs(
     draw: Draw, op: Op, definition: Definition, case: Case, node: Node, runs: Sequence[list[np.ndarray | None]]
 ) -> tuple[TensorInfo, ...]:
     blank = _blank_outputs(op, definition, case, node, runs[0])
-    quantized = case.output_scale or any(b.type in QUANTIZED for b in blank)
+    quantized = case.output_scale or any(b.type in SCALED for b in blank)
     if definition.quantized is False or not quantized:
         return blank
     padding = [None] * (len(op.inputs) - len(runs[0])) if not op.inputs[-1].variadic else []
@@ -197,7 +199,7 @@ def _scaled(
 ) -> TensorInfo:
     """The output with a scale: another operand's, the kernel's own, the case's, or one that fits the real results."""
     given = case.output_scale
-    if (info.type not in QUANTIZED or operand.role == "parameter") and given is None:
+    if (info.type not in SCALED or operand.role == "parameter") and given is None:
         return info
     source = next((i for i in node.inputs if i is not None and i.name == operand.same_as), None)
     if source is not None and given is None:
