@@ -112,7 +112,7 @@ def ones_of(model: Model) -> list[np.ndarray]:
 
 
 STAND_INS = {"reference": ("reference", "builtin"), "builtin": ("builtin",), "xnnpack": ("xnnpack",), "tflm": ("tflm",)}
-"""The runtimes' modes to compare with, in this order: the optimized one where BUILTIN_REF lacks an operator or version."""
+"""Modes to compare with, in this order: the optimized kernels where BUILTIN_REF lacks an operator or its version."""
 
 
 def answered(content: bytes, model: Model, kernels: str, runtime: str, seed: int) -> tuple[list[np.ndarray], Any, str]:
