@@ -121,6 +121,6 @@ def _row(name: str, version: int) -> Op:
 EQUAL = _row("EQUAL", 5)
 NOT_EQUAL = _row("NOT_EQUAL", 4)
 LESS = _row("LESS", 3)
-LESS_EQUAL = _row("LESS_EQUAL", 3)
+LESS_EQUAL = _row("LESS_EQUAL", 2)
 GREATER = _row("GREATER", 2)
 GREATER_EQUAL = _row("GREATER_EQUAL", 3)
