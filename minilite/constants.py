@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +33,11 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
         return _without_elements(tensor, index, shape) if tensor.buffer and math.prod(shape) == 0 else None
     if type_ == "string":
         return _strings(data, shape)
-    if type_ in ("int4", "int2"):
-        bits = 4 if type_ == "int4" else 2
+    if type_ in ("int4", "uint4", "int2"):
+        bits = int(type_[-1])
         held = (data.size * 8 // bits,) if tensor.sparsity is not None else shape
         _check_bytes(tensor, index, data.size, -(-math.prod(held) * bits // 8))
-        return _unpacked(data, bits, held)
+        return _unpacked(data, bits, held, DTYPES[type_])
     dtype = np.dtype(DTYPES[type_])
     if tensor.sparsity is not None:
         return data[: data.size // dtype.itemsize * dtype.itemsize].view(dtype.newbyteorder("<"))
@@ -93,12 +94,12 @@ def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.
     return np.empty(shape, DTYPES[str(tensor.type).lower()])
 
 
-def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Sign-extended values of packed int4 or int2, the low bits of a byte first."""
+def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Values of packed int4, uint4 or int2, the low bits of a byte first; signed ones are sign-extended."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
     fields = (data[:, None] >> shifts) & np.uint8((1 << bits) - 1)
     size = math.prod(shape)
-    values = (fields.astype(np.uint8) << np.uint8(8 - bits)).view(np.int8) >> np.int8(8 - bits)
+    values = (fields.astype(np.uint8) << np.uint8(8 - bits)).view(dtype) >> dtype(8 - bits)
     result = values.reshape(-1)[:size].reshape(shape)
     result.flags.writeable = False
     return result

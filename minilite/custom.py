@@ -103,7 +103,7 @@ def _checked(output: TensorInfo, value: Any) -> np.ndarray:
     output.need(array.dtype == output.dtype, f"a result of {np.dtype(output.dtype)}", array.dtype)
     if output.type == "string":
         output.need(all(isinstance(s, bytes) for s in array.flat), "bytes objects", "others")
-    if output.type in ("int4", "int2") and array.size:
+    if output.type in ("int4", "uint4", "int2") and array.size:
         low, high = INTEGER_RANGE[output.type]
         fits = low <= array.min() and array.max() <= high
         output.need(fits, f"values from {low} to {high}", f"{array.min()} to {array.max()}")

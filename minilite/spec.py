@@ -27,6 +27,7 @@ DTYPES: dict[str, Any] = {
     "float64": np.float64,
     "float32": np.float32,
     "float16": np.float16,
+    "bfloat16": np.uint16,
     "int64": np.int64,
     "int32": np.int32,
     "int16": np.int16,
@@ -36,6 +37,7 @@ DTYPES: dict[str, Any] = {
     "uint16": np.uint16,
     "uint8": np.uint8,
     "int4": np.int8,
+    "uint4": np.uint8,
     "int2": np.int8,
     "bool": np.bool_,
     "complex64": np.complex64,
@@ -43,7 +45,8 @@ DTYPES: dict[str, Any] = {
     "string": np.object_,
     "resource": np.int32,
 }
-"""NumPy's type for each of TFLite's. int4 and int2 are computed on unpacked, one value a byte; a resource is the id of
+"""NumPy's type for each of TFLite's. int4, uint4 and int2 are computed on unpacked, one value a byte; of a bfloat16,
+for which NumPy has no type, it is the bits (:mod:`minilite.bfloat16`); a resource is the id of
 a variable or table."""
 
 QUANTIZED = ("int8", "uint8", "int16")
@@ -52,6 +55,7 @@ QUANTIZED = ("int8", "uint8", "int16")
 INTEGER_RANGE = {
     "int2": (-2, 1),
     "int4": (-8, 7),
+    "uint4": (0, 15),
     "int8": (-128, 127),
     "uint8": (0, 255),
     "int16": (-32768, 32767),

@@ -9,6 +9,11 @@ import struct
 import sys
 import warnings
 
+try:
+    import ml_dtypes
+except ImportError:
+    ml_dtypes = None
+
 import numpy as np
 
 MEMORY = 2 * 2**30
@@ -39,10 +44,17 @@ def load(runtime):
 def invoke(interpreter, details, inputs):
     """Set the inputs and invoke."""
     for detail, array in zip(details, inputs, strict=True):
+        if detail["dtype"].__name__ == "bfloat16":
+            array = array.view(detail["dtype"])
         # of a string in no dimension LiteRT reads the pointer, unless it comes as bytes
         scalar = array.dtype == object and array.ndim == 0
         interpreter.set_tensor(detail["index"], array.astype(bytes) if scalar else array)
     interpreter.invoke()
+
+
+def bits(array):
+    """bfloat16 as uint16: not everybody who reads the answer has the type."""
+    return array.view("uint16") if array.dtype.name == "bfloat16" else array
 
 
 def answer(module, request):
@@ -66,11 +78,11 @@ def answer(module, request):
     for inputs in (request["inputs"], *request["again"]):
         invoke(interpreter, details, inputs)
         if not request["every"]:
-            result += [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+            result += [bits(interpreter.get_tensor(d["index"])) for d in interpreter.get_output_details()]
     if request["every"]:
         for detail in interpreter.get_tensor_details():
             try:
-                result[detail["index"]] = interpreter.get_tensor(detail["index"])
+                result[detail["index"]] = bits(interpreter.get_tensor(detail["index"]))
             except ValueError:
                 continue
     if request["details"]:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("errors",),
     ("spec",),
-    ("cases", "fixed_point", "flexbuffers", "wiring"),
+    ("bfloat16", "cases", "fixed_point", "flexbuffers", "wiring"),
     ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate", "tflm"),

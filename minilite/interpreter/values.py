@@ -13,9 +13,9 @@ from minilite.spec import DTYPES, INTEGER_RANGE, Shape
 _NAMES = {
     np.dtype(dtype): name.upper()
     for name, dtype in DTYPES.items()
-    if name not in ("int4", "int2", "string", "resource")
+    if name not in ("bfloat16", "int4", "uint4", "int2", "string", "resource")
 }
-_PACKED = ("INT4", "INT2")
+_PACKED = ("INT4", "UINT4", "INT2")
 
 
 def whole(value: Any, call: str, what: str) -> int:
@@ -63,6 +63,9 @@ def tensor_array(value: Any, type_: str, shape: Shape, index: int, name: str) ->
         raise ArgumentError(f"Failed to convert value into readable tensor. {error}") from None
     if type_ in _PACKED:
         return _packed(array, type_, shape, index, name)
+    if type_ == "BFLOAT16" and array.dtype.name in ("uint16", "bfloat16"):  # its bits, or ml_dtypes' type
+        _check_shape(array, shape, index)
+        return array.view(np.uint16)
     if type_name(array.dtype) != type_:
         raise ArgumentError(
             f"Cannot set tensor: Got value of type {type_name(array.dtype)} but expected type {type_} for input "
@@ -97,10 +100,11 @@ def _check_shape(array: np.ndarray, shape: Shape, index: int) -> None:
 
 
 def _packed(array: np.ndarray, type_: str, shape: Shape, index: int, name: str) -> np.ndarray:
-    """int4 and int2 values, one int8 each."""
-    if array.dtype != np.int8:
+    """int4, uint4 and int2 values, one byte each."""
+    dtype = np.dtype(DTYPES[type_.lower()])
+    if array.dtype != dtype:
         raise ArgumentError(
-            f"Cannot set tensor: Expected a numpy array of int8 for {type_} input {index}, name: {name}, "
+            f"Cannot set tensor: Expected a numpy array of {dtype.name} for {type_} input {index}, name: {name}, "
             f"but got {type_name(array.dtype)}"
         )
     size = int(np.prod(shape, dtype=np.int64))

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minilite import cases
+from minilite.bfloat16 import narrowed, widened
 from minilite.cases import Arg, Case, Draw, data
 from minilite.fixed_point import Multiplier, multiply_double_rounding
 from minilite.ops.broadcast import shapes
@@ -42,6 +43,10 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 def compare(node: Node, input1: Array, input2: Array) -> Array:
     return np.asarray(COMPARISONS[node.op](input1, input2), np.bool_)
+
+
+def compare_bits(node: Node, input1: Array, input2: Array) -> Array:
+    return compare(node, widened(input1), widened(input2))
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ def case(draw: Draw, definition: Definition) -> Case:
     if type_ in ("bool", "string"):
         return Case(tuple(map(data, pair)))
     if definition.quantized is not True:
-        small = (draw.random.integers(0, 4, s).astype(DTYPES[type_]) for s in pair)
+        integers = (draw.random.integers(0, 4, s) for s in pair)
+        small = (narrowed(v) if type_ == "bfloat16" else v.astype(DTYPES[type_]) for v in integers)
         return Case(tuple(Arg(s, np.asarray(v), constant=False) for s, v in zip(pair, small, strict=True)))
     scales = [2.0 ** -draw.integer(0, 10) * draw.random.uniform(0.5, 0.999) for _ in pair]
     scales = draw.choice((scales, scales[:1] * 2))
@@ -106,6 +112,8 @@ def _row(name: str, version: int) -> Op:
         ]
     else:
         definitions.append(Definition("int16 int16 -> bool", compare, quantized=False))
+    if name in ("LESS", "GREATER"):
+        definitions.append(Definition("bfloat16 bfloat16 -> bool", compare_bits))
     return Op(
         name,
         inputs=(activation("input1"), activation("input2")),

@@ -21,7 +21,7 @@ from minilite.ops.moving import definitions, moved
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
-TYPES = ("float32", "int8", "int16", "int32", "int64", "bool", "float16", "uint32", "int4")
+TYPES = ("float32", "int8", "int16", "int32", "int64", "bool", "float16", "bfloat16", "uint32", "int4")
 
 
 def shapes(node: Node, *values: TensorInfo) -> tuple[Shape]:

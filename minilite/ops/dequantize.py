@@ -45,8 +45,10 @@ def widen(node: Node, input: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    packed = definition.label in ("int4", "int2")
-    return Case((data(shape(draw, 1 if definition.label in ("int8", "int4", "int2") else 0), constant=packed or None),))
+    packed = definition.label in ("int4", "uint4", "int2")
+    return Case(
+        (data(shape(draw, 1 if definition.label in ("int8", "int4", "uint4", "int2") else 0), constant=packed or None),)
+    )
 
 
 DEQUANTIZE = Op(
@@ -54,7 +56,7 @@ DEQUANTIZE = Op(
     inputs=(activation("input", axis=0),),
     outputs=(activation("output"),),
     definitions=(
-        *each(("int8", "uint8", "int16", "int4", "int2"), "T -> float32", dequantize, prepare=prepare),
+        *each(("int8", "uint8", "int16", "int4", "uint4", "int2"), "T -> float32", dequantize, prepare=prepare),
         Definition("float16 -> float32", widen),
     ),
     shapes=same_shape,

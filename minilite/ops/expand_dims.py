@@ -35,7 +35,7 @@ EXPAND_DIMS = Op(
     "EXPAND_DIMS",
     inputs=(activation("input"), parameter("axis")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*EVERY, "string"), "T I -> T", expand_dims, prepare, ("int32", "int64")),
+    definitions=definitions((*EVERY, "uint4", "string"), "T I -> T", expand_dims, prepare, ("int32", "int64")),
     shapes=shapes,
     cases=case,
 )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from minilite.bfloat16 import on_bits
 from minilite.cases import unary
 from minilite.ops.elementary import Function
-from minilite.spec import Node, Op, activation, each, same_shape
+from minilite.spec import Definition, Node, Op, activation, same_shape
 
 Array = np.ndarray
 
@@ -27,7 +28,7 @@ def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1
         name,
         inputs=(activation("input"),),
         outputs=(activation("output"),),
-        definitions=each(types, "T -> T", compute),
+        definitions=tuple(Definition(f"{t} -> {t}", on_bits(compute) if t == "bfloat16" else compute) for t in types),
         shapes=same_shape,
         cases=unary,
         version=version,
@@ -35,7 +36,7 @@ def _row(name: str, function: Function, types: tuple[str, ...], version: int = 1
     )
 
 
-FLOOR = _row("FLOOR", np.floor, ("float32", "float16"))
+FLOOR = _row("FLOOR", np.floor, ("float32", "float16", "bfloat16"))
 CEIL = _row("CEIL", np.ceil, ("float32",))
-ROUND = _row("ROUND", round_half_even, ("float32", "float16"))
+ROUND = _row("ROUND", round_half_even, ("float32", "float16", "bfloat16"))
 SIGN = _row("SIGN", np.sign, ("float32", "float64", "int32"), version=2)

@@ -73,7 +73,7 @@ GATHER = Op(
     inputs=(activation("input"), parameter("positions")),
     outputs=(activation("output", same_as="input"),),
     definitions=definitions(
-        (*USUAL, "float16", "int4", "string"), "T I -> T", gather, prepare, ("int32", "int64", "int16")
+        (*USUAL, "float16", "bfloat16", "int4", "string"), "T I -> T", gather, prepare, ("int32", "int64", "int16")
     ),
     shapes=shapes,
     cases=case,

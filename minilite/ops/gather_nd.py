@@ -44,7 +44,9 @@ GATHER_ND = Op(
     "GATHER_ND",
     inputs=(activation("input"), parameter("indices")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*USUAL, "float16", "string"), "T I -> T", gather_nd, indices=("int32", "int64", "int16")),
+    definitions=definitions(
+        (*USUAL, "float16", "bfloat16", "string"), "T I -> T", gather_nd, indices=("int32", "int64", "int16")
+    ),
     shapes=shapes,
     cases=case,
     version=6,

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from minilite import gemmlowp
+from minilite.bfloat16 import narrowed, on_bits, widened
 from minilite.cases import Case, Draw, data, shape
 from minilite.fixed_point import Multiplier, multiply_double_rounding, rounding_divide_by_pot, saturate, wrap32
 from minilite.ops import elementary, lookup
@@ -57,6 +58,15 @@ def logistic(node: Node, input: Array) -> Array:
 
 def logistic_half(node: Node, input: Array) -> Array:
     return logistic(node, input.astype(np.float32)).astype(np.float16)
+
+
+def logistic_bfloat16(node: Node, input: Array) -> Array:
+    """The optimized kernel rounds each step."""
+    x = widened(input)
+    if node.arithmetic == "table":
+        return narrowed(logistic(node, x))
+    e = widened(narrowed(np.exp(x)))
+    return narrowed(np.where(np.isinf(e), np.float32(1), e / widened(narrowed(1 + e))))
 
 
 def tanh(node: Node, input: Array) -> Array:
@@ -178,6 +188,7 @@ LOGISTIC = Op(
     definitions=(
         Definition("float32 -> float32", logistic, ulp=2),
         Definition("float16 -> float16", logistic_half, atol=1e-3),  # exact in reference, rough in XNNPACK
+        Definition("bfloat16 -> bfloat16", logistic_bfloat16),
         Definition("int8 -> int8", lookup.look_up, prepare_logistic),
         Definition("uint8 -> uint8", lookup.look_up, prepare_logistic),
         Definition("int16 -> int16", logistic16, prepare16),
@@ -196,6 +207,7 @@ TANH = Op(
         Definition("float32 -> float32", tanh, ulp=2),
         Definition("float16 -> float16", tanh),
         Definition("int8 -> int8", tanh_fixed_point, prepare_fixed_point, arithmetic="fixed point"),
+        Definition("bfloat16 -> bfloat16", on_bits(tanh)),
         Definition("int8 -> int8", lookup.look_up, prepare_tanh),
         Definition("uint8 -> uint8", lookup.look_up, prepare_tanh),
         Definition("int16 -> int16", tanh16, prepare16),

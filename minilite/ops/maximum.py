@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from minilite import cases
+from minilite.bfloat16 import on_bits
 from minilite.ops.broadcast import shapes
-from minilite.spec import Node, Op, activation, each
+from minilite.spec import Definition, Node, Op, activation, each
 
 Array = np.ndarray
 
@@ -35,7 +36,7 @@ MAXIMUM = Op(
     "MAXIMUM",
     inputs=INPUTS,
     outputs=OUTPUTS,
-    definitions=each(TYPES, "T T -> T", maximum),
+    definitions=(*each(TYPES, "T T -> T", maximum), Definition("bfloat16 bfloat16 -> bfloat16", on_bits(maximum))),
     shapes=shapes,
     cases=cases.binary,
     version=4,
@@ -44,7 +45,7 @@ MINIMUM = Op(
     "MINIMUM",
     inputs=INPUTS,
     outputs=OUTPUTS,
-    definitions=each(TYPES, "T T -> T", minimum),
+    definitions=(*each(TYPES, "T T -> T", minimum), Definition("bfloat16 bfloat16 -> bfloat16", on_bits(minimum))),
     shapes=shapes,
     cases=cases.binary,
     version=4,

@@ -15,7 +15,7 @@ from minilite.cases import Arg, Draw, data
 from minilite.spec import QUANTIZED, Definition, TensorInfo
 
 USUAL = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
-UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64")
+UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64", "bfloat16")
 ALL = (*USUAL, *UNUSUAL)
 EVERY = (*ALL, "complex128", "int4")
 
@@ -28,7 +28,9 @@ def definitions(
     They are labelled by the type of elements; the unusual ones share the label "other"."""
     rest = {} if prepare is None else {"prepare": prepare}
     return tuple(
-        Definition(_filled(signature, t, i), compute, label=t if t in (*USUAL, "int4", "string") else "other", **rest)
+        Definition(
+            _filled(signature, t, i), compute, label=t if t in (*USUAL, "int4", "uint4", "string") else "other", **rest
+        )
         for t, i in itertools.product(types, indices)
     )
 
@@ -45,7 +47,7 @@ def least_rank(definition: Definition) -> int:
 
 def moved(draw: Draw, dims: Sequence[int], definition: Definition) -> Arg:
     """An operand whose elements are moved."""
-    return data(dims, constant=True if definition.label == "int4" else None)
+    return data(dims, constant=True if definition.label in ("int4", "uint4") else None)
 
 
 def need_same_quantization(input: TensorInfo, output: TensorInfo) -> None:

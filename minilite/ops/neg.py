@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite import cases
+from minilite.bfloat16 import on_bits
 from minilite.cases import Case, Draw, boolean
 from minilite.spec import Definition, Node, Op, activation, each, same_shape
 
@@ -33,6 +34,7 @@ NEG = Op(
     outputs=(activation("output"),),
     definitions=(
         *each(("float32", "float16"), "T -> T", negative),
+        Definition("bfloat16 -> bfloat16", on_bits(negative)),
         *each(("int8", "int16", "int32", "int64"), "T -> T", negative, quantized=False),
     ),
     shapes=same_shape,

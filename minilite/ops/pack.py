@@ -78,7 +78,7 @@ UNPACK = Op(
     "UNPACK",
     inputs=(activation("input"),),
     outputs=(activation("outputs", same_as="input", variadic=True),),
-    definitions=definitions((*NUMBERS, "bool", "float16"), "T -> T*", unpack, prepare),
+    definitions=definitions((*NUMBERS, "bool", "float16", "bfloat16"), "T -> T*", unpack, prepare),
     shapes=unpack_shapes,
     cases=unpack_case,
     version=6,

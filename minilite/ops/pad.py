@@ -20,7 +20,7 @@ from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, p
 
 Array = np.ndarray
 Pairs = tuple[tuple[int, int], ...]
-TYPES = (*USUAL, "float16")
+TYPES = (*USUAL, "float16", "bfloat16")
 INDICES = ("int32", "int64", "int16", "int8")
 
 

@@ -65,7 +65,7 @@ def along_axis(info: TensorInfo, values: Array) -> Any:
 
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
     output.need(output.quantized, "quantization scales", "none")
-    only_division = output.scales.size > 1 or output.type == "int4"
+    only_division = output.scales.size > 1 or output.type in ("int4", "uint4")
     return Prepared(
         "division" if only_division else node.arithmetic or "division",
         along_axis(output, output.scales),
@@ -174,7 +174,7 @@ QUANTIZE = Op(
     definitions=(
         *(
             Definition(f"float32 -> {t}", quantize, prepare, label=f"float32 to {t}")
-            for t in ("int8", "uint8", "int16", "int4")
+            for t in ("int8", "uint8", "int16", "int4", "uint4")
         ),
         *(
             Definition(f"{source} -> {target}", rescale, prepare_rescaling, label=f"{source} to {target}")

@@ -57,7 +57,7 @@ RESHAPE = Op(
     "RESHAPE",
     inputs=(activation("input"), parameter("new_shape", optional=True)),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*EVERY, "string"), "T int32? -> T", reshape, prepare),
+    definitions=definitions((*EVERY, "uint4", "string"), "T int32? -> T", reshape, prepare),
     shapes=shapes,
     cases=case,
     version=1,

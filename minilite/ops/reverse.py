@@ -103,7 +103,7 @@ REVERSE_V2 = Op(
     "REVERSE_V2",
     inputs=(activation("input"), parameter("axis")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*USUAL, "float16"), "T I -> T", reverse, prepare_reverse),
+    definitions=definitions((*USUAL, "float16", "bfloat16"), "T I -> T", reverse, prepare_reverse),
     shapes=reverse_shapes,
     cases=reverse_case,
     version=4,

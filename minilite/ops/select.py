@@ -59,7 +59,7 @@ def case_v2(draw: Draw, definition: Definition) -> Case:
 
 
 TYPES = (
-    *("float32", "float16", "float64", "complex64", "bool", "int8", "uint8", "int16", "int32", "int64"),
+    *("float32", "float16", "float64", "bfloat16", "complex64", "bool", "int8", "uint8", "int16", "int32", "int64"),
     *("uint16", "uint32", "uint64"),
 )
 

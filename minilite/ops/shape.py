@@ -39,7 +39,7 @@ SHAPE = Op(
     "SHAPE",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=definitions((*EVERY, "string"), "T -> I", dimensions, indices=("int32", "int64")),
+    definitions=definitions((*EVERY, "uint4", "string"), "T -> I", dimensions, indices=("int32", "int64")),
     shapes=shape_shapes,
     cases=case,
 )
@@ -47,7 +47,7 @@ RANK = Op(
     "RANK",
     inputs=(activation("input"),),
     outputs=(parameter("output"),),
-    definitions=definitions((*EVERY, "string"), "T -> I", rank),
+    definitions=definitions((*EVERY, "uint4", "string"), "T -> I", rank),
     shapes=rank_shapes,
     cases=case,
 )

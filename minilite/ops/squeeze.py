@@ -43,7 +43,7 @@ SQUEEZE = Op(
     "SQUEEZE",
     inputs=(activation("input"),),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*EVERY, "string"), "T -> T", squeeze, prepare),
+    definitions=definitions((*EVERY, "uint4", "string"), "T -> T", squeeze, prepare),
     shapes=shapes,
     cases=case,
     version=2,

@@ -43,7 +43,7 @@ TRANSPOSE = Op(
     "TRANSPOSE",
     inputs=(activation("input"), parameter("perm")),
     outputs=(activation("output", same_as="input"),),
-    definitions=definitions((*ALL, "int4"), "T I -> T", transpose, prepare),
+    definitions=definitions((*ALL, "int4", "uint4"), "T I -> T", transpose, prepare),
     shapes=shapes,
     cases=case,
     version=9,

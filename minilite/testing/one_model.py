@@ -69,8 +69,8 @@ def pack(info: TensorInfo) -> bytes:
     assert info.value is not None
     if info.sparsity is not None:
         return stored(info.value, info.sparsity, str(info)).tobytes()
-    if info.type in ("int4", "int2"):
-        bits = int(info.type[3:])
+    if info.type in ("int4", "uint4", "int2"):
+        bits = int(info.type[-1])
         fields = info.value.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
         fields = np.append(fields, np.zeros(-fields.size % (8 // bits), np.uint8)).reshape(-1, 8 // bits)
         return (fields << np.arange(0, 8, bits, dtype=np.uint8)).sum(1).astype(np.uint8).tobytes()

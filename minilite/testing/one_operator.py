@@ -22,7 +22,7 @@ from minilite.testing.graph_model import graph_model
 from minilite.testing.one_model import fed, one_operator_model
 from minilite.testing.operands import drawn_data, drawn_operand, intermediates, other_data, product_of_scales
 
-SCALED = (*QUANTIZED, "int4", "int2")
+SCALED = (*QUANTIZED, "int4", "uint4", "int2")
 
 
 @dataclass

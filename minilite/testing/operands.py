@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minilite.bfloat16 import narrowed
 from minilite.cases import Arg, Case, Draw
 from minilite.program import initial
 from minilite.spec import INTEGER_RANGE, QUANTIZED, Op, Operand, TensorInfo
@@ -84,7 +85,7 @@ def _quantization(
     if operand.role == "bias" and type_ in ("int32", "int64") and arg.scale is None:
         scales = product_of_scales(operand, before)
         return scales, np.zeros(scales.size, np.int64)
-    if (type_ not in (*QUANTIZED, "int4", "int2") and arg.scale is None) or operand.role == "parameter":
+    if (type_ not in (*QUANTIZED, "int4", "uint4", "int2") and arg.scale is None) or operand.role == "parameter":
         return np.empty(0, np.float32), np.empty(0, np.int64)
     if operand.same_as and arg.scale is None:
         other = next((b for b in before if b is not None and b.name == operand.same_as), None)
@@ -103,7 +104,7 @@ def _quantization(
         scales = np.full(count, arg.scale, np.float32)
     symmetric = type_ in ("int16", "int4", "int2") or (operand.symmetric and type_ != "uint8")
     zero_point = (
-        0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, 255)
+        0 if symmetric else draw.choice((0, low, high, -1, 5, 100)) if type_ == "int8" else draw.integer(0, high)
     )
     return scales, np.full(count, zero_point if arg.zero_point is None else arg.zero_point, np.int64)
 
@@ -122,6 +123,8 @@ def drawn_data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.n
         return random.choice(np.array([b"", b"a", b"two words", b"\xc3\xa9"], object), arg.shape)
     if info.type.startswith("complex"):
         return (random.normal(size=arg.shape) + 1j * random.normal(size=arg.shape)).astype(info.dtype)
+    if info.type == "bfloat16":
+        return narrowed(_floats(draw, arg) + 0.0)  # no -0.0: bits are compared, and kernels may take it for 0.0
     if info.type.startswith("float"):
         return _floats(draw, arg).astype(info.dtype)
     if operand.role == "bias":
