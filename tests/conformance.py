@@ -283,22 +283,72 @@ def _broken() -> list[str]:
 
 
 def _second(measured: dict[str, Any]) -> list[str]:
-    cells = measured.get("tf") or {}
+    """Where TensorFlow's interpreter and LiteRT's do not say the same, told by row and set."""
+    cells = {key: cell for key, cell in sorted((measured.get("tf") or {}).items()) if key in measured["cells"]}
     if not cells:
         return []
+    tried = [cell["cases"] + cell["refused"] + cell.get("died", 0) for cell in cells.values()]
     lines = [
         "## Where TensorFlow's own interpreter says otherwise",
         "",
-        f"{measured.get('tf_oracle', '')}: {len(cells)} cells.",
+        f"{measured.get('tf_oracle', '')}: {len(cells)} cells, {min(tried)} to {max(tried)} cases each.",
+        "A cell in which its process ended five times was given up. LiteRT 2.3 has newer kernels than TensorFlow 2.21.",
         "",
     ]
-    apart = {
-        key: cell
-        for key, cell in sorted(cells.items())
-        if cell["largest"] != (measured["cells"].get(key) or {}).get("largest", 0) and cell["exact"] != cell["cases"]
-    }
-    lines += [f"- {key.replace('|', ' ')}: {_shown(cell)}" for key, cell in apart.items()]
-    return [*lines, *([] if apart else ["Nowhere: every cell is as far from it as from LiteRT."]), ""]
+    refused = [key for key, cell in cells.items() if not cell["cases"]]
+    lines += _by_row("It runs none of the cases of", refused)
+    lines += _by_row(
+        "Its process ended on some cases of", [k for k, c in cells.items() if c["cases"] and c.get("died")]
+    )
+    apart = [key for key, cell in cells.items() if cell["cases"] and _farther(cell, measured["cells"][key])]
+    return [*lines, *_second_models(measured), *_table_of(apart, cells), ""]
+
+
+def _table_of(keys: list[str], cells: dict[str, Any]) -> list[str]:
+    """A row for each operator, combination of types and difference."""
+    sets: dict[tuple[str, str], list[str]] = {}
+    for key in keys:
+        row, _, kernels = key.rpartition("|")
+        sets.setdefault((row.replace("|", " "), _shown(cells[key])), []).append(kernels)
+    if not keys:
+        return []
+    lines = [f"| {row} | {', '.join(found)} | {shown} |" for (row, shown), found in sets.items()]
+    return ["", "| results are not minilite's in | sets | by |", "|---|---|---|", *lines]
+
+
+def _farther(cell: dict[str, Any], litert: dict[str, Any]) -> bool:
+    """Whether minilite is farther from TensorFlow than from LiteRT, and not by the order of float sums alone."""
+    if cell["unit"] == "of range":
+        return bool(cell["largest"] > max(1e-5, litert["largest"]))
+    return bool(cell["largest"] > litert["largest"])
+
+
+def _by_row(what: str, keys: list[str]) -> list[str]:
+    """One line: the rows of these cells, and their sets unless it is all of them."""
+    sets: dict[str, list[str]] = {}
+    for key in keys:
+        row, _, kernels = key.rpartition("|")
+        sets.setdefault(row, []).append(kernels)
+    names = [
+        row.replace("|", " ") + ("" if len(found) == len(LITERT) else f" ({', '.join(found)})")
+        for row, found in sets.items()
+    ]
+    return [f"- {what}: {'; '.join(names)}."] if names else []
+
+
+def _second_models(measured: dict[str, Any]) -> list[str]:
+    lines = []
+    for kernels, outcomes in (measured.get("tf_models") or {}).items():
+        litert = {o["file"]: o["verdict"] for o in measured["models"][kernels]}
+        other = [o for o in outcomes if o["verdict"] != litert.get(o["file"])]
+        lines.append(
+            f"- Real models in `{kernels}`: {len(outcomes)} run, {len(other)} with another verdict than LiteRT's."
+        )
+        lines += [
+            f"    - {o['file']}: {o['verdict']}, {litert.get(o['file'])} with LiteRT. {o['detail'][:200]}"
+            for o in other
+        ]
+    return [line.replace("\n", " ") for line in lines]
 
 
 def _models(measured: dict[str, Any]) -> list[str]:
@@ -344,7 +394,8 @@ def main() -> None:
         options.sets = [k for k in options.sets if k in LITERT]
     measured = load()
     if options.models:
-        measured["models"] |= _measure_models(options.runtime, options.sets)
+        place = measured.setdefault("models" if options.runtime == "litert" else "tf_models", {})
+        place |= _measure_models(options.runtime, options.sets)
     elif not options.render:
         _measure_cells(measured, options)
     known = {f"{op.name}|{d.label}|{k}" for op, d in rows() for k in SETS}
