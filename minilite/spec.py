@@ -28,6 +28,8 @@ DTYPES: dict[str, Any] = {
     "float32": np.float32,
     "float16": np.float16,
     "bfloat16": np.uint16,
+    "float8_e4m3fn": np.int8,
+    "float8_e5m2": np.int8,
     "int64": np.int64,
     "int32": np.int32,
     "int16": np.int16,
@@ -45,9 +47,9 @@ DTYPES: dict[str, Any] = {
     "string": np.object_,
     "resource": np.int32,
 }
-"""NumPy's type for each of TFLite's. int4, uint4 and int2 are computed on unpacked, one value a byte; of a bfloat16,
-for which NumPy has no type, it is the bits (:mod:`minilite.bfloat16`); a resource is the id of
-a variable or table."""
+"""NumPy's type for each of TFLite's. int4, uint4 and int2 are computed on unpacked, one value a byte; of a bfloat16
+(:mod:`minilite.bfloat16`) and of 8-bit floats, for which NumPy has no types, it is the bits; a resource is the id of a
+variable or table."""
 
 QUANTIZED = ("int8", "uint8", "int16")
 """The types whose values usually stand for real numbers through a scale and a zero point."""

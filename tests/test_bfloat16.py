@@ -8,7 +8,7 @@ import pytest
 import minilite
 from minilite.bfloat16 import narrowed, widened
 from minilite.errors import ArgumentError
-from minilite.model import Model, Operator, OperatorCode, Subgraph, Tensor
+from minilite.model import Buffer, Model, Operator, OperatorCode, Subgraph, Tensor
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -52,3 +52,26 @@ def test_bits_and_the_type_of_ml_dtypes_are_taken(as_bits: bool) -> None:
 def test_other_types_are_not() -> None:
     with pytest.raises(ArgumentError, match="Got value of type FLOAT32 but expected type BFLOAT16"):
         negation().set_tensor(0, np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float8_e5m2"])
+def test_eight_bit_floats_are_moved_as_they_are(dtype: str) -> None:
+    interpreter = tiled("FLOAT8_E5M2")
+    bits = np.array([0, 0x3C, 0xFF], np.uint8)
+    interpreter.set_tensor(0, bits.view(getattr(ml_dtypes, dtype, dtype)))
+    interpreter.invoke()
+    assert interpreter.get_tensor(2).view(np.uint8).tolist() == [*bits, *bits]
+
+
+def tiled(type_: str) -> minilite.Interpreter:
+    tensors = (
+        Tensor("x", type_, (3,), has_rank=True),
+        Tensor("multiples", "INT32", (1,), has_rank=True, buffer=1),
+        Tensor("y", type_, (6,), has_rank=True),
+    )
+    graph = Subgraph(tensors, (0,), (2,), (Operator(0, (0, 1), (2,)),), name="main")
+    buffers = (Buffer(), Buffer(np.array([2, 0, 0, 0], np.uint8)))
+    model = Model(operator_codes=(OperatorCode("TILE", 1),), subgraphs=(graph,), buffers=buffers)
+    interpreter = minilite.Interpreter(model_content=model.to_bytes())
+    interpreter.allocate_tensors()
+    return interpreter

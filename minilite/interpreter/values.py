@@ -10,12 +10,14 @@ import numpy as np
 from minilite.errors import ArgumentError, ArgumentOverflowError, ArgumentTypeError
 from minilite.spec import DTYPES, INTEGER_RANGE, Shape
 
+_PACKED = ("INT4", "UINT4", "INT2")
+_BITS = {"BFLOAT16": ("uint16",), "FLOAT8_E4M3FN": ("int8", "uint8"), "FLOAT8_E5M2": ("int8", "uint8")}
+"""Types that NumPy has not, and those that may hold their bits."""
 _NAMES = {
     np.dtype(dtype): name.upper()
     for name, dtype in DTYPES.items()
-    if name not in ("bfloat16", "int4", "uint4", "int2", "string", "resource")
+    if name.upper() not in (*_PACKED, *_BITS, "STRING", "RESOURCE")
 }
-_PACKED = ("INT4", "UINT4", "INT2")
 
 
 def whole(value: Any, call: str, what: str) -> int:
@@ -63,9 +65,9 @@ def tensor_array(value: Any, type_: str, shape: Shape, index: int, name: str) ->
         raise ArgumentError(f"Failed to convert value into readable tensor. {error}") from None
     if type_ in _PACKED:
         return _packed(array, type_, shape, index, name)
-    if type_ == "BFLOAT16" and array.dtype.name in ("uint16", "bfloat16"):  # its bits, or ml_dtypes' type
+    if type_ in _BITS and array.dtype.name in (*_BITS[type_], type_.lower()):  # its bits, or ml_dtypes' type
         _check_shape(array, shape, index)
-        return array.view(np.uint16)
+        return array.view(DTYPES[type_.lower()])
     if type_name(array.dtype) != type_:
         raise ArgumentError(
             f"Cannot set tensor: Got value of type {type_name(array.dtype)} but expected type {type_} for input "

@@ -27,7 +27,7 @@ def exact(x: Array) -> Array:
 
 def approximate(x: Array) -> Array:
     real = x.dtype.type
-    inner = real(math.sqrt(2 / math.pi)) * (x + real(0.044715) * x * x * x)
+    inner = real(math.sqrt(2 / math.pi)) * (x + real(0.044715) * (x * x * x))
     return real(0.5) * x * (real(1) + elementary.tanh(inner))
 
 

@@ -15,7 +15,7 @@ from minilite.cases import Arg, Draw, data
 from minilite.spec import QUANTIZED, Definition, TensorInfo
 
 USUAL = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
-UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64", "bfloat16")
+UNUSUAL = ("float16", "float64", "uint16", "uint32", "uint64", "complex64", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 ALL = (*USUAL, *UNUSUAL)
 EVERY = (*ALL, "complex128", "int4")
 

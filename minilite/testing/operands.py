@@ -125,6 +125,8 @@ def drawn_data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.n
         return (random.normal(size=arg.shape) + 1j * random.normal(size=arg.shape)).astype(info.dtype)
     if info.type == "bfloat16":
         return narrowed(_floats(draw, arg) + 0.0)  # no -0.0: bits are compared, and kernels may take it for 0.0
+    if info.type.startswith("float8"):
+        return random.integers(-128, 128, arg.shape).astype(np.int8)
     if info.type.startswith("float"):
         return _floats(draw, arg).astype(info.dtype)
     if operand.role == "bias":
