@@ -64,6 +64,7 @@ ARITHMETIC: dict[str, tuple[str, str, str, str]] = {
     "DIV":                 ("float32 ratios",  "float32 ratios",  "float32 ratios",  "float64 ratios"),
     "ARG_MAX":             ("skips NaN",       "skips NaN",       "skips NaN",       "first NaN stays"),
     "ARG_MIN":             ("skips NaN",       "skips NaN",       "skips NaN",       "first NaN stays"),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": ("cells",         "cells",           "cells",           "micro"),
     "CAST":                ("saturates",       "saturates",       "saturates",       "NaN is 0"),
     "SVDF":                ("lanes",           "lanes",           "lanes",           "one by one"),
 }  # fmt: skip

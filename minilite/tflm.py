@@ -139,13 +139,14 @@ KERNELS: dict[str, Kernel] = {
     "TANH": Kernel("float32|int8|int16"),
     "TRANSPOSE": Kernel("float32|int8|int16", constant=("perm",), rank=5),
     "TRANSPOSE_CONV": Kernel("any any float32|int8|int16", without=("hybrid int8", "int16 bias32")),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Kernel(("float32 any float32", "int8 any int8")),
     "UNPACK": Kernel("float32|int8|int16|int32"),
     "VAR_HANDLE": Kernel("any"),
     "WHILE": Kernel("any"),
     "ZEROS_LIKE": Kernel("float32|int32|int64"),
 }
-"""The operators that kernel set ``tflm`` computes. TFLite Micro has more: UNIDIRECTIONAL_SEQUENCE_LSTM and the custom
-TFLite_Detection_PostProcess, whose arithmetic there is another; signal processing, compression and Ethos-U."""
+"""The operators that kernel set ``tflm`` computes. TFLite Micro has more: the custom TFLite_Detection_PostProcess
+(:data:`WRONG`), signal processing, compression and Ethos-U."""
 
 
 WRONG = {
@@ -154,7 +155,10 @@ WRONG = {
     ("GREATER", "int16"): "compares by multipliers that nothing sets",
     ("MUL", "int16 to uint8"): "leaves the output as it was",
     ("MUL", "plain int16"): "rescales by scales of 0",
-    ("TFLite_Detection_PostProcess", "float32"): "computes in a way of its own, which is not in the set",
+    (
+        "TFLite_Detection_PostProcess",
+        "float32",
+    ): "more than one class a detection goes to wrong places, or ends the process",
     ("TRANSPOSE_CONV", "int16 bias32"): "reads an int32 bias as int64, past its end",
 }
 """Combinations of types that TFLite Micro runs without an error, and what it does. :data:`KERNELS` leaves them out."""

@@ -22,7 +22,8 @@ def narrowed(op: Op, definition: Definition) -> tuple[Op, Definition]:
     word = TFLM.arithmetic(op.name, False)
     own = tuple(d for d in op.definitions if tflm.takes(op.name, d) and d.arithmetic in (None, word))
     rest = tuple(d for d in op.definitions if d.label == "float32" and d not in own)  # scales are drawn by it
-    return dataclasses.replace(op, definitions=own + rest), next(d for d in own if d.label == definition.label)
+    alike = sorted((d for d in own if d.label == definition.label), key=lambda d: d.arithmetic != word)
+    return dataclasses.replace(op, definitions=own + rest), alike[0]
 
 
 def is_static(one: OneOperator) -> bool:

@@ -11,6 +11,8 @@ diagonals [cells], peephole weights [cells] (not for the cell gate), biases [cel
 and bias [outputs]; the states; layer normalization coefficients [cells]. All parts of the input gate, all peephole
 weights, all coefficients, the projection and its bias may be absent; 20 operands are those without normalization.
 
+In kernel set ``tflm`` UNIDIRECTIONAL_SEQUENCE_LSTM is that of :mod:`minilite.ops.lstm_micro`.
+
 LSTM of the kernel_type BASIC has operands of its own: :mod:`minilite.ops.lstm_basic`.
 
 Source: TensorFlow Lite's lstm and unidirectional_sequence_lstm kernels.
@@ -25,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from minilite.cases import Case, Draw, boolean
-from minilite.ops import lstm_cases, lstm_integer
+from minilite.ops import lstm_cases, lstm_integer, lstm_micro
 from minilite.ops.cell_activation import check_activation
 from minilite.ops.lstm_basic import BASIC
 from minilite.ops.lstm_cell import Cell, FloatStep, HybridStep, Scaled, check_cell, check_state, over_time
@@ -119,6 +121,27 @@ def integer(p: Integer, *operands: Any) -> tuple[Array, Array, Array]:
     return run(p.node, p.numbers.step(cell_of(operands)), operands)
 
 
+# ---- TFLite Micro ----------------------------------------------------------------------------------------------------
+
+
+def prepare_micro(node: Node, *tensors: TensorInfo | None) -> Node:
+    lstm_micro.check(node, cell_of(tensors[:-1]))
+    return node
+
+
+def micro(node: Node, *operands: Any) -> tuple[Array, Array, Array]:
+    return run(node, lstm_micro.FloatStep(node, cell_of(operands)), operands)
+
+
+def prepare_micro_integer(node: Node, *tensors: TensorInfo | None) -> Integer:
+    operands = tensors[:-1]
+    input, state, cell_state = (operands[i] for i in (0, *STATES))
+    assert input is not None
+    assert state is not None
+    assert cell_state is not None
+    return Integer(node, lstm_micro.numbers(node, cell_of(operands), input, state, cell_state))
+
+
 # ---- cases -----------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +163,7 @@ def _case(draw: Draw, definition: Definition, leading: Shape, batch: int, option
     options |= lstm_cases.options(draw, definition)
     narrow = definition.label == "int8 8x8_8"
     inputs = lstm_cases.operands(draw, definition.input_types, parts, leading, batch, narrow)
-    kept = inputs[:20] if inputs[21] is None and boolean(draw) else inputs
+    kept = inputs[:20] if definition.arithmetic != "micro" and inputs[21] is None and boolean(draw) else inputs
     return Case(kept, options, runs=runs, intermediates=lstm_cases.intermediates(draw, definition))
 
 
@@ -212,7 +235,13 @@ UNIDIRECTIONAL_SEQUENCE_LSTM = Op(
     "UNIDIRECTIONAL_SEQUENCE_LSTM",
     inputs=operands(),
     outputs=(activation("output", same_as="output_state"),),
-    definitions=(FLOAT, *hybrids("T", "float32"), INTEGER),
+    definitions=(
+        dataclasses.replace(FLOAT, arithmetic="cells"),
+        *hybrids("T", "float32"),
+        dataclasses.replace(INTEGER, arithmetic="cells"),
+        dataclasses.replace(FLOAT, compute=micro, prepare=prepare_micro, arithmetic="micro"),
+        dataclasses.replace(INTEGER, prepare=prepare_micro_integer, arithmetic="micro"),
+    ),
     shapes=shapes,
     cases=sequence_case,
     version=4,

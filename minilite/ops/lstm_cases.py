@@ -36,6 +36,8 @@ def parts(draw: Draw, definition: Definition, diagonal: bool = False) -> Parts:
     if definition.label == "int8 8x8_8":
         coupled, peephole, projection, norm = True, False, True, True
     types = definition.input_types
+    if definition.arithmetic == "micro":  # TFLite Micro has a plain cell only
+        return Parts(terms, cells, cells, False, False, False, False)
     diagonal = diagonal and types[6] == "float32" and (types[1] != "float32" or draw.choice((False, False, True)))
     outputs = draw.integer(1, cells) if projection and not diagonal else cells
     return Parts(terms, cells, outputs, coupled, peephole, projection, norm, diagonal)
@@ -48,6 +50,8 @@ def options(draw: Draw, definition: Definition) -> dict[str, Any]:
         "cell_clip": draw.choice((0.0, 0.0, 10.0, 0.4)),
         "proj_clip": draw.choice((0.0, 0.0, 0.3)),
     }
+    if definition.arithmetic == "micro":
+        found["fused_activation_function"] = "TANH"
     if definition.label.startswith("hybrid"):
         found["asymmetric_quantize_inputs"] = boolean(draw)
     return found

@@ -62,7 +62,9 @@ def other_data(
 
 def intermediates(case: Case) -> tuple[TensorInfo, ...]:
     return tuple(
-        TensorInfo(-1, f"intermediate{i}", "int16", (), np.array([scale], np.float32), np.array([zero_point], np.int64))
+        TensorInfo(
+            -1, f"intermediate{i}", "int16", (0,), np.array([scale], np.float32), np.array([zero_point], np.int64)
+        )
         for i, (scale, zero_point) in enumerate(case.intermediates)
     )
 
