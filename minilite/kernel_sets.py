@@ -50,7 +50,7 @@ ARITHMETIC: dict[str, tuple[str, str, str, str]] = {
     "LOCAL_RESPONSE_NORMALIZATION": ("windows", "running",        "running",         "-"),
     "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits",         "terms"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal",      "division"),
-    "ELU":                 ("half away",       "half away",       "half even",       "half away"),
+    "ELU":                 ("half away",       "half away",       "half even",       "exp less 1"),
     "LOGISTIC":            ("table",           "gemmlowp",        "half even",       "table"),
     "TANH":                ("table",           "gemmlowp",        "half even",       "fixed point"),
     "RSQRT":               ("table",           "table",           "table",           "Newton"),

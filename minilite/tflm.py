@@ -158,7 +158,7 @@ WRONG = {
     (
         "TFLite_Detection_PostProcess",
         "float32",
-    ): "more than one class a detection goes to wrong places, or ends the process",
+    ): "misplaces a second class of a detection, or ends the process",
     ("TRANSPOSE_CONV", "int16 bias32"): "reads an int32 bias as int64, past its end",
 }
 """Combinations of types that TFLite Micro runs without an error, and what it does. :data:`KERNELS` leaves them out."""

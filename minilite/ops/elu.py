@@ -1,7 +1,7 @@
 """ELU: ``output = input`` where it is 0 or more, else ``e ** input - 1``.
 
-8 bits are looked up (:mod:`minilite.ops.lookup`). Source: Clevert et al., "Fast and Accurate Deep Network Learning by
-Exponential Linear Units (ELUs)", 2015.
+8 bits are looked up (:mod:`minilite.ops.lookup`); TFLite Micro's table subtracts 1 from a float32 exponential. Source:
+Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)", 2015.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ def _elu(x: Array) -> Array:
     return np.where(x < 0, elementary.expm1(x), x)
 
 
+def _exp_less_1(x: Array) -> Array:
+    return np.where(x < 0, elementary.exp(x) - x.dtype.type(1), x)
+
+
 def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Array:
-    return lookup.table(_elu, input, output, node.arithmetic)
+    function = _exp_less_1 if node.arithmetic == "exp less 1" else _elu
+    return lookup.table(function, input, output, node.arithmetic)
 
 
 def case(draw: Draw, definition: Definition) -> Case:
