@@ -164,10 +164,15 @@ WRONG = {
 """Combinations of types that TFLite Micro runs without an error, and what it does. :data:`KERNELS` leaves them out."""
 
 
+UNKNOWN = {"string", "bfloat16", "int2", "uint4", "float8_e4m3fn", "float8_e5m2"}
+"""Types that TFLite Micro has in no tensor."""
+
+
 def takes(op: str, definition: Definition) -> bool:
     """Whether TFLite Micro has a kernel for this combination of types."""
     kernel = KERNELS.get(op)
-    if kernel is None or definition.label in kernel.without or "string" in definition.types:
+    types = {t.rstrip("?*") for t in (*definition.input_types, *definition.output_types)}
+    if kernel is None or definition.label in kernel.without or types & UNKNOWN:
         return False
     return any(_fits(pattern, definition) for pattern in kernel.patterns)
 
