@@ -28,9 +28,12 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
     if tensor.is_variable or type_ not in DTYPES:
         return None
     if data is None or data.size == 0:  # a constant without elements has no bytes either; buffer 0 is no constant
-        if tensor.buffer and tensor.sparsity is not None:
-            return np.empty(0, DTYPES[type_])
-        return _without_elements(tensor, index, shape) if tensor.buffer and math.prod(shape) == 0 else None
+        sparse = tensor.sparsity is not None
+        if not tensor.buffer or not (sparse or math.prod(shape) == 0):
+            return None
+        _check_shape(tensor, index)
+        return np.empty(0 if sparse else shape, DTYPES[type_])
+    _check_shape(tensor, index)
     if type_ == "string":
         return _strings(data, shape)
     if type_ in ("int4", "uint4", "int2"):
@@ -47,14 +50,11 @@ def constant_array(model: Model, tensor: Tensor, index: int) -> np.ndarray | Non
 
 
 def _check_bytes(tensor: Tensor, index: int, found: int, wanted: int) -> None:
-    """Raise :class:`ModelError` unless the shape is one, and the buffer holds as many bytes as it needs."""
-    shape = tensor.shape or ()
-    if min(shape, default=0) < 0 or len(shape) > 64:
-        raise ModelError(f"tensor {index} {tensor.name!r}: expected up to 64 dimensions of 0 or more, got {shape}.")
+    """Raise :class:`ModelError` unless the buffer holds as many bytes as the shape needs."""
     if found < wanted:
         raise ModelError(
             f"Input array not provided for constant: tensor {index} {tensor.name!r}: expected {wanted} bytes for "
-            f"{tensor.type} {list(shape)}, got {found} in buffer {tensor.buffer}."
+            f"{tensor.type} {list(tensor.shape or ())}, got {found} in buffer {tensor.buffer}."
         )
 
 
@@ -65,7 +65,7 @@ def dense_constant(model: Model, tensor: Tensor, index: int, limit: int) -> np.n
         return stored
     name, shape = f"tensor {index} {tensor.name!r}", tensor.shape or ()
     size = math.prod(shape) * stored.itemsize
-    if len(shape) > 64 or min(shape, default=0) < 0 or size > limit or stored.dtype == object:
+    if size > limit or stored.dtype == object:
         raise ModelError(f"{name}: expected a sparse tensor of at most {limit} bytes, got {tensor.type} {list(shape)}.")
     return dense(stored, tensor.sparsity, shape, name)
 
@@ -86,12 +86,13 @@ def blocks(model: Model, subgraph: Subgraph, quantization: Quantization | None) 
     return details.block_size, constant_array(model, subgraph.tensors[details.scales], details.scales)
 
 
-def _without_elements(tensor: Tensor, index: int, shape: tuple[int, ...]) -> np.ndarray:
-    if len(shape) > 64 or min(shape) < 0 or math.prod(d or 1 for d in shape) > 2**40:
+def _check_shape(tensor: Tensor, index: int) -> None:
+    """Raise :class:`ModelError` unless the shape is one that NumPy can have."""
+    shape = tensor.shape or ()
+    if len(shape) > 64 or min(shape, default=0) < 0 or math.prod(d or 1 for d in shape) > 2**40:
         raise ModelError(
-            f"tensor {index} {tensor.name!r}: expected dimensions of 0 or more that fit memory, got {shape}."
+            f"tensor {index} {tensor.name!r}: expected up to 64 dimensions of 0 or more that fit memory, got {shape}."
         )
-    return np.empty(shape, DTYPES[str(tensor.type).lower()])
 
 
 def _unpacked(data: np.ndarray, bits: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -148,3 +149,15 @@ def test_zeros_count_as_memory() -> None:
 def test_a_dense_constant_is_not_densified() -> None:
     with pytest.raises(minilite.errors.OperatorError, match="expected a sparse constant"):
         minilite.Interpreter(model_content=model(SHAPE, None, bytes(24)).to_bytes()).allocate_tensors()
+
+
+@pytest.mark.parametrize("type_", ["INT4", "INT8", "STRING"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_shapes_beyond_all_memory_are_refused(type_: str, sparse: bool) -> None:
+    """Even without elements."""
+    impossible = model((0, 2**31 - 1, 2**31 - 1, 2**31 - 1), honest()[1] if sparse else None, bytes(8))
+    graph = impossible.subgraphs[0]
+    tensors = tuple(dataclasses.replace(t, type=type_) for t in graph.tensors)
+    impossible = dataclasses.replace(impossible, subgraphs=(dataclasses.replace(graph, tensors=tensors),))
+    with pytest.raises(ModelError, match=r"that fit memory|overflowed"):
+        minilite.Interpreter(model_content=impossible.to_bytes()).allocate_tensors()

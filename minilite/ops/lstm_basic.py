@@ -99,7 +99,7 @@ def integer(p: Prepared, input: Array, h: Array, weights: Array, biases: Array, 
 
 
 def applies(options: Any) -> bool:
-    return str(options.kernel_type) == "BASIC"
+    return options is not None and options.get("kernel_type") == "BASIC"
 
 
 def case(draw: Draw, definition: Definition) -> Case:
