@@ -51,7 +51,7 @@ ARITHMETIC: dict[str, tuple[str, str, str, str]] = {
     "RESIZE_BILINEAR":     ("terms",           "weights",         "11 bits",         "terms"),
     "QUANTIZE":            ("division",        "blocks",          "reciprocal",      "division"),
     "ELU":                 ("half away",       "half away",       "half even",       "exp less 1"),
-    "LOGISTIC":            ("table",           "gemmlowp",        "half even",       "table"),
+    "LOGISTIC":            ("table",           "gemmlowp",        "half even",       "fixed point"),
     "TANH":                ("table",           "gemmlowp",        "half even",       "fixed point"),
     "RSQRT":               ("table",           "table",           "table",           "Newton"),
     "RELU6":               ("rescales",        "rescales",        "rescales",        "clips"),

@@ -4,8 +4,8 @@
 
 8 bits are looked up in a table of all 256 answers (:mod:`minilite.ops.lookup`). LOGISTIC's output has scale 1/256 and
 its lowest integer as zero point; TANH's has scale 1/128 and the middle one by the 8-bit specification, but its kernel
-takes any; TFLite Micro's (word "fixed point") computes gemmlowp's function of [-16, 16) instead and takes 1/128 and 0
-for granted.
+takes any. TFLite Micro's kernels of int8 (word "fixed point") compute gemmlowp's functions of [-16, 16) instead, and
+TANH's takes 1/128 and 0 for granted.
 
 16 bits are interpolated in one table of ``sigmoid(i / 24)`` (:mod:`minilite.ops.sigmoid_table`); zero points are 0,
 the output scale is 2**-15. The input is brought to units of ``1 / (3 * 4096)`` first; LOGISTIC reads the table at every
@@ -50,7 +50,7 @@ def sigmoid_once(x: Array) -> Array:
 
 def logistic(node: Node, input: Array) -> Array:
     """The reference kernel answers 1 beyond 16.6 and the exponential alone below -9."""
-    if node.arithmetic != "table":
+    if node.arithmetic not in ("table", "fixed point"):
         return sigmoid(input)
     inner = np.where(input < -9, elementary.exp(input), sigmoid(input))
     return np.where(input > np.float32(16.619047), input.dtype.type(1), inner)
@@ -156,12 +156,23 @@ def prepare_fixed_point(node: Node, input: TensorInfo, output: TensorInfo) -> Fi
     return FixedPoint(input.zero_point, m, int(15 * 2.0 ** (27 - int(m.e))))
 
 
-def tanh_fixed_point(p: FixedPoint, input: Array) -> Array:
+def _in_q4(p: FixedPoint, input: Array) -> tuple[Array, Array, Array]:
+    """The input with 4 integer bits, and where it is too low and too high for that."""
     x = input.astype(np.int64) - p.zero_point
-    inside = np.abs(x) < p.radius
-    q4 = multiply_double_rounding(np.where(inside, x, 0), p.multiplier)
+    low, high = x <= -p.radius, x >= p.radius
+    return multiply_double_rounding(np.where(low | high, 0, x), p.multiplier), low, high
+
+
+def tanh_fixed_point(p: FixedPoint, input: Array) -> Array:
+    q4, low, high = _in_q4(p, input)
     steps = saturate(rounding_divide_by_pot(gemmlowp.tanh(q4, 4, 32), 24), "int8")
-    return np.where(inside, steps, np.where(x < 0, -128, 127)).astype(np.int8)
+    return np.where(low, -128, np.where(high, 127, steps)).astype(np.int8)
+
+
+def logistic_fixed_point(p: FixedPoint, input: Array) -> Array:
+    q4, low, high = _in_q4(p, input)
+    steps = saturate(rounding_divide_by_pot(gemmlowp.logistic(q4, 4, 32), 23) - 128, "int8")
+    return np.where(low, -128, np.where(high, 127, steps)).astype(np.int8)
 
 
 def case(draw: Draw, definition: Definition) -> Case:
@@ -189,6 +200,7 @@ LOGISTIC = Op(
         Definition("float32 -> float32", logistic, ulp=2),
         Definition("float16 -> float16", logistic_half, atol=1e-3),  # exact in reference, rough in XNNPACK
         Definition("bfloat16 -> bfloat16", logistic_bfloat16),
+        Definition("int8 -> int8", logistic_fixed_point, prepare_fixed_point, arithmetic="fixed point"),
         Definition("int8 -> int8", lookup.look_up, prepare_logistic),
         Definition("uint8 -> uint8", lookup.look_up, prepare_logistic),
         Definition("int16 -> int16", logistic16, prepare16),
