@@ -4,7 +4,7 @@ SQRT of 8 and 16 bits: ``output = z_output + trunc(sqrt(s_input * (q - z_input))
 
 RSQRT of 8 bits: gemmlowp's inverse square root of ``q - z_input`` by Newton-Raphson, times
 ``1 / (sqrt(s_input) * s_output)``, with 20 spare bits between. 16 bits are looked up (:mod:`minilite.ops.lookup`), but
-in ``tflm`` computed like 8 bits. The inverse of 0 is the largest integer.
+in ``tflm`` computed like 8 bits, the multiplier in float64. The inverse of 0 is the largest integer.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def prepare(node: Node, input: TensorInfo, output: TensorInfo) -> Prepared:
     if node.op == "RSQRT" and input.type == "int16" and node.arithmetic != "Newton":
         table = _rsqrt_table(input, output)
     elif node.op == "RSQRT":
-        multiplier = Multiplier.of(1 / np.float64(np.sqrt(input.scale) * output.scale))
+        real = np.float64 if node.arithmetic == "Newton" else np.float32
+        multiplier = Multiplier.of(1 / np.float64(np.sqrt(real(input.scale)) * output.scale))
     return Prepared(input.scale, output.scale, input.zero_point, output.zero_point, output.type, multiplier, table)
 
 
