@@ -150,6 +150,8 @@ def run(
 
     if output is not None and output.suffix != ".npz":
         raise typer.BadParameter("must end in .npz", param_hint="--output")
+    if output is not None and not output.parent.is_dir():
+        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
     if not input_ and not random:
         raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
     interpreter = Interpreter(model, kernels=kernels, engine=engine)

@@ -81,7 +81,10 @@ def _prepare(function: CustomFunction, node: Node, *operands: TensorInfo | None)
 
 def _call(prepared: Any, *inputs: np.ndarray | None) -> tuple[np.ndarray, ...]:
     function, options, outputs = prepared
-    result = function(options, *map(_read_only, inputs))
+    try:
+        result = function(options, *map(_read_only, inputs))
+    except Exception as error:  # whatever somebody else's function raises
+        raise OperatorError(f"its function raised {type(error).__name__}: {error}.") from error
     results = result if isinstance(result, tuple) else () if result is None and not outputs else (result,)
     if len(results) != len(outputs):
         raise OperatorError(f"expected {len(outputs)} results of its function, got {len(results)}.")

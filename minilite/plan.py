@@ -27,6 +27,10 @@ from minilite.wiring import check_tensor, check_wiring, written_more_than_once
 if TYPE_CHECKING:
     from minilite.program import Program
 
+WITHIN = (Error, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What a kernel raises, itself or through NumPy, that was given what it cannot take. Other exceptions that arrive while
+one is computed are somebody else's (a signal handler's, say) and pass."""
+
 LARGEST_TENSOR = 2**31 - 1
 """Bytes. A tensor that is larger is an error before memory is asked for."""
 
@@ -201,7 +205,7 @@ class Plan:
             )
             node = dataclasses.replace(node, outputs=outputs)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
-        except Exception as error:
+        except WITHIN as error:
             _say_where(error, node, "failed to prepare")
         step.node = node
         for info in outputs:
@@ -319,7 +323,7 @@ class Plan:
         assert step.call is not None
         try:
             return step.call(*arrays)
-        except Exception as error:
+        except WITHIN as error:
             _say_where(error, step.node, "failed to invoke")
 
 
@@ -334,7 +338,7 @@ def _say_where(error: Exception, node: Node, what: str) -> NoReturn:
     if isinstance(error, ValueNeeded) or (isinstance(error, Error) and not isinstance(error, OperatorError)):
         raise error
     said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
-    raise OperatorError(f"{node}: {said} Node number {node.index} ({node.op}) {what}.") from error
+    raise OperatorError(f"{node}: {said} Node number {node.index} ({node.op}) {what}.") from error.__cause__ or error
 
 
 def _left_off(op: Op, count: int) -> int:

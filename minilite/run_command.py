@@ -96,10 +96,15 @@ def load(path: Path) -> np.ndarray:
     """The array of a .npy file. Raises :class:`ArgumentError` saying why it is none."""
     try:
         with path.open("rb") as file:
+            if file.read(2) not in (b"\x93N", b"PK"):
+                raise ArgumentError(f"cannot read an array from {str(path)!r}: it is neither a .npy nor an .npz file")
+            file.seek(0)
             array = np.load(file, allow_pickle=False)
             if isinstance(array, np.ndarray):
                 return array
             array.close()
+    except ArgumentError:
+        raise
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise ArgumentError(f"cannot read an array from {str(path)!r}: {error}") from None
     raise ArgumentError(f"{str(path)!r} holds several arrays; give a .npy file, or the .npz without a name")

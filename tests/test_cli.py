@@ -344,3 +344,13 @@ def test_a_header_that_claims_terabytes_is_refused(folder, call):
     status, _, error = call("run", folder / "float.tflite", "--input", folder / "huge.npy")
     assert status == 1
     assert "cannot read an array from" in error
+
+
+def test_a_text_for_an_array_and_a_folder_that_is_not_there_are_told_before_anything_runs(folder, call):
+    (folder / "notes.txt").write_text("not an array", encoding="utf-8")
+    status, _, error = call("run", folder / "float.tflite", "--input", folder / "notes.txt")
+    assert status == 1
+    assert "neither a .npy nor an .npz file" in error
+    status, out, error = call("run", folder / "float.tflite", "--random", "-o", folder / "nowhere" / "out.npz")
+    assert (status, out) == (1, "")
+    assert "no folder" in error

@@ -155,3 +155,21 @@ def test_numbers_too_large_are_litert_s_errors() -> None:
             interpreter.resize_tensor_input(0, [2**31])
         with pytest.raises(TypeError, match="incompatible function arguments"):
             interpreter.get_tensor(2**40)
+
+
+def test_what_a_signal_handler_raises_passes() -> None:
+    """Only what a kernel raises is an OperatorError; a caller's own exception is the caller's."""
+
+    class TooLong(Exception):
+        pass
+
+    interpreter = minilite.Interpreter(models.add())
+    interpreter.allocate_tensors()
+    step = interpreter._main.plan.schedule[0]
+
+    def interrupted(*arrays: np.ndarray) -> np.ndarray:
+        raise TooLong
+
+    step.call = interrupted
+    with pytest.raises(TooLong):
+        interpreter.invoke()
