@@ -189,7 +189,9 @@ class Plan:
         intermediates = tuple(self.infos[i] for i in self.subgraph.operators[step.node.index].intermediates or ())
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs, intermediates=intermediates)
         try:
-            shapes = step.op.shapes(node, *_operands(step.op, inputs))
+            operands = _operands(step.op, inputs)
+            step.op.check_inputs(node)
+            shapes = step.op.shapes(node, *operands)
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             if self.kernels.micro and _is_own(step.op):
                 _as_declared(outputs, shapes)

@@ -378,9 +378,19 @@ class Op:
         if fitting:
             quantized = any(t is not None and t.quantized for t in node.inputs[:1])
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
+        raise self._no_kernel(node)
+
+    def check_inputs(self, node: Node) -> None:
+        """Raise :class:`OperatorError` unless a definition takes the operands' types; shapes may then rely on them."""
+        inputs = [None if t is None else t.type for t in node.inputs]
+        if not any(_match(d.input_types, inputs) for d in self.definitions):
+            raise self._no_kernel(node)
+
+    def _no_kernel(self, node: Node) -> OperatorError:
         known = "; ".join(dict.fromkeys(d.types for d in self.definitions))
-        got = f"{' '.join(t or 'none' for t in inputs)} -> {' '.join(t or 'none' for t in outputs)}"
-        raise OperatorError(f"no kernel for these types: expected one of: {known}; got {got}.")
+        inputs = " ".join("none" if t is None else t.type for t in node.inputs)
+        outputs = " ".join(t.type for t in node.outputs)
+        return OperatorError(f"no kernel for these types: expected one of: {known}; got {inputs} -> {outputs}.")
 
 
 def same_shape(node: Node, first: TensorInfo, *rest: TensorInfo | None) -> tuple[Shape, ...]:
