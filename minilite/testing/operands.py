@@ -122,7 +122,8 @@ def drawn_data(draw: Draw, operand: Operand, arg: Arg, info: TensorInfo) -> np.n
     if info.type == "bool":
         return random.integers(0, 2, arg.shape).astype(bool)
     if info.type == "string":
-        return random.choice(np.array([b"", b"a", b"two words", b"\xc3\xa9"], object), arg.shape)
+        words = [b"", b"a", b"two words", b"\xc3\xa9"]  # an empty one alone LiteRT's Python API cannot be given
+        return np.asarray(random.choice(np.array(words if arg.shape else words[1:], object), arg.shape))
     if info.type.startswith("complex"):
         return (random.normal(size=arg.shape) + 1j * random.normal(size=arg.shape)).astype(info.dtype)
     if info.type == "bfloat16":
