@@ -2,6 +2,7 @@
 TensorFlow's own interpreter (extra ``tensorflow``) instead of LiteRT's."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,9 @@ _COMMON = {
 }
 settings.register_profile("quick", max_examples=20, derandomize=True, database=None, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, database=None, **_COMMON)
+# Hypothesis's pytest plugin derives a parametrized test's settings from those of the parameter before, and asks the
+# whole chain, recursively, for a database: a thousand rows in one worker go beyond the interpreter's limit of 1,000.
+sys.setrecursionlimit(10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
