@@ -1,4 +1,4 @@
-"""Reading flexbuffers, the schema-less format in which custom operators keep their options.
+"""Flexbuffers, the schema-less format in which custom operators keep their options.
 
 A flexbuffer is read from its end: the last byte is the width of the root value, the one before it the root's type, and
 the value stands in front of both. Whatever does not fit into its parent is an offset that points backwards. Nothing is
@@ -11,8 +11,10 @@ Source: FlatBuffers documentation, "FlexBuffers".
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from flatbuffers import flexbuffers
 
 from minilite.errors import ModelError
 
@@ -170,3 +172,8 @@ SCALARS: dict[int, Callable[[_Reader, int, int], Any]] = {
     FLOAT: _real,
     BOOL: _bool,
 }
+
+
+def encode(options: Mapping[str, Any]) -> bytes:
+    """A map as a flexbuffer, by the library that has a writer. Drawn models of custom operators carry it."""
+    return bytes(flexbuffers.Dumps(dict(options)))

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minilite import delegate, ideal, schema, tflm
+from minilite import delegate, ideal, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
-from minilite.errors import Error, OperatorError, UnresolvedCustomError, UnsupportedBuiltinError
+from minilite.errors import Error, OperatorError
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
-from minilite.model import Operator, OperatorCode, Subgraph, Tensor
+from minilite.model import Subgraph, Tensor
 from minilite.ops import OPS
-from minilite.spec import DTYPES, Definition, Node, Op, Shape, TensorInfo, ValueNeeded
+from minilite.resolve import Step, refuse_custom, resolve
+from minilite.spec import DTYPES, Node, Op, Shape, TensorInfo, ValueNeeded
 from minilite.wiring import check_tensor, check_wiring, written_more_than_once
 
 if TYPE_CHECKING:
@@ -35,29 +35,6 @@ LARGEST_TENSOR = 2**31 - 1
 """Bytes. A tensor that is larger is an error before memory is asked for."""
 
 
-@dataclass
-class Step:
-    """One operator, resolved to its row.
-
-    ``call`` is None while the step waits for values to be known. ``reads`` is what it is called with: tensor indices,
-    -1 for operands that are absent, each with its constant or None. ``writes`` are the outputs and then the variables
-    that are given new values. ``waits`` says that shapes must be worked out anew on every run, ``open`` that only the
-    results tell them."""
-
-    op: Op
-    node: Node
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    writes: tuple[int, ...] = ()
-    definition: Definition | None = None
-    prepared: Any = None
-    call: Callable[..., Any] | None = None
-    reads: tuple[tuple[int, np.ndarray | None], ...] = ()
-    waits: bool = False
-    open: bool = False
-    releases: tuple[int, ...] = ()
-
-
 class Plan:
     """The prepared form of one subgraph. ``infos`` holds what is known of every tensor; ``steps`` run in order."""
 
@@ -68,47 +45,13 @@ class Plan:
         self.subgraph_index = subgraph_index
         self.subgraph: Subgraph = self.model.subgraphs[subgraph_index]
         self.steps = [
-            self._resolve(index, operator, self.model.operator_codes[operator.opcode_index])
-            for index, operator in enumerate(self.subgraph.operators)
+            resolve(program, subgraph_index, index, operator) for index, operator in enumerate(self.subgraph.operators)
         ]
         self.infos: list[TensorInfo] = []
         self.dynamic: set[int] = set()
         self.schedule: list[Step] = []
         self._rewritten: set[int] = set()
         self._folds = True
-
-    # ---- resolving -------------------------------------------------------------------------------------------
-
-    def _resolve(self, index: int, operator: Operator, code: OperatorCode) -> Step:
-        op = self._row(code)
-        known = op is not None and op.oldest <= code.version <= op.version
-        if not known and not code.is_custom:
-            raise _unsupported(code, index, self.subgraph_index, op)
-        if self.kernels.micro and not code.is_custom and code.name not in tflm.KERNELS:
-            raise _not_in_micro(code, index, self.subgraph_index)
-        node = Node(
-            op=code.name,
-            options=_options(operator, code),
-            index=index,
-            subgraph=self.subgraph_index,
-            version=code.version,
-            kernels=self.kernels.name,
-            sums=self.kernels.sums,
-            custom_options=None if operator.custom_options is None else operator.custom_options.tobytes(),
-            runtime=self.program,
-        )
-        op = None if op is None else op.of(node.options)
-        step = Step(op if known else None, node, operator.inputs or (), operator.outputs or ())  # type: ignore[arg-type]  # custom: refused in allocate
-        if op is not None:
-            step.writes = (*step.outputs, *(i for i, o in zip(step.inputs, op.inputs, strict=False) if o.state))
-        return step
-
-    def _row(self, code: OperatorCode) -> Op | None:
-        """The operator's row: the caller's before our own, and built-in ones only for built-in codes."""
-        own = OPS.get(code.name)
-        there = code.name in tflm.KERNELS or not self.kernels.micro
-        own = own if own is not None and own.custom == code.is_custom and (there or not own.custom) else None
-        return self.program.custom_ops.get(code.name, own) if code.is_custom else own
 
     # ---- preparing -------------------------------------------------------------------------------------------
 
@@ -117,7 +60,7 @@ class Plan:
 
         Raises :class:`UnresolvedCustomError` for custom operators and :class:`OperatorError` for an operator that
         cannot be prepared."""
-        self._refuse_custom()
+        refuse_custom(self.steps)
         self.program.resources.pop(("allocation", self.subgraph_index), None)  # what lives until the next allocation
         tensors = self.subgraph.tensors
         wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
@@ -136,21 +79,6 @@ class Plan:
         self._plan_releases()
         self._check_memory()
         self._schedule()
-
-    def _refuse_custom(self) -> None:
-        flex = sorted({s.node.op for s in self.steps if s.op is None and s.node.op.startswith("Flex")})
-        if flex:
-            raise UnresolvedCustomError(
-                "Select TensorFlow op(s), included in the given model, is(are) not supported by this interpreter. "
-                f"These need TensorFlow itself: {', '.join(flex)}. Convert the model without SELECT_TF_OPS."
-            )
-        for step in self.steps:
-            if step.op is None:
-                raise UnresolvedCustomError(
-                    f"Encountered unresolved custom op: {step.node.op}. It is operator {step.node.index}, version "
-                    f"{step.node.version}, of subgraph {step.node.subgraph}; minilite has no row for it. "
-                    f"Pass one, or a function: Interpreter(..., custom_ops={{{step.node.op!r}: function}})."
-                )
 
     def _check_graph(self) -> None:
         for info in self.infos:
@@ -384,26 +312,3 @@ def _as_declared(outputs: Sequence[TensorInfo], shapes: Sequence[Shape | None]) 
 
 def _vector(values: Iterable[Any] | None, dtype: Any) -> np.ndarray:
     return np.empty(0, dtype) if values is None else np.asarray(values, dtype)
-
-
-def _options(operator: Operator, code: OperatorCode) -> Any:
-    """The operator's options, or the schema's defaults where the file leaves them out."""
-    found = operator.options if operator.options is not None else operator.options_2
-    table = schema.OPTIONS_OF.get(code.name)
-    return schema.default_options(table) if found is None and table else found
-
-
-def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -> UnsupportedBuiltinError:
-    known = f"minilite knows versions {op.oldest} to {op.version}" if op else "minilite has no row for this operator"
-    return UnsupportedBuiltinError(
-        f"Didn't find op for builtin opcode '{code.name}' version '{code.version}'. "
-        + ("An older version of this builtin might be supported. " if op else "")
-        + f"It is operator {index} of subgraph {subgraph}; {known}. Registration failed."
-    )
-
-
-def _not_in_micro(code: OperatorCode, index: int, subgraph: int) -> UnsupportedBuiltinError:
-    return UnsupportedBuiltinError(
-        f"Didn't find op for builtin opcode '{code.name}'. It is operator {index} of subgraph {subgraph}; minilite's "
-        "kernel set 'tflm' does not have it: TFLite Micro lacks it, or computes it in another way. Registration failed."
-    )

@@ -19,6 +19,7 @@ import platform
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -217,7 +218,34 @@ def fresh(op: Op, definition: Definition, kernels: str, known: dict[str, Any], c
 
 def load() -> dict[str, Any]:
     """What has been measured so far."""
-    return json.loads(DATA.read_text()) if DATA.exists() else {"cells": {}, "tf": {}, "models": {}}
+    found: dict[str, Any] = {"cells": {}, "tf": {}, "models": {}}
+    found |= json.loads(DATA.read_text()) if DATA.exists() else {}
+    for place in ("cells", "tf"):
+        found[place] = {key: asdict(Cell(**cell)) for key, cell in found[place].items()}
+    return found
+
+
+def save(measured: dict[str, Any]) -> None:
+    """Write the measurements, a cell or model a line, without what is zero or empty."""
+    places = []
+    for name, value in measured.items():
+        if name in ("cells", "tf"):
+            text = _lines("{}", [f"{json.dumps(k)}: {_brief(cell)}" for k, cell in sorted(value.items())])
+        elif name in ("models", "tf_models"):
+            sets = [f"{json.dumps(k)}: {_lines('[]', map(_brief, outcomes))}" for k, outcomes in value.items()]
+            text = _lines("{}", sets)
+        else:
+            text = json.dumps(value)
+        places.append(f"{json.dumps(name)}: {text}")
+    DATA.write_text(_lines("{}", places) + "\n")
+
+
+def _lines(ends: str, items: Iterable[str]) -> str:
+    return ends[0] + "\n" + ",\n".join(items) + "\n" + ends[1]
+
+
+def _brief(record: Mapping[str, Any]) -> str:
+    return json.dumps({name: value for name, value in record.items() if value})
 
 
 def render(measured: dict[str, Any]) -> str:
@@ -345,7 +373,7 @@ def _second_models(measured: dict[str, Any]) -> list[str]:
             f"- Real models in `{kernels}`: {len(outcomes)} run, {len(other)} with another verdict than LiteRT's."
         )
         lines += [
-            f"    - {o['file']}: {o['verdict']}, {litert.get(o['file'])} with LiteRT. {o['detail'][:200]}"
+            f"    - {o['file']}: {o['verdict']}, {litert.get(o['file'])} with LiteRT. {o.get('detail', '')[:150]}"
             for o in other
         ]
     return [line.replace("\n", " ") for line in lines]
@@ -357,7 +385,7 @@ def _models(measured: dict[str, Any]) -> list[str]:
         verdicts = Counter(o["verdict"] for o in outcomes)
         lines.append(f"- `{kernels}`: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common()))
         lines += [
-            f"    - {o['verdict']}: {o['file']}: {o['detail']}".replace("\n", " ")
+            f"    - {o['verdict']}: {o['file']}: {o.get('detail', '')}".replace("\n", " ")
             for o in outcomes
             if o["verdict"] in ("different", "error", "explained")
         ]
@@ -400,7 +428,7 @@ def main() -> None:
         _measure_cells(measured, options)
     known = {f"{op.name}|{d.label}|{k}" for op, d in rows() for k in SETS}
     measured["cells"] = {k: c for k, c in sorted(measured["cells"].items()) if k in known}
-    DATA.write_text(json.dumps(measured, indent=1) + "\n")
+    save(measured)
     (DOCS / "conformance.md").write_text(render(measured))
 
 
@@ -417,7 +445,7 @@ def _measure_cells(measured: dict[str, Any], options: argparse.Namespace) -> Non
                 place[key] = asdict(cell)
                 if cell.largest or cell.refused or cell.errors:
                     print(key, cell)
-            DATA.write_text(json.dumps(measured, indent=1) + "\n")  # an interrupted run keeps what it has
+            save(measured)  # an interrupted run keeps what it has
 
 
 def _measure_models(runtime: str, sets: list[str]) -> dict[str, list[dict[str, str]]]:

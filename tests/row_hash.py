@@ -90,7 +90,7 @@ def reached(*roots: tuple[str, str]) -> set[tuple[str, str]]:
         unit = source(module).units.get(name)
         imported = source(module).imports.get(name)
         if unit is None:
-            waiting += [imported] if imported and imported[1] else []  # type: ignore[list-item]
+            waiting += [imported] if imported and imported[1] else []
             continue
         seen.add(here)
         waiting += [(module, n) for n in unit.names]

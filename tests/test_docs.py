@@ -22,6 +22,7 @@ LAYERS = (
     ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),
+    ("resolve",),
     ("plan",),
     ("program",),
     ("interpreter",),
@@ -31,7 +32,13 @@ LAYERS = (
 )
 """A module may import from its own layer and the layers above it in this list."""
 
-ELSEWHERE = {("model", "writer"), ("model", "schema"), ("engines", "plan"), ("plan", "program")}
+ELSEWHERE = {
+    ("model", "writer"),
+    ("model", "schema"),
+    ("engines", "resolve"),
+    ("resolve", "program"),
+    ("plan", "program"),
+}
 """Imports made inside a function or for type checking only."""
 
 

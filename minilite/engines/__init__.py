@@ -18,7 +18,7 @@ import numpy as np
 from minilite.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minilite.plan import Step
+    from minilite.resolve import Step
 
 
 class Engine(Protocol):

@@ -19,7 +19,7 @@ from minilite.ops.windows import Axis, axes
 from minilite.spec import Node
 
 if TYPE_CHECKING:
-    from minilite.plan import Step
+    from minilite.resolve import Step
 
 Array = np.ndarray
 

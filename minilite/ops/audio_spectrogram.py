@@ -20,7 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minilite.cases import Case, Draw, boolean, data, fed
-from minilite.ops.custom_options import options_map, whole, written
+from minilite.flexbuffers import encode
+from minilite.ops.custom_options import options_map, whole
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -69,7 +70,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     options = {"window_size": size, "stride": draw.integer(1, 40), "magnitude_squared": boolean(draw)}
     shape = (samples, draw.integer(1, 3))
     steady = np.cos(np.arange(samples)[:, None] * np.pi / draw.choice((4, 1000)) + np.zeros(shape[1]))
-    return Case((draw.choice((data(shape), data(shape), fed(steady))),), custom_options=written(**options))
+    return Case((draw.choice((data(shape), data(shape), fed(steady))),), custom_options=encode(options))
 
 
 AUDIO_SPECTROGRAM = Op(

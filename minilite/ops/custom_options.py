@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from flatbuffers import flexbuffers
 
 from minilite.errors import ModelError, OperatorError
 from minilite.flexbuffers import decode
@@ -46,11 +45,6 @@ def whole(node: Node, options: Mapping[str, Any], name: str, low: int = 0, high:
 def real(node: Node, options: Mapping[str, Any], name: str) -> float:
     """A float32 option."""
     return float(np.float32(_number(node, options, name)))
-
-
-def written(**options: Any) -> bytes:
-    """Options as a flexbuffer."""
-    return bytes(flexbuffers.Dumps(options))
 
 
 def struct_of(node: Node, fields: int) -> tuple[int, ...]:

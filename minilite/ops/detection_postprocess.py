@@ -41,7 +41,8 @@ import numpy as np
 
 from minilite.cases import Case, Draw, boolean, fed
 from minilite.errors import OperatorError
-from minilite.ops.custom_options import options_map, real, whole, written
+from minilite.flexbuffers import encode
+from minilite.ops.custom_options import options_map, real, whole
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -255,12 +256,12 @@ def case(draw: Draw, definition: Definition) -> Case:
     else:
         options["nms_score_threshold"] = 0.0
         options["max_detections"] = min(options["max_detections"], _survivors(encodings, scores, anchors, options))
-    return Case((encodings, scores, anchors), outputs=4, custom_options=written(**options))
+    return Case((encodings, scores, anchors), outputs=4, custom_options=encode(options))
 
 
 def _survivors(encodings: Any, scores: Any, anchors: Any, options: dict[str, Any]) -> int:
     """How many boxes fast suppression takes when it may take all."""
-    node = Node("TFLite_Detection_PostProcess", custom_options=written(**options | {"max_detections": 1000}))
+    node = Node("TFLite_Detection_PostProcess", custom_options=encode(options | {"max_detections": 1000}))
     infos = [
         TensorInfo(0, "", str(a.value.dtype), a.shape, np.array([a.scale or 1], F), np.array([a.zero_point or 0]))
         for a in (encodings, scores, anchors)

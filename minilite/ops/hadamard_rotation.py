@@ -19,7 +19,8 @@ import math
 import numpy as np
 
 from minilite.cases import Case, Draw, data
-from minilite.ops.custom_options import options_map, whole, written
+from minilite.flexbuffers import encode
+from minilite.ops.custom_options import options_map, whole
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -56,7 +57,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     size = 1 << draw.integer(0, 9)
     shape = (draw.integer(1, 3), draw.integer(1, 3), draw.integer(1, 2) * size)
     options = {"hadamard_size": size, "random_binary_vector": [1, -1]}
-    return Case((data(shape[draw.choice((0, 1)) :]),), custom_options=written(**options))
+    return Case((data(shape[draw.choice((0, 1)) :]),), custom_options=encode(options))
 
 
 HADAMARD_ROTATION = Op(

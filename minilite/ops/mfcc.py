@@ -25,7 +25,8 @@ import numpy as np
 
 from minilite.cases import Case, Draw, data, fed
 from minilite.errors import OperatorError
-from minilite.ops.custom_options import options_map, whole, written
+from minilite.flexbuffers import encode
+from minilite.ops.custom_options import options_map, whole
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -135,7 +136,7 @@ def case(draw: Draw, definition: Definition) -> Case:
         "dct_coefficient_count": draw.integer(1, min(bands, 20)),
     }
     input = data((draw.integer(1, 2), draw.integer(1, 4), frequencies), 0, draw.choice((1.0, 1e4, 1e-3)))
-    return Case((input, fed([rate], np.int32)), custom_options=written(**options))
+    return Case((input, fed([rate], np.int32)), custom_options=encode(options))
 
 
 MFCC = Op(

@@ -24,8 +24,9 @@ import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data, shape
 from minilite.errors import OperatorError
+from minilite.flexbuffers import encode
 from minilite.ops import dequantize
-from minilite.ops.custom_options import options_map, real, whole, written
+from minilite.ops.custom_options import options_map, real, whole
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each
 
 Array = np.ndarray
@@ -79,7 +80,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     """Tensors that have nothing to do with each other, and no tolerance that is enforced."""
     whole_shape = shape(draw, 1, 4)
     options = {"tolerance": draw.choice((0.05, 0.0)), "log_if_failed": boolean(draw)}
-    return Case((data(whole_shape), data(whole_shape)), custom_options=written(**options))
+    return Case((data(whole_shape), data(whole_shape)), custom_options=encode(options))
 
 
 NUMERIC_VERIFY = Op(

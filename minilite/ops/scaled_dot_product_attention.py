@@ -22,8 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data
+from minilite.flexbuffers import encode
 from minilite.ops.accumulate import in_blocks
-from minilite.ops.custom_options import options_map, real, written
+from minilite.ops.custom_options import options_map, real
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation
 
 Array = np.ndarray
@@ -90,7 +91,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     mask = [data((1, 1, length, keys), -5, 5)] if boolean(draw) else []
     options = {"scale": draw.choice((0.25, 1.5))} if boolean(draw) else {}
     options |= {"logit_cap": draw.choice((2.0, 50.0))} if boolean(draw) else {}
-    return Case((query, *pair, *mask), custom_options=written(**options))
+    return Case((query, *pair, *mask), custom_options=encode(options))
 
 
 SCALED_DOT_PRODUCT_ATTENTION = Op(
