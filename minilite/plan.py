@@ -25,6 +25,7 @@ from minilite.spec import DTYPES, Node, Op, Shape, TensorInfo, ValueNeeded
 from minilite.wiring import check_tensor, check_wiring, written_more_than_once
 
 if TYPE_CHECKING:
+    from minilite.engines.numba.linked import Linked, Patient
     from minilite.program import Program
 
 WITHIN = (Error, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -52,6 +53,7 @@ class Plan:
         self.schedule: list[Step] = []
         self._rewritten: set[int] = set()
         self._folds = True
+        self._linked: dict[bool, Linked | Patient | None] = {}
 
     # ---- preparing -------------------------------------------------------------------------------------------
 
@@ -79,6 +81,7 @@ class Plan:
         self._plan_releases()
         self._check_memory()
         self._schedule()
+        self._linked.clear()
 
     def _check_graph(self) -> None:
         for info in self.infos:
@@ -143,14 +146,7 @@ class Plan:
         self.dynamic.update(o.index for o, shape in zip(outputs, shapes, strict=True) if shape is None)
         step.open = None in shapes
         step.call = self.engine.compile(step)
-        known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
-        if (
-            self._folds
-            and step.op.foldable
-            and inputs
-            and all(known)
-            and not self._rewritten.intersection(step.outputs)
-        ):
+        if self._folds and inputs and self._is_known(step, inputs):
             self._fold(step, inputs)
 
     def _placed(self, op: Op, node: Node) -> Node:
@@ -160,8 +156,17 @@ class Plan:
         delegated = self.kernels.delegate and delegate.takes(node)
         return dataclasses.replace(node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated))
 
+    def _is_known(self, step: Step, inputs: Sequence[TensorInfo | None]) -> bool:
+        """Whether the step's results follow from what is known already."""
+        known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
+        able = step.op.of_shapes or (step.op.foldable and all(known))
+        return able and not self._rewritten.intersection(step.outputs)
+
     def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:
-        arrays = [i.value if i else None for i in (*inputs, *[None] * _left_off(step.op, len(inputs)))]
+        if step.op.of_shapes:
+            arrays = [np.broadcast_to(np.zeros((), i.dtype), i.shape) if i else None for i in inputs]
+        else:
+            arrays = [i.value if i else None for i in (*inputs, *[None] * _left_off(step.op, len(inputs)))]
         result = self._compute(step, arrays)
         results = result if isinstance(result, tuple) else (result,)
         for info, value in zip(step.node.outputs, results, strict=True):
@@ -205,20 +210,38 @@ class Plan:
     def run(self, values: dict[int, np.ndarray], keep: bool = False) -> None:
         """Compute every step. ``values`` holds the inputs and variables by tensor index, and receives the results;
         intermediate results are dropped after their last use unless ``keep``."""
+        linked = self.linked(keep)
         with np.errstate(all="ignore"):
-            for step in self.schedule:
-                if step.waits:
-                    self._prepare_now(step, values)
-                result = self._compute(step, [values.get(i, constant) for i, constant in step.reads])
-                if type(result) is tuple:
-                    values.update(zip(step.writes, result, strict=True))
-                else:
-                    values[step.outputs[0]] = result
-                if step.open:
-                    self._note_shapes(step, values)
-                if not keep:
-                    for index in step.releases:
-                        values.pop(index, None)
+            if linked is None:
+                self.run_steps(values, keep)
+            else:
+                linked.run(values, keep)
+
+    def run_steps(self, values: dict[int, np.ndarray], keep: bool) -> None:
+        """Compute the schedule by the steps' definitions."""
+        for step in self.schedule:
+            self.run_step(step, values, keep)
+
+    def linked(self, keep: bool = False) -> Linked | Patient | None:
+        """What the engine made of the schedule; None where it runs step by step."""
+        if keep not in self._linked:
+            self._linked[keep] = self.engine.link(self, keep)
+        return self._linked[keep]
+
+    def run_step(self, step: Step, values: dict[int, np.ndarray], keep: bool) -> None:
+        """Compute one step of the schedule."""
+        if step.waits:
+            self._prepare_now(step, values)
+        result = self._compute(step, [values.get(i, constant) for i, constant in step.reads])
+        if type(result) is tuple:
+            values.update(zip(step.writes, result, strict=True))
+        else:
+            values[step.outputs[0]] = result
+        if step.open:
+            self._note_shapes(step, values)
+        if not keep:
+            for index in step.releases:
+                values.pop(index, None)
 
     def _note_shapes(self, step: Step, values: Mapping[int, np.ndarray]) -> None:
         found = [np.shape(values[i]) for i in step.outputs]

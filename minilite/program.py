@@ -131,7 +131,7 @@ class Callee:
         with self.program.inside(self.index):
             self.plan.run(values)
         self._variables = {i: values[i] for i in self._variables}
-        return tuple(np.asarray(self.plan.value(i, values)) for i in self.graph.outputs)
+        return tuple(np.array(self.plan.value(i, values)) for i in self.graph.outputs)
 
     def reset_variables(self) -> None:
         """Set variable tensors to zero."""

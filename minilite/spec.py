@@ -327,6 +327,7 @@ class Op:
     elements at its own place only (and on that place modulo 64): engines may then compute large tensors in pieces.
     ``kinds`` are rows under the same name with other operands, for nodes whose options each of them ``applies`` to.
     ``custom`` says that files name the operator, with custom options, instead of giving a built-in code.
+    ``of_shapes`` says that the result depends on the operands' shapes only.
     """
 
     name: str
@@ -342,6 +343,7 @@ class Op:
     kinds: tuple[Op, ...] = ()
     applies: Callable[[Any], bool] = _always
     custom: bool = False
+    of_shapes: bool = False
 
     @property
     def description(self) -> str:

@@ -1,8 +1,9 @@
 """What turns prepared steps into calls.
 
 ``numpy``   runs the definitions as they are written.
-``numba``   replaces steps by compiled ones where it has one (:mod:`minilite.engines.numba`); the bits stay the same.
-``auto``    numba where it can be used and a step is large enough to repay compiling it, else numpy.
+``numba``   compiles the steps it has kernels for (:mod:`minilite.engines.numba`); integers stay the same, and so do
+            floats in ``reference``.
+``auto``    numba where it can be used and compiling is worth its while, else numpy.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 from minilite.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from minilite.engines.numba.linked import Linked, Patient
+    from minilite.plan import Plan
     from minilite.resolve import Step
 
 
@@ -28,6 +31,10 @@ class Engine(Protocol):
 
     def compile(self, step: Step) -> Callable[..., Any]:
         """The callable that computes the step from its input arrays."""
+        ...
+
+    def link(self, plan: Plan, keep: bool) -> Linked | Patient | None:
+        """What runs the plan's schedule, or None: step by step. With ``keep`` every tensor stays readable."""
         ...
 
 
@@ -44,6 +51,9 @@ class NumpyEngine:
         assert step.definition is not None
         call = functools.partial(step.definition.compute, step.prepared)
         return functools.partial(_in_pieces, call) if _is_large_and_elementwise(step) else call
+
+    def link(self, plan: Plan, keep: bool) -> Linked | Patient | None:
+        return None
 
 
 def _is_large_and_elementwise(step: Step) -> bool:
@@ -64,41 +74,27 @@ def _in_pieces(call: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarr
 
 
 class NumbaEngine(NumpyEngine):
-    """Compiled steps where there is one and it has at least ``least_work`` multiply-accumulates."""
+    """Definitions, and compiled programs of the steps that have a kernel. ``patient``: only where that pays."""
 
-    def __init__(self, name: str = "numba", least_work: int = 0):
-        self.name, self.least_work = name, least_work
+    def __init__(self, name: str, patient: bool):
+        self.name, self.patient = name, patient
 
-    def compile(self, step: Step) -> Callable[..., Any]:
-        find = _finder() if step.node.sums == "sequential" else None
-        call = find(step, self.least_work) if find else None
-        return call or super().compile(step)
+    def link(self, plan: Plan, keep: bool) -> Linked | Patient | None:
+        from minilite.engines.numba.linked import link
 
-
-@functools.cache
-def _finder() -> Callable[[Step, int], Callable[..., Any] | None] | None:
-    """What finds compiled steps, or None where Numba is missing or unusable; importing it takes half a second."""
-    try:
-        from minilite.engines.numba import compiled
-    except Exception:  # Numba fails to import in many ways: too new a NumPy, a missing library
-        return None
-    return compiled
+        return link(plan, keep, self.patient)
 
 
 def engine(name: str) -> Engine:
     """The engine called ``name``. Raises :class:`ArgumentError` for an unknown one, or for ``numba`` without Numba."""
-    if name == "numba":
+    if name in ("numba", "auto"):
         try:
-            importlib.import_module("minilite.engines.numba")
-        except Exception as error:  # Numba fails to import in many ways: too new a NumPy, a missing library
+            importlib.import_module("minilite.engines.numba.objects")
+        except Exception as error:  # llvmlite fails to import in many ways: a missing library, another NumPy
+            if name == "auto":
+                return NumpyEngine()
             raise ArgumentError(f"engine 'numba' cannot be used: {error}. Install numba, or use 'numpy'.") from error
-        return NumbaEngine("numba", 0)
-    if name == "auto":
-        return NumbaEngine("auto", AUTO_LEAST_WORK)
+        return NumbaEngine(name, patient=name == "auto")
     if name == "numpy":
         return NumpyEngine()
     raise ArgumentError(f"unknown engine {name!r}; there are: auto, numba, numpy")
-
-
-AUTO_LEAST_WORK = 1 << 21
-"""Multiply-accumulates of a step from which ``auto`` prefers compiling to running the definition."""

@@ -51,6 +51,7 @@ class Session:
         self._allocated = False
         self.values: dict[int, np.ndarray] = {}
         self.owned: set[int] = set()
+        self._homes: dict[int, np.ndarray] = {}
         self._fits: dict[int, tuple[np.dtype, Shape]] = {}
         self._asked: dict[int, Shape] = {}
         self._resized: set[int] = set()
@@ -114,6 +115,7 @@ class Session:
             return
         self.untouched = False
         self.plan.allocate(self._asked)
+        self._homes = {}
         graph = self.plan.subgraph
         kept = {i: a for i, a in self.values.items() if i in graph.inputs}
         self.values = {i: self._zeros(i) for i in graph.inputs if self.constant(i) is None} | kept
@@ -154,7 +156,10 @@ class Session:
                     "allocation failed, since the last call."
                 )
             self.allocate()
-        self.owned.clear()
+        linked = self.plan.linked(self.keep)
+        self._homes = linked.homes if linked else {}
+        if not self._homes.keys() >= self.owned:
+            self.owned.intersection_update(self._homes)
         self.plan.run(self.values, self.keep)
 
     def array(self, index: int) -> np.ndarray:
@@ -194,6 +199,10 @@ class Session:
     def _put(self, index: int, array: np.ndarray) -> None:
         if index in self.owned:
             np.copyto(self.values[index], array)
+        elif index in self._homes:
+            self.values[index] = home = self._homes[index]
+            np.copyto(home, array)
+            self.owned.add(index)
         else:
             self.values[index] = np.array(array, order="C")
             self.owned.add(index)

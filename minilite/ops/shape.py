@@ -42,6 +42,7 @@ SHAPE = Op(
     definitions=definitions((*EVERY, "uint4", "string"), "T -> I", dimensions, indices=("int32", "int64")),
     shapes=shape_shapes,
     cases=case,
+    of_shapes=True,
 )
 RANK = Op(
     "RANK",
@@ -50,4 +51,5 @@ RANK = Op(
     definitions=definitions((*EVERY, "uint4", "string"), "T -> I", rank),
     shapes=rank_shapes,
     cases=case,
+    of_shapes=True,
 )

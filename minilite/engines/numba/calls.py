@@ -1,0 +1,41 @@
+"""What a step becomes: calls of kernels, whose rows name memory that is not there yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minilite.engines.numba.objects import Kind
+
+
+@dataclass(frozen=True)
+class Place:
+    """The memory of a tensor of the plan, ``offset`` bytes from its beginning."""
+
+    tensor: int
+    offset: int = 0
+
+
+Word = int | Place | np.ndarray
+"""A number of a kernel's row; arrays and places stand for their addresses."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a kernel: its units of work, the row it reads, the bytes of scratch memory it needs."""
+
+    kind: Kind
+    units: int
+    row: tuple[Word, ...]
+    scratch: int = 0
+
+    @property
+    def places(self) -> list[Place]:
+        """The tensors it reads and writes."""
+        return [word for word in self.row if isinstance(word, Place)]
+
+
+def words(values: object) -> np.ndarray:
+    """Constants that a kernel reads, one after the other."""
+    return np.ascontiguousarray(values)

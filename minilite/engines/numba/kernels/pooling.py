@@ -1,0 +1,162 @@
+"""One number for every window of every channel: largest, mean, or a sum that is rounded to another scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minilite.engines.numba.kernels.rounding import bias, requantized
+from minilite.engines.numba.kernels.vectors import (
+    F32,
+    F64,
+    I8,
+    I32,
+    I64,
+    INT64,
+    LANES,
+    Builder,
+    Value,
+    call,
+    clip,
+    constant,
+    get_i64,
+    lanes_below,
+    load,
+    masked_store,
+    quotient,
+    remainder,
+    splat,
+    store,
+    suffix,
+    vector,
+)
+from minilite.engines.numba.packing import CHANNEL_BYTES
+
+Finish = Callable[..., Value]
+
+
+def _larger(builder: Builder, acc: Value, x: Value) -> Value:
+    """Keeps the first of equals, and skips NaN."""
+    compare = builder.fcmp_ordered if acc.type.element == F32 else builder.icmp_signed
+    return builder.select(compare("<", acc, x), x, acc)
+
+
+def _plus(builder: Builder, acc: Value, x: Value) -> Value:
+    return builder.fadd(acc, x) if acc.type.element == F32 else builder.add(acc, x)
+
+
+def _clipped(builder: Builder, acc: Value, channels: Value, constants: Value, count: Value) -> Value:
+    """Constants: low and high."""
+    element = acc.type.element
+    low, high = (splat(builder, load(builder, element, constants, 4 * i)) for i in range(2))
+    return clip(builder, acc, low, high)
+
+
+def _mean(builder: Builder, acc: Value, channels: Value, constants: Value, count: Value) -> Value:
+    """Of int32, rounded half away from zero: in float64, in which the quotient of integers cannot miss its floor."""
+    if acc.type.element == F32:
+        mean = builder.fdiv(acc, splat(builder, builder.sitofp(count, F32)))
+        return _clipped(builder, mean, channels, constants, count)
+    doubles = vector(F64)
+    negative = builder.icmp_signed("<", acc, constant(acc.type, 0))
+    size = builder.select(negative, builder.sub(constant(acc.type, 0), acc), acc)
+    half = splat(builder, builder.trunc(builder.sdiv(count, constant(I64, 2)), I32))
+    x = builder.fadd(builder.sitofp(builder.add(size, half), doubles), constant(doubles, 0.5))
+    x = builder.fdiv(x, splat(builder, builder.sitofp(count, F64)))
+    steps = builder.fptosi(x, acc.type)
+    steps = builder.select(negative, builder.sub(constant(acc.type, 0), steps), steps)
+    return _clipped(builder, steps, channels, constants, count)
+
+
+def _rounded(rounding: str) -> Finish:
+    """``fixed``: constants are zero point, low and high (int64). ``bias``: ``rint(acc * m + b)``, constants are low and
+    high (int32), m and b (float32)."""
+
+    def finish(builder: Builder, acc: Value, channels: Value, constants: Value, count: Value) -> Value:
+        if rounding == "bias":
+            m, b = (splat(builder, load(builder, F32, constants, 8 + 4 * i)) for i in range(2))
+            x = builder.fadd(builder.fmul(builder.sitofp(acc, m.type), m), b)
+            bounds = (splat(builder, load(builder, I32, constants, 4 * i)) for i in range(2))
+            low, high = (builder.sitofp(bound, m.type) for bound in bounds)
+            x = clip(builder, x, low, high)
+            return builder.fptosi(call(builder, f"llvm.rint.{suffix(x.type)}", x.type, x), acc.type)
+        parts = (load(builder, I64, constants, 8 * i) for i in range(3))
+        zero_point, low, high = (splat(builder, builder.trunc(p, I32)) for p in parts)
+        acc = builder.add(acc, bias(builder, channels, 0))
+        return requantized(builder, rounding, acc, channels, 0, zero_point, low, high)
+
+    return finish
+
+
+def _window(type_: str, combine: Callable[..., Value], start: float, finish: Finish) -> Any:
+    """``window(at, rows, columns, row_step, column_step, channels, constants, count, out, left)``: 16 channels."""
+
+    @intrinsic
+    def window(typing: Any, at: Any, rows: Any, columns: Any, row_step: Any, column_step: Any, channels: Any,
+               constants: Any, count: Any, out: Any, left: Any) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            at, rows, columns, row_step, column_step, channels, constants, count, out, left = arguments
+            lanes = vector(F32 if type_ == "float32" else I32)
+            place = cgutils.alloca_once_value(builder, ir.Constant(lanes, [start] * LANES))
+            with cgutils.for_range(builder, rows, intp=I64) as row:
+                line = builder.add(at, builder.mul(row.index, row_step))
+                with cgutils.for_range(builder, columns, intp=I64) as column:
+                    here = builder.add(line, builder.mul(column.index, column_step))
+                    if type_ == "float32":
+                        x = load(builder, lanes, here)
+                    else:
+                        x = builder.sext(load(builder, vector(I8), here), lanes)
+                    builder.store(combine(builder, builder.load(place), x), place)
+            result = finish(builder, builder.load(place), channels, constants, count)
+            result = result if type_ == "float32" else builder.trunc(result, vector(I8))
+            with builder.if_else(builder.icmp_signed(">=", left, constant(I64, LANES))) as (whole, part):
+                with whole:
+                    store(builder, result, out)
+                with part:
+                    masked_store(builder, result, out, lanes_below(builder, left))
+            return context.get_dummy_value()
+
+        return types.void(*[INT64] * 10), generate
+
+    return window
+
+
+def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
+    """``what``: max, mean, or a sum's rounding. A unit is an output row. Its row: image, output, channels, constants
+    (addresses); channels; input rows and columns; output rows and columns; filter rows and columns; strides; padding
+    above and left."""
+    combine = _larger if what == "max" else _plus
+    start = (-float("inf") if type_ == "float32" else -128) if what == "max" else 0
+    finish = {"max": _clipped, "mean": _mean}.get(what) or _rounded(what)
+    window = _window(type_, combine, start, finish)
+    size = 4 if type_ == "float32" else 1
+    channel_bytes = CHANNEL_BYTES.get(what, 0)
+
+    def pooling(row: int, first: int, last: int, scratch: int) -> None:
+        image, out, channels, constants = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
+        depth, height, width = get_i64(row + 32), get_i64(row + 40), get_i64(row + 48)
+        out_height, out_width = get_i64(row + 56), get_i64(row + 64)
+        filter_height, filter_width = get_i64(row + 72), get_i64(row + 80)
+        stride_y, stride_x = get_i64(row + 88), get_i64(row + 96)
+        above, left = get_i64(row + 104), get_i64(row + 112)
+        pixel = depth * size
+        for unit in range(first, last):
+            from_y = remainder(unit, out_height) * stride_y - above
+            top, bottom = max(from_y, 0), min(from_y + filter_height, height)
+            base = image + (quotient(unit, out_height) * height + top) * width * pixel
+            for x in range(out_width):
+                from_x = x * stride_x - left
+                start, stop = max(from_x, 0), min(from_x + filter_width, width)
+                count = (bottom - top) * (stop - start)
+                to = out + (unit * out_width + x) * pixel
+                for channel in range(0, depth, LANES):
+                    window(base + start * pixel + channel * size, bottom - top, stop - start, width * pixel, pixel,
+                           channels + channel // LANES * channel_bytes, constants, count, to + channel * size,
+                           depth - channel)  # fmt: skip
+
+    return pooling

@@ -1,0 +1,203 @@
+"""What the kernels are made of: memory by address, and vectors of 16 lanes.
+
+Kernels see numbers and addresses only (int64). Addresses are read and written through the functions here, whose bounds
+the lowering has proved before a kernel is launched. Functions that take a ``builder`` emit LLVM's text for others here;
+the ``@intrinsic`` ones are called from kernels.
+
+A vector has 16 lanes of 32 bits on every target: LLVM cuts it into what the processor has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32, F64 = ir.FloatType(), ir.DoubleType()
+INT64 = types.int64
+
+Builder = Any
+Value = Any
+
+
+def vector(element: ir.Type, lanes: int = LANES) -> ir.Type:
+    """The type of a vector."""
+    return ir.VectorType(element, lanes)
+
+
+def constant(type_: ir.Type, value: Any) -> ir.Constant:
+    """A constant; for a vector type the value in every lane, or a list of them."""
+    if isinstance(type_, ir.VectorType):
+        values = list(value) if isinstance(value, Sequence) else [value] * type_.count
+        return ir.Constant(type_, [ir.Constant(type_.element, v) for v in values])
+    return ir.Constant(type_, value)
+
+
+def call(builder: Builder, name: str, result: ir.Type, *arguments: Value) -> Value:
+    """Call a function of LLVM's own."""
+    signature = ir.FunctionType(result, [a.type for a in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), arguments)
+
+
+def suffix(type_: ir.Type) -> str:
+    """A type as LLVM writes it in the names of its functions."""
+    if isinstance(type_, ir.VectorType):
+        return f"v{type_.count}{suffix(type_.element)}"
+    return {F32: "f32", F64: "f64"}.get(type_) or f"i{type_.width}"
+
+
+def pointer(builder: Builder, type_: ir.Type, address: Value) -> Value:
+    """An address as a pointer."""
+    return builder.inttoptr(address, type_.as_pointer())
+
+
+def load(builder: Builder, type_: ir.Type, address: Value, offset: int = 0, align: int = 1) -> Value:
+    """What is stored ``offset`` bytes behind an address."""
+    place = builder.add(address, constant(I64, offset)) if offset else address
+    return builder.load(pointer(builder, type_, place), align=align)
+
+
+def store(builder: Builder, value: Value, address: Value, offset: int = 0) -> None:
+    """Store a value ``offset`` bytes behind an address."""
+    place = builder.add(address, constant(I64, offset)) if offset else address
+    builder.store(value, pointer(builder, value.type, place), align=1)
+
+
+def masked_store(builder: Builder, value: Value, address: Value, mask: Value) -> None:
+    """Store the lanes that the mask lets through."""
+    place = pointer(builder, value.type, address)
+    void = ir.VoidType()
+    call(builder, f"llvm.masked.store.{suffix(value.type)}.p0", void, value, place, constant(I32, 1), mask)
+
+
+def splat(builder: Builder, value: Value, lanes: int = LANES) -> Value:
+    """One value in every lane."""
+    type_ = vector(value.type, lanes)
+    first = builder.insert_element(ir.Constant(type_, ir.Undefined), value, constant(I32, 0))
+    return builder.shuffle_vector(first, ir.Constant(type_, ir.Undefined), constant(vector(I32, lanes), 0))
+
+
+def lanes_below(builder: Builder, count: Value, first: int = 0) -> Value:
+    """A mask of the lanes whose number, counted from ``first``, is below ``count`` (an i64)."""
+    numbers = constant(vector(I32), list(range(first, first + LANES)))
+    return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(count, I32)))
+
+
+def least(builder: Builder, a: Value, b: Value, most: bool = False) -> Value:
+    """The smaller (``most``: the larger) of each two lanes; of floats the first where one is NaN."""
+    is_float = a.type in (F32, F64) or (isinstance(a.type, ir.VectorType) and a.type.element in (F32, F64))
+    compare = builder.fcmp_unordered if is_float else builder.icmp_signed
+    return builder.select(compare(">" if most else "<", a, b), a, b)
+
+
+def clip(builder: Builder, x: Value, low: Value, high: Value) -> Value:
+    """``min(max(x, low), high)``."""
+    return least(builder, least(builder, x, low, most=True), high)
+
+
+# ---- called from kernels ---------------------------------------------------------------------------------------------
+
+
+def _reader(type_: ir.Type, result: Any, extend: Callable[..., Value] | None = None) -> Any:
+    @intrinsic
+    def read(typing: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            value = load(builder, type_, arguments[0])
+            return extend(builder, value) if extend else value
+
+        return result(INT64), generate
+
+    return read
+
+
+def _writer(type_: ir.Type, source: Any, narrow: Callable[..., Value] | None = None) -> Any:
+    @intrinsic
+    def write(typing: Any, address: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            value = narrow(builder, arguments[1]) if narrow else arguments[1]
+            store(builder, value, arguments[0])
+            return context.get_dummy_value()
+
+        return types.void(INT64, source), generate
+
+    return write
+
+
+get_i64 = _reader(I64, types.int64)
+get_i32 = _reader(I32, types.int64, lambda b, v: b.sext(v, I64))
+get_i16 = _reader(I16, types.int64, lambda b, v: b.sext(v, I64))
+get_i8 = _reader(I8, types.int64, lambda b, v: b.sext(v, I64))
+get_u8 = _reader(I8, types.int64, lambda b, v: b.zext(v, I64))
+get_f32 = _reader(F32, types.float32)
+put_i64 = _writer(I64, types.int64)
+put_i32 = _writer(I32, types.int64, lambda b, v: b.trunc(v, I32))
+put_i16 = _writer(I16, types.int64, lambda b, v: b.trunc(v, I16))
+put_u8 = _writer(I8, types.int64, lambda b, v: b.trunc(v, I8))
+put_f32 = _writer(F32, types.float32)
+
+CHUNK = 64
+"""Bytes that are copied at once."""
+
+
+@intrinsic
+def _copy_chunk(typing: Any, target: Any, source: Any, flip: Any) -> Any:
+    """Copy 64 bytes, each xor ``flip``."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        target, source, flip = arguments
+        mask = splat(builder, builder.trunc(flip, I8), CHUNK)
+        store(builder, builder.xor(load(builder, vector(I8, CHUNK), source), mask), target)
+        return context.get_dummy_value()
+
+    return types.void(INT64, INT64, INT64), generate
+
+
+@intrinsic
+def _fill_chunk(typing: Any, target: Any, value: Any) -> Any:
+    """Set 64 bytes."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        store(builder, splat(builder, builder.trunc(arguments[1], I8), CHUNK), arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(INT64, INT64), generate
+
+
+copy_chunk, fill_chunk = _copy_chunk, _fill_chunk
+
+
+@intrinsic
+def jump(typing: Any, function: Any, row: Any, first: Any, last: Any, scratch: Any) -> Any:
+    """Call a kernel by its address, the way Numba's functions call each other: places for a result and an exception
+    come first, of which there are none."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        place = ir.PointerType(I8)
+        nowhere = cgutils.alloca_once(builder, place)
+        type_ = ir.FunctionType(I32, [nowhere.type, nowhere.type, *[I64] * 4])
+        builder.call(builder.inttoptr(arguments[0], type_.as_pointer()), [nowhere, nowhere, *arguments[1:]])
+        return context.get_dummy_value()
+
+    return types.void(*[INT64] * 5), generate
+
+
+def _division(remainder: bool) -> Any:
+    @intrinsic
+    def divide(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+            return builder.srem(*arguments) if remainder else builder.sdiv(*arguments)
+
+        return types.int64(INT64, INT64), generate
+
+    return divide
+
+
+quotient, remainder = _division(False), _division(True)
+"""Of numbers of 0 or more. Python's own would have to raise for a divisor of 0, and a kernel that can raise needs the
+interpreter beside it."""

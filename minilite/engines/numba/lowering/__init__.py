@@ -1,0 +1,33 @@
+"""From prepared steps to calls of kernels, an operator family a file.
+
+A lowering is ``lower(task) -> list of calls, or None`` where there is no kernel for it: the step then runs as its
+definition. It takes the integers that the definition's ``prepare`` worked out, so that no arithmetic is said twice, and
+it proves the bounds: kernels check nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from minilite.engines.numba.calls import Call
+from minilite.engines.numba.lowering import elementwise, matmul, movers, pooling
+from minilite.engines.numba.lowering.task import Task
+
+if TYPE_CHECKING:
+    from minilite.resolve import Step
+
+Lowering = Callable[[Task], list[Call] | None]
+
+LOWERINGS: dict[str, Lowering] = {
+    **matmul.LOWERINGS,
+    **elementwise.LOWERINGS,
+    **movers.LOWERINGS,
+    **pooling.LOWERINGS,
+}
+
+
+def lower(step: Step) -> list[Call] | None:
+    """The calls that compute a step, or None."""
+    lowering, task = LOWERINGS.get(step.node.op), Task.of(step)
+    return lowering(task) if lowering is not None and task is not None else None

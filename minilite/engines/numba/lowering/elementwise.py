@@ -1,0 +1,153 @@
+"""One and two operands, element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minilite.engines.numba import packing
+from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds
+from minilite.engines.numba.lowering.task import Task
+from minilite.engines.numba.objects import features
+from minilite.fixed_point import Multiplier
+from minilite.ops import add, mul
+from minilite.ops.div import divide
+from minilite.spec import Shape, TensorInfo
+
+Array = np.ndarray
+
+# ---- one operand of 8 bits -------------------------------------------------------------------------------------------
+
+BY_PLACE = {"QUANTIZE": ("blocks",), "LEAKY_RELU": ("signed",)}
+"""Words of kernel sets with which it matters where in the tensor an element lies."""
+
+UNARY = (
+    *("ABS", "CEIL", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG"),
+    *("QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "SIN", "SQUARE", "TANH"),
+)
+
+
+def table(task: Task) -> list[Call] | None:
+    """A function of one byte is asked all there are."""
+    node, input, output = task.node, task.input(0), task.output
+    if len(node.inputs) != 1 or input.type not in ("int8", "uint8") or output.type not in ("int8", "uint8"):
+        return None
+    if node.arithmetic in BY_PLACE.get(node.op, ()) or input.scales.size > 1 or output.scales.size > 1:
+        return None
+    every = np.arange(256, dtype=np.uint8).view(input.type)
+    entries = np.asarray(task.definition.compute(task.prepared, every))
+    if entries.shape != (256,):
+        return None
+    how = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
+    elements = math.prod(output.shape)
+    row = (Place(input.index), Place(output.index), np.ascontiguousarray(entries), elements)
+    return [Call(("elementwise", "table", how), -(-elements // 4096), row)]
+
+
+# ---- two operands ----------------------------------------------------------------------------------------------------
+
+
+def binary(task: Task) -> list[Call] | None:
+    described = _described(task)
+    if described is None:
+        return None
+    kind, constants = described
+    a, b, output = task.input(0), task.input(1), task.output
+    size = 4 if kind[0] == "float32" else 1
+    runs = _runs(output.shape, a.shape, b.shape)
+    if runs is None:
+        return None
+    (count, *inner), outer = runs
+    numbers = [number * size if position else number for dim in outer for position, number in enumerate(dim)]
+    units = math.prod(dim[0] for dim in outer)
+    row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
+    return [Call(("elementwise", "binary", *kind), units, row, 128)]
+
+
+def _operand(info: TensorInfo) -> Word:
+    if info.value is None:
+        return Place(info.index)
+    copy = packing.aligned(info.shape, info.dtype)
+    copy[...] = info.value
+    return copy
+
+
+def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
+    """Type and name of the kernel's operation, and its constants."""
+    p, compute, types = task.prepared, task.definition.compute, set(task.types)
+    if types == {"float32"}:
+        floats: dict[Any, str] = {add.add: "add", add.subtract: "sub", mul.multiply: "mul", divide: "div"}
+        name = floats.get(compute)
+        return None if name is None else (("float32", name), bounds(task.node))
+    if types != {"int8"}:
+        return None
+    if compute is add.integer_one_shift:
+        shift = -int(p.output.e)
+        m1, m2 = (int(m.q) for m in p.multipliers)
+        bound = 255 * (abs(m1) + abs(m2)) + (1 << max(shift - 1, 0))
+        if not 0 <= shift <= 30 or bound >= 2**31:
+            return None
+        half = (1 << shift) >> 1
+        return ("int8", "add shift"), _int32(*_ends(p), m1, p.sign * m2, half, shift)
+    if compute is add.integer:
+        multipliers = (*p.multipliers, p.output)
+        if not all(-31 <= int(m.e) <= 0 for m in multipliers):
+            return None
+        numbers = [number for m in multipliers for number in _five(m)]
+        return ("int8", "add fixed"), _int32(*_ends(p), p.left_shift, *numbers, p.sign)
+    if compute is mul.integer:
+        r = p.requantize
+        rounding = ROUNDINGS.get(r.rounding)
+        if rounding not in ("float32", "fixed"):
+            return None
+        channels = packing.channel_table(rounding, r.rounding, np.zeros(16, np.int64), np.broadcast_to(r.real, (16,)))
+        head = np.zeros(16, np.int32)
+        head[:5] = (*p.zero_points, r.zero_point, r.low - r.zero_point, r.high - r.zero_point)
+        return ("int8", f"mul {rounding}"), np.concatenate([head, packing.in_blocks(rounding, channels).reshape(-1)])
+    return None
+
+
+def _ends(p: add.Prepared) -> tuple[int, ...]:
+    return (*p.zero_points, p.output_zero_point, p.low - p.output_zero_point, p.high - p.output_zero_point)
+
+
+def _five(m: Multiplier) -> tuple[int, ...]:
+    """A multiplier as the kernels read it: q, left, right, half, away."""
+    right, left = max(-int(m.e), 0), max(int(m.e), 0)
+    return (int(m.q), left, right, (1 << right) >> 1, -1 if right else 0)
+
+
+def _int32(*numbers: Any) -> Array:
+    return np.array([int(n) for n in numbers], np.int64).astype(np.int32)
+
+
+def _runs(output: Shape, a: Shape, b: Shape) -> tuple[tuple[int, int, int], list[tuple[int, int, int, int]]] | None:
+    """The broadcast as a run (elements, steps of both operands) and three outer dimensions (size, steps of the
+    operands and the output), in elements. None where it takes more."""
+    rank = len(output)
+    dims: list[list[int]] = []  # from the last: size, step of a, step of b, step of the output
+    steps = [1, 1, 1]
+    for size, size_a, size_b in zip(
+        reversed(output), reversed((1,) * (rank - len(a)) + a), reversed((1,) * (rank - len(b)) + b), strict=True
+    ):
+        here = [size, steps[0] if size_a > 1 else 0, steps[1] if size_b > 1 else 0, steps[2]]
+        steps = [steps[0] * size_a, steps[1] * size_b, steps[2] * size]
+        if size == 1:
+            continue
+        last = dims[-1] if dims else None
+        if last and all(here[i] == last[i] * last[0] for i in (1, 2, 3)):
+            last[0] *= size
+        else:
+            dims.append(here)
+    dims = dims or [[1, 0, 0, 1]]
+    if len(dims) > 4:
+        return None
+    run, *outer = dims
+    outer += [[1, 0, 0, 0]] * (3 - len(outer))
+    return (run[0], run[1], run[2]), [(d[0], d[1], d[2], d[3]) for d in reversed(outer)]
+
+
+LOWERINGS = {**dict.fromkeys(UNARY, table), **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), binary)}

@@ -1,0 +1,215 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilite.engines.numba import packing
+from minilite.engines.numba.calls import Call, Place
+from minilite.engines.numba.lowering.task import Task, value
+from minilite.engines.numba.objects import dot
+from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
+from minilite.ops import conv_2d, depthwise_conv_2d, fully_connected
+from minilite.ops.windows import Axis, axes
+from minilite.spec import Node, TensorInfo
+
+Array = np.ndarray
+
+BLOCK = 48
+"""Output pixels that go through all filters together."""
+SCRATCH = 256 * 1024
+"""Bytes of gathered rows that stay in a processor's second cache."""
+
+ROUNDINGS = {
+    "float32": "float32",
+    "float64": "float64",
+    "half up": "fixed",
+    "half up by eights": "fixed",
+    "double rounding": "fixed",
+}
+"""Which of the kernels' roundings computes a kernel set's word."""
+
+
+def conv_2d_(task: Task) -> list[Call] | None:
+    rows, columns = axes(task.node.options, task.input(0).shape, task.input(1).shape[1:])
+    if task.definition.compute is conv_2d.integer:
+        return _integer(task, rows, columns)
+    return _float(task, rows, columns) if task.definition.compute is conv_2d.float_ else None
+
+
+def fully_connected_(task: Task) -> list[Call] | None:
+    one = Axis(1, 1, 1, 1, 0, 0)
+    if task.definition.compute is fully_connected.integer:
+        return None if task.prepared.weights_zero_point else _integer(task, one, one)
+    return _float(task, one, one) if task.definition.compute is fully_connected.float_ else None
+
+
+def _known(*infos: TensorInfo | None) -> bool:
+    return all(i is None or i.value is not None for i in infos)
+
+
+def _geometry(task: Task, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:
+    """Rows, terms, output channels and groups of the matrix product."""
+    filter = task.input(1)
+    if task.node.op == "FULLY_CONNECTED":
+        units, terms = filter.shape
+        return int(np.prod(task.input(0).shape)) // terms, terms, units, 1
+    batch, _, _, depth = task.input(0).shape
+    terms = int(np.prod(filter.shape[1:]))
+    return batch * rows.output * columns.output, terms, filter.shape[0], depth // filter.shape[3]
+
+
+def constants(r: Requantizer) -> Array:
+    """Zero point and bounds, as the integer kernels read them."""
+    low, high = (max(-(2**31), min(2**31 - 1, b - r.zero_point)) for b in (r.low, r.high))
+    return np.array([r.zero_point, low, high], np.int64)
+
+
+BYTES = (("int8", "int8", "int8"), ("int8", "int4", "int8"), ("int8", "int2", "int8"))
+
+
+def _integer(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
+    p, filter, bias = task.prepared, task.input(1), task.optional(2)
+    zero_point, rounding = p.input_zero_point, ROUNDINGS.get(p.requantize.rounding)
+    if task.types not in BYTES or p.wide or rounding is None or not _known(filter, bias):
+        return None
+    matrix = value(filter).reshape(filter.shape[0], -1)
+    real = np.broadcast_to(np.asarray(p.requantize.real), (len(matrix),))
+    start = _start(bias, matrix.sum(axis=1, dtype=np.int64), zero_point)
+    table = packing.channel_table(rounding, p.requantize.rounding, start, real)
+    padding = (zero_point & 255) ^ 128
+    kind = ("matmul", "int8", dot(), rounding)
+
+    def channels(part: slice) -> Array:
+        return packing.in_blocks(rounding, table[:, part])
+
+    return _calls(kind, task, rows, columns, matrix, channels, constants(p.requantize), 128, padding)
+
+
+def _start(bias: TensorInfo | None, sums: Array, zero_point: int) -> Array:
+    """What the sums of ``(input + 128) * filter`` start from, so that they end as the definition's."""
+    return (0 if bias is None else value(bias).astype(np.int64)) - (zero_point + 128) * sums
+
+
+def bounds(node: Node) -> Array:
+    """What a fused activation clips floats to, as the float kernels read it."""
+    bottom, top = ACTIVATION_BOUNDS.get(str(node.options.fused_activation_function), (None, None))
+    limit = np.inf if node.delegated else float(np.finfo(np.float32).max)
+    return np.array([-limit if bottom is None else bottom, limit if top is None else top], np.float32)
+
+
+def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
+    filter, bias = task.input(1), task.optional(2)
+    if set(task.types) != {"float32"} or not _known(filter, bias):
+        return None
+    if not np.isfinite(value(filter)).all():
+        return None  # outside of the image the definition adds nothing; the kernel adds zero times the filter
+    matrix = value(filter).reshape(filter.shape[0], -1)
+    start = np.zeros(len(matrix), np.float32) if bias is None else value(bias)
+
+    def channels(part: slice) -> Array:
+        values = start[part]
+        result = packing.aligned(packing.padded(len(values), packing.LANES), np.float32)
+        result[: len(values)] = values
+        return result
+
+    kind = ("matmul", "float32", "separate" if task.node.sums == "sequential" else "fused", "none")
+    return _calls(kind, task, rows, columns, matrix, channels, bounds(task.node), 0, 0)
+
+
+def _calls(
+    kind: tuple[str, ...],
+    task: Task,
+    rows: Axis,
+    columns: Axis,
+    matrix: Array,
+    channels: Any,
+    bounds: Array,
+    flip: int,
+    padding: int,
+) -> list[Call]:
+    """A call for each group."""
+    input, output = task.input(0), task.output
+    count, terms, units, groups = _geometry(task, rows, columns)
+    size = matrix.itemsize
+    per_step = 4 // size
+    whole_terms = packing.padded(terms, per_step)
+    stride = whole_terms * size
+    depth = input.shape[-1] if task.node.op != "FULLY_CONNECTED" else terms
+    one_pixel = groups == 1 and all(
+        (a.filter, a.stride, a.before) == (1, 1, 0) and a.output == a.size for a in (rows, columns)
+    )
+    whole = one_pixel and terms == whole_terms
+    most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
+    blocks = -(-count // most)
+    block = -(-count // blocks)
+    calls = []
+    each = units // groups
+    for group in range(groups):
+        part = slice(group * each, (group + 1) * each)
+        calls.append(
+            Call(
+                kind,
+                -(-count // block),
+                (
+                    Place(input.index, group * (depth // groups) * size),
+                    Place(output.index, group * each * size),
+                    packing.in_panels(matrix[part], per_step),
+                    channels(part),
+                    bounds,
+                    *(count, each, whole_terms, 0, stride, block, units * size),
+                    *(flip, padding, 0 if not whole else 2 if size == 4 else 1),
+                    *_window(rows, columns, depth * size, depth // groups * size),
+                ),
+                scratch=block * stride + 64 * packing.LANES,
+            )
+        )
+    return calls
+
+
+def _window(rows: Axis, columns: Axis, pixel: int, part: int) -> tuple[int, ...]:
+    """The numbers that gathering reads."""
+    return (
+        *(rows.size, columns.size, pixel, part, rows.output, columns.output, rows.filter, columns.filter),
+        *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
+    )
+
+
+def depthwise_conv_2d_(task: Task) -> list[Call] | None:
+    p, input, filter, bias = task.prepared, task.input(0), task.input(1), task.optional(2)
+    if task.definition.compute is not depthwise_conv_2d.integer or filter.shape[3] != input.shape[3]:
+        return None
+    rounding, deep = ROUNDINGS.get(p.requantize.rounding), filter.shape[1] > 4
+    if task.types not in BYTES or rounding is None or not _known(filter, bias) or (deep and p.columns.dilation > 1):
+        return None
+    filters = value(filter)[0]
+    channels = filters.shape[2]
+    start = _start(bias, filters.sum(axis=(0, 1), dtype=np.int64), p.input_zero_point)
+    table = packing.channel_table(rounding, p.requantize.rounding, start, p.requantize.real)
+    outside = packing.aligned(packing.padded(channels, 64) + 64, np.int8)
+    outside[:] = np.int64(p.input_zero_point).astype(np.int8)
+    columns = (p.columns.output - 1) * p.columns.stride + (p.columns.filter - 1) * p.columns.dilation + 1
+    taps = "3" if p.columns.filter == 3 and not deep else "0"
+    return [
+        Call(
+            ("depthwise", dot(), rounding, taps),
+            input.shape[0] * p.rows.output,
+            (
+                *(Place(input.index), Place(task.output.index), packing.depthwise_filters(filters)),
+                *(packing.depthwise_table(rounding, table), constants(p.requantize), outside),
+                *(channels, p.rows.size, p.columns.size, p.rows.output, p.columns.output),
+                *(p.rows.filter, p.columns.filter, p.rows.stride, p.columns.stride),
+                *(p.rows.dilation, p.columns.dilation, p.rows.before, p.columns.before, 128),
+            ),
+            scratch=64 + columns * packing.padded(p.rows.filter, 4) * 64,
+        )
+    ]
+
+
+LOWERINGS = {
+    "CONV_2D": conv_2d_,
+    "FULLY_CONNECTED": fully_connected_,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d_,
+}

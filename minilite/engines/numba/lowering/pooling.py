@@ -1,0 +1,96 @@
+"""AVERAGE_POOL_2D, MAX_POOL_2D, and MEAN over an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilite.engines.numba import packing
+from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba.lowering.matmul import bounds
+from minilite.engines.numba.lowering.task import Task
+from minilite.fixed_point import INT32_MAX, INT32_MIN, Multiplier
+from minilite.ops import mean, pool
+from minilite.ops.reduce import Reduction
+from minilite.ops.windows import Axis
+from minilite.spec import INTEGER_RANGE
+
+Array = np.ndarray
+NOTHING = np.zeros(16, np.int32)
+
+
+def pool_2d(task: Task) -> list[Call] | None:
+    node, p = task.node, task.prepared
+    kinds: dict[Any, tuple[str, str]] = {
+        pool.float_max: ("float32", "max"),
+        pool.float_mean: ("float32", "mean"),
+        pool.maximum: ("int8", "max"),
+        pool.mean: ("int8", "mean"),
+    }
+    kind = kinds.get(task.definition.compute)
+    input = task.input(0)
+    if kind is None or input.type != kind[0]:
+        return None
+    rows, columns = pool.windows(node.options, input.shape)
+    if kind[0] == "float32":
+        constants: Array = bounds(node)
+    else:
+        constants = np.array([p.low, p.high], np.int32)
+        if kind[1] == "mean" and rows.filter * columns.filter > 1 << 16:
+            return None
+    return [_call(task, kind, rows, columns, NOTHING, constants)]
+
+
+def _call(task: Task, kind: tuple[str, str], rows: Axis, columns: Axis, channels: Word, constants: Array) -> Call:
+    input, output = task.input(0), task.output
+    return Call(
+        ("pooling", *kind),
+        input.shape[0] * rows.output,
+        (
+            *(Place(input.index), Place(output.index), channels, constants, input.shape[3]),
+            *(rows.size, columns.size, rows.output, columns.output, rows.filter, columns.filter),
+            *(rows.stride, columns.stride, rows.before, columns.before),
+        ),
+    )
+
+
+def mean_(task: Task) -> list[Call] | None:
+    """Over both axes of images."""
+    p, compute, input, output = task.prepared, task.definition.compute, task.input(0), task.output
+    inner = p.inner if isinstance(p, mean.Spatial) else p
+    reduction = inner if isinstance(inner, Reduction) else getattr(inner, "reduction", None)
+    if reduction is None or input.rank != 4 or tuple(reduction.axes) != (1, 2) or not reduction.count:
+        return None
+    rows, columns = (Axis(size, size, 1, 1, 0, 0) for size in input.shape[1:3])
+    if compute is mean.float_mean and input.type == "float32":
+        return [_call(task, ("float32", "mean"), rows, columns, NOTHING, np.array([-np.inf, np.inf], np.float32))]
+    if input.type != "int8" or output.type != "int8":
+        return None
+    low, high = INTEGER_RANGE["int8"]
+    if compute is mean.in_float32:
+        numbers = [np.float32(p.multiplier), np.float32(p.bias)]
+        constants = np.concatenate([np.array([low, high], np.int32), np.array(numbers, np.float32).view(np.int32)])
+        return [_call(task, ("int8", "bias"), rows, columns, NOTHING, constants)]
+    channels = input.shape[3]
+    if isinstance(p, mean.Spatial):
+        start, moved, whole = 0, inner.bias, channels // 16 * 16
+    elif compute in (mean.integers, mean.optimized):
+        start, moved, whole = -int(inner.bias), inner.zero_point, 0
+    else:
+        return None
+    m: Multiplier = inner.multiplier
+    right, left = max(-int(m.e), 0), max(int(m.e), 0)
+    if right > 62 or not INT32_MIN <= start <= INT32_MAX:
+        return None
+    away = np.where(np.arange(channels) < whole, 0, -1 if right else 0)
+    one = np.ones(channels, np.int64)
+    half = (1 << right) >> 1
+    if half > INT32_MAX:
+        return None
+    table = np.stack([v.astype(np.int32) for v in (one * start, one * m.q, one * left, one * right, one * half, away)])
+    constants = np.array([moved, low - moved, high - moved], np.int64)
+    return [_call(task, ("int8", "fixed"), rows, columns, packing.in_blocks("fixed", table), constants)]
+
+
+LOWERINGS = {"AVERAGE_POOL_2D": pool_2d, "MAX_POOL_2D": pool_2d, "MEAN": mean_}

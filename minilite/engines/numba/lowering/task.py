@@ -1,0 +1,59 @@
+"""A prepared step as lowerings see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilite.spec import Definition, Node, TensorInfo
+
+if TYPE_CHECKING:
+    from minilite.resolve import Step
+
+
+@dataclass(frozen=True)
+class Task:
+    """The node, the definition that computes it, and what that has prepared."""
+
+    node: Node
+    definition: Definition
+    prepared: Any
+
+    @classmethod
+    def of(cls, step: Step) -> Task | None:
+        """A step that kernels may compute: its shapes are known, it is pure, and its tensors hold something."""
+        definition = step.definition
+        if definition is None or step.op.custom or step.call is None or step.waits or step.open:
+            return None
+        tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
+        if any(t.is_variable or t.sparsity is not None or 0 in t.shape for t in tensors):
+            return None
+        return cls(step.node, definition, step.prepared) if len(step.writes) == len(step.outputs) else None
+
+    def input(self, position: int) -> TensorInfo:
+        """An input that is there."""
+        found = self.node.inputs[position]
+        assert found is not None
+        return found
+
+    def optional(self, position: int) -> TensorInfo | None:
+        """An input that may be left out."""
+        return self.node.inputs[position] if position < len(self.node.inputs) else None
+
+    @property
+    def output(self) -> TensorInfo:
+        """The first output."""
+        return self.node.outputs[0]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of the first two inputs and of the output."""
+        return (*(self.input(i).type for i in range(min(2, len(self.node.inputs)))), self.output.type)
+
+
+def value(info: TensorInfo) -> np.ndarray:
+    """The array of a tensor that is known."""
+    assert info.value is not None
+    return info.value

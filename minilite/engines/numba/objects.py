@@ -1,0 +1,167 @@
+"""Machine code of kernels: compiled by Numba when it is first needed, kept on disk, loaded without Numba.
+
+Importing Numba takes longer than many models run, so a compiled kernel's object file is kept and loaded through
+:mod:`llvmlite.binding` alone. The file's name is a digest of everything the code depends on: the kernels' source, the
+kernel's parameters, the versions of llvmlite and Numba, the processor and its features.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+Kind = tuple[str, ...]
+"""A kernel: the module of :mod:`minilite.engines.numba.kernels` that has it, and its parameters."""
+
+_lock = threading.RLock()
+_addresses: dict[Kind, int] = {}
+_kept: list[Any] = []
+"""What must live as long as the process: compiled functions, the linker."""
+
+
+@cache
+def features() -> frozenset[str]:
+    """What the processor can do, in LLVM's words; ``NUMBA_CPU_FEATURES`` overrides it, as it does for Numba."""
+    told = os.environ.get("NUMBA_CPU_FEATURES")
+    if told is not None:
+        return frozenset(f[1:] for f in told.split(",") if f.startswith("+"))
+    return frozenset(name for name, there in llvm.get_host_cpu_features().items() if there)
+
+
+def dot() -> str:
+    """Which of the dot products of :mod:`minilite.engines.numba.kernels.matmul` this processor has."""
+    there = {"avx512vnni", "avx512bw", "avx512vl"} <= features() and llvm.llvm_version_info >= (22,)
+    return "vnni" if there else "portable"
+
+
+def address(kind: Kind) -> int:
+    """The address of a kernel, ``void(row, first, last, scratch)`` of int64, compiled and loaded if need be."""
+    with _lock:
+        if kind not in _addresses:
+            _addresses[kind] = _load(kind) or _compile(kind)
+        return _addresses[kind]
+
+
+def is_ready(kind: Kind) -> bool:
+    """Whether a kernel need not be compiled: it has been, in this process or an earlier one."""
+    return kind in _addresses or _file(kind).is_file()
+
+
+def folder() -> Path:
+    """Where compiled kernels are kept: ``MINILITE_CACHE``, or minilite's folder where the system keeps caches."""
+    told = os.environ.get("MINILITE_CACHE")
+    if told:
+        return Path(told)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "minilite"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "minilite"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minilite"
+
+
+@cache
+def _surroundings() -> bytes:
+    here = Path(__file__).parent
+    sources = [*sorted((here / "kernels").glob("*.py")), here / "packing.py", Path(__file__)]
+    host = "".join(sorted(features())) + (os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name())
+    versions = f"{metadata.version('llvmlite')} {metadata.version('numba')} {sys.version_info[:2]}"
+    return b"\0".join([*(s.read_bytes() for s in sources), host.encode(), versions.encode()])
+
+
+def _file(kind: Kind) -> Path:
+    digest = hashlib.sha256(b"\0".join([_surroundings(), *(part.encode() for part in kind)])).hexdigest()
+    return folder() / f"{'-'.join(kind)}-{digest[:24]}.o"
+
+
+SYMBOL = "minilite_kernel"
+
+
+@cache
+def _linker() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def _load(kind: Kind) -> int:
+    """The address of a kernel that was compiled before, or 0."""
+    try:
+        data = _file(kind).read_bytes()
+    except OSError:
+        return 0
+    name, _, code = data.partition(b"\n")
+    if hashlib.sha256(code).hexdigest().encode() != name[:64]:
+        return 0  # cut short, or damaged
+    try:
+        linker = _linker()
+        linker.add_object_file(llvm.ObjectFileRef.from_data(code))
+        linker.finalize_object()
+        return int(linker.get_function_address(name[65:].decode()))
+    except RuntimeError:
+        return 0
+
+
+def _compile(kind: Kind) -> int:
+    """Compile a kernel, and keep it where that can be done."""
+    import importlib
+
+    import numba
+
+    module = importlib.import_module(f"minilite.engines.numba.kernels.{kind[0]}")
+    signature = (numba.int64,) * 4
+    bare: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**bare)(module.kernel(*kind[1:]))
+    compiled.compile(signature)
+    library, name = compiled.overloads[signature].library, compiled.overloads[signature].fndesc.llvm_func_name
+    _kept.append(compiled)
+    if not needs(library.get_llvm_str()):
+        with contextlib.suppress(
+            AttributeError, OSError
+        ):  # another Numba, or nowhere to write: compiled next time, too
+            _keep(_file(kind), name, library._get_compiled_object())
+    return int(library.get_pointer_to_function(name))
+
+
+def needs(text: str) -> set[str]:
+    """What compiled code calls that is not there without Numba: a kernel that could raise an exception, say. Such code
+    must not be kept, for LLVM ends the process that loads it."""
+    called = re.findall(r"^declare [^@]*@\"?([\w.$]+)", text, re.MULTILINE)
+    return {name for name in called if not name.startswith("llvm.")} - {"memcpy", "memset", "memmove"}
+
+
+def _keep(file: Path, name: str, code: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = hashlib.sha256(code).hexdigest().encode() + b" " + name.encode() + b"\n" + code
+    handle, temporary = tempfile.mkstemp(dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(temporary).replace(file)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+Run = Callable[[int, int, int, int], None]
+
+
+def runner() -> Run:
+    """``run(rows, first, last, scratch)``: the calls of a program, one after the other."""
+    function = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 4)(address(("runner",)))
+    nowhere = ctypes.create_string_buffer(64)
+    return functools.partial(function, nowhere, nowhere)

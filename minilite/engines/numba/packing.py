@@ -1,0 +1,135 @@
+"""Constants laid out as the kernels read them. NumPy only: packing must not import Numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minilite.fixed_point import Multiplier
+
+Array = np.ndarray
+
+LANES = 16
+PANEL = 64
+"""Output channels that are computed together; the last panel may have 16, 32 or 48."""
+TILE_SUMS = 24
+"""Vectors of sums that a tile keeps in registers."""
+CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192}
+"""Bytes that 16 channels take in an integer kernel's table, by its rounding."""
+
+
+def aligned(shape: tuple[int, ...] | int, dtype: Any, boundary: int = 64) -> Array:
+    """Zeros whose first byte is at a multiple of ``boundary``; 64 bytes behind the last one may be read."""
+    bytes_ = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(bytes_ + 2 * boundary, np.uint8)
+    start = -memory.ctypes.data % boundary
+    return memory[start : start + bytes_].view(dtype).reshape(shape)
+
+
+def padded(count: int, step: int) -> int:
+    """The next multiple of ``step``."""
+    return -(-count // step) * step
+
+
+def in_panels(matrix: Array, per_step: int) -> Array:
+    """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat."""
+    channels, terms = matrix.shape
+    steps = padded(terms, per_step) // per_step
+    wide = np.zeros((padded(channels, LANES), steps * per_step), matrix.dtype)
+    wide[:channels, :terms] = matrix
+    packed = aligned(wide.size, matrix.dtype)
+    for start in range(0, len(wide), PANEL):
+        panel = wide[start : start + PANEL]
+        part = panel.reshape(len(panel), steps, per_step).transpose(1, 0, 2)
+        packed[start * steps * per_step :][: part.size] = part.reshape(-1)
+    return packed
+
+
+def channel_table(rounding: str, word: str, bias: Array, real: Any) -> Array:
+    """What an integer kernel knows of its channels (:mod:`minilite.engines.numba.kernels.rounding`), as columns.
+
+    ``word`` is the kernel set's, of :data:`minilite.fixed_point.ROUNDINGS`. The result is ``[parts, channels]`` of
+    int32; floats are there as their bits, float64 in two parts that :func:`in_blocks` puts together."""
+    channels = len(bias)
+    parts = [bias.astype(np.int64).astype(np.int32)]
+    if rounding == "fixed":
+        m = Multiplier.of(np.broadcast_to(np.asarray(real, np.float64), (channels,)))
+        right = np.maximum(-m.e, 0)
+        away = np.where(right > 0, -1, 0)
+        if word == "half up":
+            away[:] = 0
+        elif word == "half up by eights":
+            away[: channels // 8 * 8] = 0
+        parts += [
+            v.astype(np.int64).astype(np.int32) for v in (m.q, np.maximum(m.e, 0), right, (1 << right) >> 1, away)
+        ]
+    elif rounding == "float32":
+        parts.append(np.broadcast_to(np.asarray(real, np.float32), (channels,)).copy().view(np.int32))
+    else:
+        real = np.broadcast_to(np.asarray(real, np.float64), (channels,)).copy().view(np.int32)
+        parts += [real[0::2], real[1::2]]
+    return np.stack(parts)
+
+
+def in_blocks(rounding: str, table: Array, lanes: int = LANES) -> Array:
+    """A channel table in blocks of so many channels, padded with zeros, as the kernels read it."""
+    parts, channels = table.shape
+    blocks = padded(channels, lanes) // lanes
+    wide = np.zeros((parts, blocks, lanes), np.int32)
+    wide.reshape(parts, -1)[:, :channels] = table
+    result = aligned((blocks, parts, lanes), np.int32)
+    result[:] = wide.transpose(1, 0, 2)
+    if rounding == "float64":
+        result[:, 1:] = wide[1:].transpose(1, 2, 0).reshape(blocks, 2, lanes)
+    assert result[:1].nbytes * LANES == CHANNEL_BYTES[rounding] * lanes
+    return result
+
+
+# ---- depthwise -------------------------------------------------------------------------------------------------------
+
+
+def channel_blocks(channels: int) -> list[tuple[int, int]]:
+    """First channel and size of the blocks that a depthwise kernel takes at once."""
+    blocks, start = [], 0
+    while start < channels:
+        rest = channels - start
+        size = 64 if rest > 32 else 32 if rest > 16 else 16
+        blocks.append((start, size))
+        start += size
+    return blocks
+
+
+def depthwise_filters(filters: Array) -> Array:
+    """``[rows, columns, channels]`` as ``[block][column, group of 4 rows, vector, 16 bytes, 4, row]``, flat."""
+    rows, columns, channels = filters.shape
+    parts = []
+    for start, size in channel_blocks(channels):
+        groups = padded(rows, 4) // 4
+        block = np.zeros((groups * 4, columns, size), np.int8)
+        block[:rows, :, : channels - start] = filters[:, :, start : start + size]
+        split = block.reshape(groups, 4, columns, size // 16, 4, 4)  # group, row, column, 16 bytes, vector, 4
+        parts.append(split.transpose(2, 0, 4, 3, 5, 1).reshape(-1))
+    flat = np.concatenate(parts)
+    packed = aligned(flat.shape, np.int8)
+    packed[:] = flat
+    return packed
+
+
+def depthwise_table(rounding: str, table: Array) -> Array:
+    """A channel table in the order in which a depthwise kernel's vectors hold channels, flat."""
+    channels = table.shape[1]
+    parts = []
+    for start, size in channel_blocks(channels):
+        block = np.zeros((len(table), size), np.int32)
+        block[:, : channels - start] = table[:, start : start + size]
+        order = np.arange(size).reshape(size // 16, 4, 4).transpose(1, 0, 2).reshape(-1)
+        parts.append(in_blocks(rounding, block[:, order], size // 4).reshape(-1))
+    flat = np.concatenate(parts)
+    result = aligned(flat.shape, np.int32)
+    result[:] = flat
+    return result
+
+
+ROW = 512
+"""Bytes of a step in a program."""
