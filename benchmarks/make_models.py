@@ -20,7 +20,7 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tensorflow as tf  # noqa: E402  # its log level is read when it is imported
+import tensorflow as tf  # its log level is read when it is imported
 
 keras = tf.keras
 
@@ -70,7 +70,9 @@ def samples(model: Any, count: int) -> Iterator[np.ndarray]:
     shape = model.input_shape[1:]
     for _ in range(count):
         coarse = rng.normal(size=(1, *(max(2, s // 16) for s in shape[:-1]), shape[-1]))
-        smooth = tf.image.resize(coarse, shape[:2]) if len(shape) == 3 else tf.cast(rng.normal(size=(1, *shape)), tf.float32)
+        smooth = (
+            tf.image.resize(coarse, shape[:2]) if len(shape) == 3 else tf.cast(rng.normal(size=(1, *shape)), tf.float32)
+        )
         yield np.tanh(np.asarray(smooth, np.float32))
 
 

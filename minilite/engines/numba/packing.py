@@ -19,6 +19,11 @@ CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192}
 """Bytes that 16 channels take in an integer kernel's table, by its rounding."""
 
 
+GATHERED, ROWS, IN_PLACE, BAND = range(4)
+"""Where a matrix product's rows lie: gathered in scratch memory; copied there as they are; in the image; in a band of
+the image, whose lines have their padding."""
+
+
 def aligned(shape: tuple[int, ...] | int, dtype: Any, boundary: int = 64) -> Array:
     """Zeros whose first byte is at a multiple of ``boundary``; 64 bytes behind the last one may be read."""
     bytes_ = int(np.prod(shape)) * np.dtype(dtype).itemsize
@@ -114,6 +119,23 @@ def depthwise_filters(filters: Array) -> Array:
     packed = aligned(flat.shape, np.int8)
     packed[:] = flat
     return packed
+
+
+def float_channels(values: Array) -> Array:
+    """One float for each channel, padded to whole vectors."""
+    result = aligned(padded(len(values), LANES), np.float32)
+    result[: len(values)] = values
+    return result
+
+
+def float_filters(filters: Array) -> Array:
+    """``[rows, columns, channels]`` as ``[block of 16 channels][row, column, channel]``."""
+    rows, columns, channels = filters.shape
+    result = aligned((padded(channels, LANES) // LANES, rows, columns, LANES), np.float32)
+    for start in range(0, channels, LANES):
+        part = filters[:, :, start : start + LANES]
+        result[start // LANES, :, :, : part.shape[2]] = part
+    return result
 
 
 def depthwise_table(rounding: str, table: Array) -> Array:

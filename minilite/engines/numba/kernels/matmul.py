@@ -1,9 +1,10 @@
 """Convolutions and fully connected layers: rows gathered from the image, times packed filters.
 
-A kernel takes blocks of output pixels. The windows of a block are laid side by side in scratch memory, a row each (a
-1 x 1 filter's rows are the image's own, copied all the same: the copy is read many times and stays in the cache), then
-multiplied with one panel of up to 64 output channels after the other, a tile at a time: ``height`` rows times
-``width`` vectors of 16 channels, whose sums stay in registers until they are rounded and stored.
+A kernel takes blocks of output pixels, multiplied with one panel of up to 64 output channels after the other, a tile at
+a time: ``height`` rows times ``width`` vectors of 16 channels, whose sums stay in registers until they are rounded and
+stored. Where the rows come from is the layout (:mod:`minilite.engines.numba.packing`): a block's windows laid side by
+side in scratch memory; a band of the image with its padding, in which a window is a piece of each of some lines; or the
+image itself.
 
 Integers  Rows are stored xor 128, as unsigned numbers ``a + 128``: the dot products of x86 take unsigned times signed
           numbers. Filters are packed ``[panel, terms / 4, channels, 4]`` with zeros in what is added; what the 128 and
@@ -17,7 +18,7 @@ row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.core import cgutils
@@ -50,7 +51,7 @@ from minilite.engines.numba.kernels.vectors import (
     suffix,
     vector,
 )
-from minilite.engines.numba.packing import CHANNEL_BYTES, PANEL, TILE_SUMS
+from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, IN_PLACE, PANEL, ROWS, TILE_SUMS
 
 # ---- one step of a sum -----------------------------------------------------------------------------------------------
 
@@ -87,13 +88,34 @@ def separate(builder: Builder, acc: Value, a: Value, b: Value) -> Value:
 # ---- tiles -----------------------------------------------------------------------------------------------------------
 
 
+class Tile(NamedTuple):
+    """What a tile is told, numbers and addresses. A row's terms lie in ``segments`` pieces of ``steps`` times 4 bytes."""
+
+    rows: Value
+    stride: Value
+    segments: Value
+    segment_stride: Value
+    steps: Value
+    weights: Value
+    channels: Value
+    out: Value
+    out_stride: Value
+    columns: Value
+    constants: Value
+
+
 def _sums(
-    builder: Builder, height: int, width: int, start: list[Value], steps: Value, body: Callable[..., None]
+    builder: Builder, tile: Tile, height: int, width: int, start: list[Value], body: Callable[..., None]
 ) -> list[list[Value]]:
-    """``height`` times ``width`` sums after ``steps`` rounds of ``body(step, sums)``."""
+    """``height`` times ``width`` sums over all steps of all segments; ``body(rows, taps, sums)`` adds one step."""
     places = [[cgutils.alloca_once_value(builder, start[v]) for v in range(width)] for _ in range(height)]
-    with cgutils.for_range(builder, steps, intp=I64) as loop:
-        body(loop.index, places)
+    bytes_ = constant(I64, 4 * LANES * width)
+    with cgutils.for_range(builder, tile.segments, intp=I64) as segment:
+        rows = builder.add(tile.rows, builder.mul(segment.index, tile.segment_stride))
+        taps = builder.add(tile.weights, builder.mul(builder.mul(segment.index, tile.steps), bytes_))
+        with cgutils.for_range(builder, tile.steps, intp=I64) as step:
+            here = builder.add(rows, builder.mul(step.index, constant(I64, 4)))
+            body(here, builder.add(taps, builder.mul(step.index, bytes_)), places)
     return [[builder.load(place) for place in row] for row in places]
 
 
@@ -110,86 +132,79 @@ def _stored(builder: Builder, values: list[Value], address: Value, columns: Valu
                 masked_store(builder, value, builder.add(address, constant(I64, v * LANES * size)), mask)
 
 
-def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
-    """A tile of int8: ``tile(rows, stride, steps, weights, channels, out, out_stride, columns, constants)``, steps of
-    four terms. ``constants`` is the address of zero point, low and high (less the zero point), int64 each."""
+def _tile(generate_: Callable[[Builder, Tile], None]) -> Any:
+    """An intrinsic from what emits it."""
 
     @intrinsic
-    def tile(typing: Any, rows: Any, stride: Any, steps: Any, weights: Any, channels: Any, out: Any, out_stride: Any,
-             columns: Any, constants: Any) -> Any:  # fmt: skip
+    def tile(typing: Any, rows: Any, stride: Any, segments: Any, segment_stride: Any, steps: Any, weights: Any,
+             channels: Any, out: Any, out_stride: Any, columns: Any, constants: Any) -> Any:  # fmt: skip
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            rows, stride, steps, weights, channels, out, out_stride, columns, constants = arguments
-            block = CHANNEL_BYTES[rounding]
-            bytes_ = vector(I8, 4 * LANES)
-
-            def body(step: Value, sums: list[list[Value]]) -> None:
-                place = builder.add(weights, builder.mul(step, constant(I64, 64 * width)))
-                taps = [load(builder, bytes_, place, 64 * v, 64) for v in range(width)]
-                here = builder.add(rows, builder.mul(step, constant(I64, 4)))
-                for row in range(height):
-                    at = builder.add(here, builder.mul(stride, constant(I64, row)))
-                    four = builder.bitcast(splat(builder, load(builder, I32, at)), bytes_)
-                    for v in range(width):
-                        builder.store(DOTS[dot](builder, builder.load(sums[row][v]), four, taps[v]), sums[row][v])
-
-            start = [bias(builder, channels, v * block) for v in range(width)]
-            sums = _sums(builder, height, width, start, steps, body)
-            parts = (load(builder, I64, constants, 8 * i) for i in range(3))
-            zero_point, low, high = (splat(builder, builder.trunc(p, I32)) for p in parts)
-            for row in range(height):
-                values = [
-                    requantized(builder, rounding, acc, channels, v * block, zero_point, low, high)
-                    for v, acc in enumerate(sums[row])
-                ]
-                narrow = [builder.trunc(x, vector(I8)) for x in values]
-                at = builder.add(out, builder.mul(out_stride, constant(I64, row)))
-                _stored(builder, narrow, at, columns, 1)
+            generate_(builder, Tile(*arguments))
             return context.get_dummy_value()
 
-        return types.void(*[INT64] * 9), generate
+        return types.void(*[INT64] * 11), generate
 
     return tile
+
+
+def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
+    """A tile of int8, steps of four terms. ``constants`` is the address of zero point, low and high (less the zero
+    point), int64 each."""
+    block = CHANNEL_BYTES[rounding]
+    bytes_ = vector(I8, 4 * LANES)
+
+    def generate(builder: Builder, tile: Tile) -> None:
+        def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
+            filters = [load(builder, bytes_, taps, 64 * v, 64) for v in range(width)]
+            for row in range(height):
+                at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
+                four = builder.bitcast(splat(builder, load(builder, I32, at)), bytes_)
+                for v in range(width):
+                    builder.store(DOTS[dot](builder, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
+
+        start = [bias(builder, tile.channels, v * block) for v in range(width)]
+        sums = _sums(builder, tile, height, width, start, body)
+        parts = (load(builder, I64, tile.constants, 8 * i) for i in range(3))
+        zero_point, low, high = (splat(builder, builder.trunc(p, I32)) for p in parts)
+        for row in range(height):
+            values = [
+                requantized(builder, rounding, acc, tile.channels, v * block, zero_point, low, high)
+                for v, acc in enumerate(sums[row])
+            ]
+            at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
+            _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
+
+    return _tile(generate)
 
 
 def float_tile(step_of: str, height: int, width: int) -> Any:
-    """A tile of float32, with the same arguments; ``constants`` is the address of low and high, float32 each. With
-    fused sums the bias comes first, with separate ones last, as in the kernels that have them."""
+    """A tile of float32; ``constants`` is the address of low and high, float32 each. With fused sums the bias comes
+    first, with separate ones last, as in the kernels that have them."""
+    floats = vector(F32)
+    multiply_add = {"fused": fused, "separate": separate}[step_of]
 
-    @intrinsic
-    def tile(typing: Any, rows: Any, stride: Any, steps: Any, weights: Any, channels: Any, out: Any, out_stride: Any,
-             columns: Any, constants: Any) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            rows, stride, steps, weights, channels, out, out_stride, columns, constants = arguments
-            floats = vector(F32)
-            multiply_add = {"fused": fused, "separate": separate}[step_of]
-
-            def body(step: Value, sums: list[list[Value]]) -> None:
-                place = builder.add(weights, builder.mul(step, constant(I64, 64 * width)))
-                taps = [load(builder, floats, place, 64 * v, 64) for v in range(width)]
-                here = builder.add(rows, builder.mul(step, constant(I64, 4)))
-                for row in range(height):
-                    at = builder.add(here, builder.mul(stride, constant(I64, row)))
-                    one = splat(builder, load(builder, F32, at, 0, 4))
-                    for v in range(width):
-                        acc = builder.load(sums[row][v])
-                        builder.store(multiply_add(builder, acc, one, taps[v]), sums[row][v])
-
-            biases = [load(builder, floats, channels, 64 * v, 4) for v in range(width)]
-            zeros = [constant(floats, 0.0)] * width
-            sums = _sums(builder, height, width, biases if step_of == "fused" else zeros, steps, body)
-            low, high = (splat(builder, load(builder, F32, constants, 4 * i, 4)) for i in range(2))
+    def generate(builder: Builder, tile: Tile) -> None:
+        def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
+            filters = [load(builder, floats, taps, 64 * v, 64) for v in range(width)]
             for row in range(height):
-                values = sums[row]
-                if step_of == "separate":
-                    values = [builder.fadd(acc, b) for acc, b in zip(values, biases, strict=True)]
-                values = [clip(builder, x, low, high) for x in values]
-                at = builder.add(out, builder.mul(out_stride, constant(I64, row)))
-                _stored(builder, values, at, columns, 4)
-            return context.get_dummy_value()
+                at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
+                one = splat(builder, load(builder, F32, at, 0, 4))
+                for v in range(width):
+                    acc = builder.load(sums[row][v])
+                    builder.store(multiply_add(builder, acc, one, filters[v]), sums[row][v])
 
-        return types.void(*[INT64] * 9), generate
+        biases = [load(builder, floats, tile.channels, 64 * v, 4) for v in range(width)]
+        zeros = [constant(floats, 0.0)] * width
+        sums = _sums(builder, tile, height, width, biases if step_of == "fused" else zeros, body)
+        low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4)) for i in range(2))
+        for row in range(height):
+            values = sums[row]
+            if step_of == "separate":
+                values = [builder.fadd(acc, b) for acc, b in zip(values, biases, strict=True)]
+            at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
+            _stored(builder, [clip(builder, x, low, high) for x in values], at, tile.columns, 4)
 
-    return tile
+    return _tile(generate)
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -256,18 +271,34 @@ def gather(target: int, stride: int, first: int, last: int, image: int, window: 
                 y, base = 0, base + height * width * pixel
 
 
+@register_jitable
+def band(target: int, top: int, count: int, line: int, image: int, window: int, flip: int, padding: int) -> None:
+    """``count`` rows of an image with its padding, ``line`` bytes each, from row ``top`` on."""
+    height, width, pixel = get_i64(window), get_i64(window + 8), get_i64(window + 16)
+    before = min(get_i64(window + 104) * pixel, line)
+    inside = max(min(width * pixel, line - before), 0)
+    for row in range(count):
+        y, at = top + row, target + row * line
+        if y < 0 or y >= height:
+            fill(at, line, padding)
+        else:
+            fill(at, before, padding)
+            copy(at + before, image + y * width * pixel, inside, flip)
+            fill(at + before + inside, line - before - inside, padding)
+
+
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 
 
 def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int], None]:
     """The kernel of a kind: ``int8`` (how: a name of :data:`DOTS`) or ``float32`` (how: fused or separate).
 
-    Its row: image, output, weights, channels, constants (addresses); rows, columns, terms in all (padded to whole
-    steps), bytes of a weight step for 16 channels; bytes of a scratch row, rows of a block, bytes between output
-    rows; flip, padding; one when rows are the image's own; then the numbers of :func:`gather`."""
+    Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
+    of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,
+    bytes between output rows; flip, padding; where the rows are (:mod:`~minilite.engines.numba.packing`); then the numbers of :func:`gather`
+    and, for bands, output rows of the image in a block and bytes of a line."""
     is_float = kind == "float32"
     size = 4 if is_float else 1
-    per_step = 1 if is_float else 4
     channel_bytes = 64 if is_float else CHANNEL_BYTES[rounding]
 
     def tile(height: int, width: int) -> Any:
@@ -279,56 +310,80 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
         many, single = tile(height, width), tile(1, width)
 
         @register_jitable
-        def rows_of(count: int, rows: int, stride: int, steps: int, weights: int, channels: int, out: int,
-                    out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
+        def rows_of(count: int, rows: int, stride: int, segments: int, segment_stride: int, steps: int, weights: int,
+                    channels: int, out: int, out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
             if count < height:
                 for i in range(count):
-                    single(rows + i * stride, stride, steps, weights, channels, out + i * out_stride, out_stride,
-                           columns, constants)  # fmt: skip
+                    single(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
+                           out + i * out_stride, out_stride, columns, constants)  # fmt: skip
                 return
             i = 0
             while i < count:
                 i = min(i, count - height)
-                many(rows + i * stride, stride, steps, weights, channels, out + i * out_stride, out_stride, columns,
-                     constants)  # fmt: skip
+                many(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
+                     out + i * out_stride, out_stride, columns, constants)  # fmt: skip
                 i += height
 
         return rows_of
 
     one, two, three, four = (sweep(width) for width in (1, 2, 3, 4))
 
+    @register_jitable
+    def panels(count: int, lines: int, out: int, row: int) -> None:
+        """So many rows times all panels."""
+        weights, channels, constants = get_i64(row + 16), get_i64(row + 24), get_i64(row + 32)
+        columns, segment, segments = get_i64(row + 48), get_i64(row + 56), get_i64(row + 64)
+        stride, segment_stride, out_stride = get_i64(row + 72), get_i64(row + 80), get_i64(row + 96)
+        steps = segment // 4
+        column = 0
+        while column < columns:
+            left = columns - column
+            panel = weights + column * segments * segment
+            here = channels + column // LANES * channel_bytes
+            to = out + column * size
+            if left > 3 * LANES:
+                four(
+                    count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants
+                )
+            elif left > 2 * LANES:
+                three(
+                    count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants
+                )
+            elif left > LANES:
+                two(count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants)
+            else:
+                one(count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants)
+            column += PANEL
+
     def matmul(row: int, first: int, last: int, scratch: int) -> None:
-        image, out, weights = get_i64(row), get_i64(row + 8), get_i64(row + 16)
-        channels, constants = get_i64(row + 24), get_i64(row + 32)
-        rows, columns, terms, _ = get_i64(row + 40), get_i64(row + 48), get_i64(row + 56), get_i64(row + 64)
-        stride, block, out_stride = get_i64(row + 72), get_i64(row + 80), get_i64(row + 88)
-        flip, padding, whole = get_i64(row + 96), get_i64(row + 104), get_i64(row + 112)
-        steps = terms // per_step
+        image, out, rows = get_i64(row), get_i64(row + 8), get_i64(row + 40)
+        stride, block, out_stride = get_i64(row + 72), get_i64(row + 88), get_i64(row + 96)
+        flip, padding, layout, window = get_i64(row + 104), get_i64(row + 112), get_i64(row + 120), row + 128
         for unit in range(first, last):
+            if layout == BAND:
+                height, width, pixel = get_i64(window), get_i64(window + 8), get_i64(window + 16)
+                out_height, out_width = get_i64(window + 32), get_i64(window + 40)
+                some, line = get_i64(window + 112), get_i64(window + 120)
+                parts = quotient(out_height + some - 1, some)
+                top = remainder(unit, parts) * some
+                batch = quotient(unit, parts)
+                many = min(some, out_height - top)
+                step, reach = get_i64(window + 64), (get_i64(window + 48) - 1) * get_i64(window + 80)
+                band(scratch, top * step - get_i64(window + 96), (many - 1) * step + reach + 1, line,
+                     image + batch * height * width * pixel, window, flip, padding)  # fmt: skip
+                for y in range(many):
+                    to = out + (batch * out_height + top + y) * out_width * out_stride
+                    panels(out_width, scratch + y * step * line, to, row)
+                continue
             start = unit * block
             stop = min(start + block, rows)
             lines = scratch
-            if whole == 2:
+            if layout == IN_PLACE:
                 lines = image + start * stride
-            elif whole == 1:
+            elif layout == ROWS:
                 copy(scratch, image + start * stride, (stop - start) * stride, flip)
             else:
-                gather(scratch, stride, start, stop, image, row + 120, flip, padding)
-            column = 0
-            while column < columns:
-                left = columns - column
-                panel = weights + column * terms * size
-                here = channels + column // LANES * channel_bytes
-                to = out + start * out_stride + column * size
-                count = stop - start
-                if left > 3 * LANES:
-                    four(count, lines, stride, steps, panel, here, to, out_stride, left, constants)
-                elif left > 2 * LANES:
-                    three(count, lines, stride, steps, panel, here, to, out_stride, left, constants)
-                elif left > LANES:
-                    two(count, lines, stride, steps, panel, here, to, out_stride, left, constants)
-                else:
-                    one(count, lines, stride, steps, panel, here, to, out_stride, left, constants)
-                column += PANEL
+                gather(scratch, stride, start, stop, image, window, flip, padding)
+            panels(stop - start, lines, out + start * out_stride, row)
 
     return matmul

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilite.engines.numba import packing
-from minilite.engines.numba.calls import Call, Place
+from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.engines.numba.objects import dot
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
@@ -19,6 +19,10 @@ Array = np.ndarray
 
 BLOCK = 48
 """Output pixels that go through all filters together."""
+BANDS = 64 * 1024
+"""Bytes of a band of the image that is worth having at once."""
+GATHERING = 16
+"""What gathering a line of a window takes, in dot products."""
 SCRATCH = 256 * 1024
 """Bytes of gathered rows that stay in a processor's second cache."""
 
@@ -100,6 +104,11 @@ def bounds(node: Node) -> Array:
     return np.array([-limit if bottom is None else bottom, limit if top is None else top], np.float32)
 
 
+def _sums(task: Task) -> str:
+    """Which multiply and add of the kernels': the reference kernels' order and roundings, or the fastest."""
+    return "separate" if task.node.sums == "sequential" else "fused"
+
+
 def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
     filter, bias = task.input(1), task.optional(2)
     if set(task.types) != {"float32"} or not _known(filter, bias):
@@ -110,12 +119,9 @@ def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
     start = np.zeros(len(matrix), np.float32) if bias is None else value(bias)
 
     def channels(part: slice) -> Array:
-        values = start[part]
-        result = packing.aligned(packing.padded(len(values), packing.LANES), np.float32)
-        result[: len(values)] = values
-        return result
+        return packing.float_channels(start[part])
 
-    kind = ("matmul", "float32", "separate" if task.node.sums == "sequential" else "fused", "none")
+    kind = ("matmul", "float32", _sums(task), "none")
     return _calls(kind, task, rows, columns, matrix, channels, bounds(task.node), 0, 0)
 
 
@@ -133,40 +139,68 @@ def _calls(
     """A call for each group."""
     input, output = task.input(0), task.output
     count, terms, units, groups = _geometry(task, rows, columns)
-    size = matrix.itemsize
-    per_step = 4 // size
-    whole_terms = packing.padded(terms, per_step)
-    stride = whole_terms * size
+    size, per_step = matrix.itemsize, 4 // matrix.itemsize
     depth = input.shape[-1] if task.node.op != "FULLY_CONNECTED" else terms
-    one_pixel = groups == 1 and all(
-        (a.filter, a.stride, a.before) == (1, 1, 0) and a.output == a.size for a in (rows, columns)
-    )
-    whole = one_pixel and terms == whole_terms
-    most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
-    blocks = -(-count // most)
-    block = -(-count // blocks)
+    pixel, each = depth * size, units // groups
+    window = _window(rows, columns, pixel, pixel // groups)
+    segments, segment = 1, packing.padded(terms, per_step) * size
+    stride, segment_stride = segment, 0
+    if _in_a_band(rows, columns, each, groups, terms):
+        layout, segments, matrix = packing.BAND, rows.filter, _segments(matrix, rows.filter, per_step)
+        segment = packing.padded(columns.filter * pixel, 4)
+        line = ((columns.output - 1) * columns.stride + columns.filter) * pixel
+        stride, segment_stride = columns.stride * pixel, rows.dilation * line
+        reach = (rows.filter - 1) * rows.dilation + 1
+        some = max(1, min((BANDS // line - reach) // rows.stride + 1, -(-rows.output // 4)))
+        window, block, blocks = (*window, some, line), 0, input.shape[0] * -(-rows.output // some)
+        scratch = ((some - 1) * rows.stride + reach) * line
+    else:
+        own = groups == 1 and segment == terms * size and all(map(_is_one_pixel, (rows, columns)))
+        layout = packing.GATHERED if not own else packing.ROWS if flip else packing.IN_PLACE
+        most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
+        blocks = -(-count // most)
+        block = -(-count // blocks)
+        blocks = -(-count // block)
+        scratch = block * stride
     calls = []
-    each = units // groups
     for group in range(groups):
         part = slice(group * each, (group + 1) * each)
-        calls.append(
-            Call(
-                kind,
-                -(-count // block),
-                (
-                    Place(input.index, group * (depth // groups) * size),
-                    Place(output.index, group * each * size),
-                    packing.in_panels(matrix[part], per_step),
-                    channels(part),
-                    bounds,
-                    *(count, each, whole_terms, 0, stride, block, units * size),
-                    *(flip, padding, 0 if not whole else 2 if size == 4 else 1),
-                    *_window(rows, columns, depth * size, depth // groups * size),
-                ),
-                scratch=block * stride + 64 * packing.LANES,
-            )
+        row: tuple[Word, ...] = (
+            Place(input.index, group * (pixel // groups)),
+            Place(output.index, group * each * size),
+            packing.in_panels(matrix[part], per_step),
+            channels(part),
+            bounds,
+            *(count, each, segment, segments, stride, segment_stride, block, units * size, flip, padding, layout),
+            *window,
         )
+        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES))
     return calls
+
+
+def _is_one_pixel(axis: Axis) -> bool:
+    return (axis.filter, axis.stride, axis.before) == (1, 1, 0) and axis.output == axis.size
+
+
+def _in_a_band(rows: Axis, columns: Axis, units: int, groups: int, terms: int) -> bool:
+    """Whether copying the image's lines is better than gathering windows: then tiles end at the end of every line."""
+    if rows.filter * columns.filter == 1 or columns.dilation > 1 or groups > 1:
+        return False
+    vectors = -(-units // packing.LANES)
+    height = packing.TILE_SUMS // min(vectors, 4)
+    if columns.output < height:
+        return False
+    wasted = packing.padded(columns.output, height) / columns.output - 1
+    gathering = rows.filter * GATHERING / (terms / 4 * vectors)
+    return wasted < gathering
+
+
+def _segments(matrix: Array, segments: int, per_step: int) -> Array:
+    """A matrix whose rows are in segments, each padded with zeros to whole steps."""
+    parts = matrix.reshape(len(matrix), segments, -1)
+    wide = np.zeros((*parts.shape[:2], packing.padded(parts.shape[2], per_step)), matrix.dtype)
+    wide[..., : parts.shape[2]] = parts
+    return wide.reshape(len(matrix), -1)
 
 
 def _window(rows: Axis, columns: Axis, pixel: int, part: int) -> tuple[int, ...]:
@@ -179,7 +213,11 @@ def _window(rows: Axis, columns: Axis, pixel: int, part: int) -> tuple[int, ...]
 
 def depthwise_conv_2d_(task: Task) -> list[Call] | None:
     p, input, filter, bias = task.prepared, task.input(0), task.input(1), task.optional(2)
-    if task.definition.compute is not depthwise_conv_2d.integer or filter.shape[3] != input.shape[3]:
+    if filter.shape[3] != input.shape[3]:
+        return None
+    if task.definition.compute is depthwise_conv_2d.float_:
+        return _depthwise_float(task)
+    if task.definition.compute is not depthwise_conv_2d.integer:
         return None
     rounding, deep = ROUNDINGS.get(p.requantize.rounding), filter.shape[1] > 4
     if task.types not in BYTES or rounding is None or not _known(filter, bias) or (deep and p.columns.dilation > 1):
@@ -204,6 +242,29 @@ def depthwise_conv_2d_(task: Task) -> list[Call] | None:
                 *(p.rows.dilation, p.columns.dilation, p.rows.before, p.columns.before, 128),
             ),
             scratch=64 + columns * packing.padded(p.rows.filter, 4) * 64,
+        )
+    ]
+
+
+def _depthwise_float(task: Task) -> list[Call] | None:
+    input, filter, bias = task.input(0), task.input(1), task.optional(2)
+    if set(task.types) != {"float32"} or not _known(filter, bias) or not np.isfinite(value(filter)).all():
+        return None
+    rows, columns = axes(task.node.options, input.shape, filter.shape[1:])
+    channels = filter.shape[3]
+    start = np.zeros(channels, np.float32) if bias is None else value(bias)
+    size = rows.filter if rows.filter == columns.filter and rows.filter in (3, 5) else 0
+    return [
+        Call(
+            ("depthwise_float", _sums(task), str(size)),
+            input.shape[0] * rows.output,
+            (
+                *(Place(input.index), Place(task.output.index), packing.float_filters(value(filter)[0])),
+                *(packing.float_channels(start), bounds(task.node), packing.aligned(channels + 16, np.float32)),
+                *(channels, rows.size, columns.size, rows.output, columns.output, rows.filter, columns.filter),
+                *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
+            ),
+            scratch=16 * rows.filter,
         )
     ]
 

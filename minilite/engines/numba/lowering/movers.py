@@ -154,7 +154,9 @@ def _pieces(numbers: Array, starts_of: Array) -> list[tuple[int, int, int]]:
     if not numbers.size:
         return []
     steps = np.diff(numbers)
-    joined = ((steps == 1) & (numbers[:-1] >= 0) & ~np.isin(numbers[1:], starts_of)) | ((numbers[:-1] < 0) & (numbers[1:] < 0))
+    joined = ((steps == 1) & (numbers[:-1] >= 0) & ~np.isin(numbers[1:], starts_of)) | (
+        (numbers[:-1] < 0) & (numbers[1:] < 0)
+    )
     cuts = np.flatnonzero(~joined) + 1
     starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), numbers.size]
     return [(a, b, int(numbers[a])) for a, b in zip(starts, stops, strict=True)]
