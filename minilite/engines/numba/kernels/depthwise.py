@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilite.engines.numba.kernels.rounding import bias, requantized
+from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
 from minilite.engines.numba.kernels.vectors import (
     I8,
     I16,
@@ -130,16 +130,15 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
             lanes = width // 4
             bytes_ = vector(I8, width)
             block = CHANNEL_BYTES[rounding] * lanes // 16
-            parts = (load(builder, I64, constants, 8 * i) for i in range(3))
-            zero_point, low, high = (splat(builder, builder.trunc(p, I32), lanes) for p in parts)
+            bounds = Bounds(builder, constants, lanes)
+            rounded = [ROUNDINGS[rounding](builder, channels, v * block, lanes) for v in range(4)]
             numbers = constant(vector(I32, width), list(range(width)))
             mask = builder.icmp_signed("<", numbers, splat(builder, builder.trunc(left, I32), width))
             whole = builder.icmp_signed(">=", left, constant(I64, width))
-            start = [bias(builder, channels, v * block, lanes) for v in range(4)]
             filters = [[load(builder, bytes_, weights, (4 * t + v) * width, 1) for v in range(4)] for t in range(taps)]
             with cgutils.for_range(builder, count, intp=I64) as loop:
                 here = builder.add(columns, builder.mul(loop.index, step))
-                sums = list(start)
+                sums = [r.bias for r in rounded]
                 for t in range(taps):
                     at = builder.add(here, builder.mul(tap, constant(I64, t)))
                     for v in range(4):
@@ -154,10 +153,7 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
                             column, values = (load(builder, bytes_, p, v * width) for p in (at, filter_))
                             builder.store(_dot4(builder, dot, builder.load(places[v]), column, values), places[v])
                     sums = [builder.load(place) for place in places]
-                values = [
-                    requantized(builder, rounding, s, channels, v * block, zero_point, low, high)
-                    for v, s in enumerate(sums)
-                ]
+                values = [r(builder, s, bounds) for r, s in zip(rounded, sums, strict=True)]
                 result = _packed(builder, values)
                 to = builder.add(out, builder.mul(loop.index, out_step))
                 with builder.if_else(whole) as (all_, some):

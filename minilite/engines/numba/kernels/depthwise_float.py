@@ -1,7 +1,7 @@
 """Depthwise convolutions of float32: every channel with filters of its own, 16 channels at a time.
 
-Image rows that are missing above or below are a row of zeros. In each row of outputs those whose window is inside of the
-image from left to right go through code that has the filter in registers; the others add what is inside.
+Image rows that are missing above or below are a row of zeros. In each row of outputs those whose window is inside of
+the image from left to right go through code that has the filter in registers; the others add what is inside.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ FLOATS = vector(F32)
 
 def outputs(how: str, size: int) -> Any:
     """``outputs(rows, count, step, tap, filter_rows, filter_columns, filter_width, weights, bias, out, out_step, left,
-    constants)``: so many outputs of 16 channels, beside each other. ``rows`` is the address of each image row's address,
-    then of each row's bytes from column to column; ``step`` and ``tap`` count columns. ``size`` is that of a square
-    filter, 0 for any."""
+    constants)``: so many outputs of 16 channels, beside each other. ``rows`` is the address of each image row's
+    address, then of each row's bytes from column to column; ``step`` and ``tap`` count columns. ``size`` is that of a
+    square filter, 0 for any."""
     multiply_add = {"fused": fused, "separate": separate}[how]
 
     @intrinsic
@@ -101,8 +101,8 @@ def outputs(how: str, size: int) -> Any:
 
 def kernel(how: str, size: str) -> Callable[[int, int, int, int], None]:
     """A unit is an output row. Its row: image, output, weights, biases, constants, a pixel of zeros (addresses);
-    channels; input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding above
-    and left. Scratch holds two numbers for each row of the filter."""
+    channels; input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding
+    above and left. Scratch holds two numbers for each row of the filter."""
     inner, edge = outputs(how, int(size)), outputs(how, 0)
 
     def depthwise(row: int, first: int, last: int, scratch: int) -> None:

@@ -24,7 +24,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from minilite.engines.numba.kernels.rounding import bias, requantized
+from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
 from minilite.engines.numba.kernels.vectors import (
     CHUNK,
     F32,
@@ -89,7 +89,7 @@ def separate(builder: Builder, acc: Value, a: Value, b: Value) -> Value:
 
 
 class Tile(NamedTuple):
-    """What a tile is told, numbers and addresses. A row's terms lie in ``segments`` pieces of ``steps`` times 4 bytes."""
+    """What a tile is told. A row's terms lie in ``segments`` pieces of ``steps`` times 4 bytes."""
 
     rows: Value
     stride: Value
@@ -162,15 +162,12 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
                 for v in range(width):
                     builder.store(DOTS[dot](builder, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
 
-        start = [bias(builder, tile.channels, v * block) for v in range(width)]
+        start = [load(builder, vector(I32), tile.channels, v * block, 64) for v in range(width)]
         sums = _sums(builder, tile, height, width, start, body)
-        parts = (load(builder, I64, tile.constants, 8 * i) for i in range(3))
-        zero_point, low, high = (splat(builder, builder.trunc(p, I32)) for p in parts)
+        rounded = [ROUNDINGS[rounding](builder, tile.channels, v * block) for v in range(width)]
+        bounds = Bounds(builder, tile.constants)
         for row in range(height):
-            values = [
-                requantized(builder, rounding, acc, tile.channels, v * block, zero_point, low, high)
-                for v, acc in enumerate(sums[row])
-            ]
+            values = [rounded[v](builder, acc, bounds) for v, acc in enumerate(sums[row])]
             at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
             _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
 
@@ -295,8 +292,8 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
 
     Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
     of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,
-    bytes between output rows; flip, padding; where the rows are (:mod:`~minilite.engines.numba.packing`); then the numbers of :func:`gather`
-    and, for bands, output rows of the image in a block and bytes of a line."""
+    bytes between output rows; flip, padding; the layout; then the numbers of :func:`gather` and, for bands, output rows
+    of the image in a block and bytes of a line."""
     is_float = kind == "float32"
     size = 4 if is_float else 1
     channel_bytes = 64 if is_float else CHANNEL_BYTES[rounding]

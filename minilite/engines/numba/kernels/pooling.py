@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilite.engines.numba.kernels.rounding import bias, requantized
+from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
@@ -85,10 +85,8 @@ def _rounded(rounding: str) -> Finish:
             low, high = (builder.sitofp(bound, m.type) for bound in bounds)
             x = clip(builder, x, low, high)
             return builder.fptosi(call(builder, f"llvm.rint.{suffix(x.type)}", x.type, x), acc.type)
-        parts = (load(builder, I64, constants, 8 * i) for i in range(3))
-        zero_point, low, high = (splat(builder, builder.trunc(p, I32)) for p in parts)
-        acc = builder.add(acc, bias(builder, channels, 0))
-        return requantized(builder, rounding, acc, channels, 0, zero_point, low, high)
+        block = ROUNDINGS[rounding](builder, channels, 0)
+        return block(builder, builder.add(acc, block.bias), Bounds(builder, constants))
 
     return finish
 

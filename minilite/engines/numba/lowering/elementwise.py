@@ -12,8 +12,8 @@ from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import features
-from minilite.fixed_point import Multiplier
-from minilite.ops import add, mul
+from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
+from minilite.ops import add, exp, hard_swish, leaky_relu, logistic, mul, relu, sqrt
 from minilite.ops.div import divide
 from minilite.spec import Shape, TensorInfo
 
@@ -30,12 +30,20 @@ UNARY = (
 )
 
 
+RAISES = ("SQRT", "RSQRT")
+"""Operators that refuse some numbers."""
+
+
 def table(task: Task) -> list[Call] | None:
     """A function of one byte is asked all there are."""
     node, input, output = task.node, task.input(0), task.output
     if len(node.inputs) != 1 or input.type not in ("int8", "uint8") or output.type not in ("int8", "uint8"):
         return None
-    if node.arithmetic in BY_PLACE.get(node.op, ()) or input.scales.size > 1 or output.scales.size > 1:
+    if (
+        node.op in RAISES
+        or node.arithmetic in BY_PLACE.get(node.op, ())
+        or max(input.scales.size, output.scales.size) > 1
+    ):
         return None
     every = np.arange(256, dtype=np.uint8).view(input.type)
     entries = np.asarray(task.definition.compute(task.prepared, every))
@@ -45,6 +53,45 @@ def table(task: Task) -> list[Call] | None:
     elements = math.prod(output.shape)
     row = (Place(input.index), Place(output.index), np.ascontiguousarray(entries), elements)
     return [Call(("elementwise", "table", how), -(-elements // 4096), row)]
+
+
+# ---- one operand of float32 ------------------------------------------------------------------------------------------
+
+
+def unary(task: Task) -> list[Call] | None:
+    """A function of one float32; a table for 8 bits."""
+    if set(task.types) != {"float32"} or len(task.node.inputs) != 1:
+        return table(task)
+    described = _function(task)
+    if described is None:
+        return None
+    name, *numbers = described
+    elements = math.prod(task.output.shape)
+    constants = np.array([*numbers, 0.0], np.float32)
+    row = (Place(task.input(0).index), Place(task.output.index), constants, elements)
+    return [Call(("elementwise", "unary", str(name)), -(-elements // 4096), row)]
+
+
+def _function(task: Task) -> tuple[Any, ...] | None:
+    """The kernels' name for the definition's function, and its constants."""
+    node, compute = task.node, task.definition.compute
+    names: dict[Any, str] = {
+        exp.exp: "exp",
+        hard_swish.hard_swish: "hard swish",
+        logistic.tanh: "tanh",
+        sqrt.sqrt: "sqrt",
+        sqrt.rsqrt: "rsqrt",
+    }
+    if compute in names:
+        return (names[compute],)
+    if compute is logistic.logistic:
+        return ("sigmoid cut" if node.arithmetic in ("table", "fixed point") else "sigmoid",)
+    if compute is relu.clip:
+        bottom, top = ACTIVATION_BOUNDS[node.op]
+        return ("clip", -np.inf if bottom is None else bottom, np.inf if top is None else top)
+    if compute is leaky_relu.float_:
+        return ("leaky relu", node.options.alpha)
+    return None
 
 
 # ---- two operands ----------------------------------------------------------------------------------------------------
@@ -61,10 +108,25 @@ def binary(task: Task) -> list[Call] | None:
     if runs is None:
         return None
     (count, *inner), outer = runs
+    outer = _balanced(count, outer)
     numbers = [number * size if position else number for dim in outer for position, number in enumerate(dim)]
-    units = math.prod(dim[0] for dim in outer)
+    units = outer[0][0] * outer[1][0]
     row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
     return [Call(("elementwise", "binary", *kind), units, row, 128)]
+
+
+def _balanced(count: int, outer: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Outer dimensions, the last of which is cut so that there are units to share where there is only one dimension."""
+    size, *steps = outer[2]
+    if size * count < 2 * UNIT or outer[1][0] != 1:
+        return outer
+    parts = next((p for p in range(size * count // UNIT, 1, -1) if size % p == 0), 1)
+    each = size // parts
+    return [outer[0], (parts, steps[0] * each, steps[1] * each, steps[2] * each), (each, steps[0], steps[1], steps[2])]
+
+
+UNIT = 1 << 14
+"""Elements that are worth a unit of their own."""
 
 
 def _operand(info: TensorInfo) -> Word:
@@ -105,7 +167,8 @@ def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
             return None
         channels = packing.channel_table(rounding, r.rounding, np.zeros(16, np.int64), np.broadcast_to(r.real, (16,)))
         head = np.zeros(16, np.int32)
-        head[:5] = (*p.zero_points, r.zero_point, r.low - r.zero_point, r.high - r.zero_point)
+        head[:2] = p.zero_points
+        head[2:8].view(np.int64)[:] = (r.zero_point, r.low - r.zero_point, r.high - r.zero_point)
         return ("int8", f"mul {rounding}"), np.concatenate([head, packing.in_blocks(rounding, channels).reshape(-1)])
     return None
 
@@ -150,4 +213,4 @@ def _runs(output: Shape, a: Shape, b: Shape) -> tuple[tuple[int, int, int], list
     return (run[0], run[1], run[2]), [(d[0], d[1], d[2], d[3]) for d in reversed(outer)]
 
 
-LOWERINGS = {**dict.fromkeys(UNARY, table), **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), binary)}
+LOWERINGS = {**dict.fromkeys((*UNARY, "SQRT", "RSQRT"), unary), **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), binary)}

@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D, MAX_POOL_2D, and MEAN over an image."""
+"""AVERAGE_POOL_2D, MAX_POOL_2D, MEAN over an image, and SOFTMAX."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.matmul import bounds
 from minilite.engines.numba.lowering.task import Task
-from minilite.fixed_point import INT32_MAX, INT32_MIN, Multiplier
-from minilite.ops import mean, pool
+from minilite.fixed_point import INT32_MAX, INT32_MIN, Multiplier, rounding_divide_by_pot
+from minilite.ops import mean, pool, softmax
 from minilite.ops.reduce import Reduction
 from minilite.ops.windows import Axis
 from minilite.spec import INTEGER_RANGE
@@ -93,4 +93,23 @@ def mean_(task: Task) -> list[Call] | None:
     return [_call(task, ("int8", "fixed"), rows, columns, packing.in_blocks("fixed", table), constants)]
 
 
-LOWERINGS = {"AVERAGE_POOL_2D": pool_2d, "MAX_POOL_2D": pool_2d, "MEAN": mean_}
+def softmax_(task: Task) -> list[Call] | None:
+    input, output, p, compute = task.input(0), task.output, task.prepared, task.definition.compute
+    count = input.shape[-1]
+    places = (Place(input.index), Place(output.index))
+    units = int(np.prod(input.shape)) // count
+    if compute is softmax.float_ and set(task.types) == {"float32"}:
+        numbers = np.array([task.node.options.beta, np.finfo(np.float32).min], np.float32)
+        return [Call(("softmax", "float32"), units, (*places, count, numbers), 4 * count + 64)]
+    if set(task.types) != {"int8"}:
+        return None
+    if compute is softmax.from_table and p.zero_point == -128:
+        exponentials, scale = np.ascontiguousarray(p.exp, np.float32), np.array([p.output_scale], np.float32)
+        return [Call(("softmax", "table"), units, (*places, exponentials, scale, count))]
+    if compute is softmax.fixed_point and count < 1 << 16:
+        terms = rounding_divide_by_pot(p.exp, softmax.SUM_BITS).astype(np.int64)
+        return [Call(("softmax", "gemmlowp"), units, (*places, p.exp.astype(np.int64), terms, count))]
+    return None
+
+
+LOWERINGS = {"AVERAGE_POOL_2D": pool_2d, "MAX_POOL_2D": pool_2d, "MEAN": mean_, "SOFTMAX": softmax_}

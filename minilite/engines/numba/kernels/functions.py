@@ -1,0 +1,158 @@
+"""Functions of 16 floats, as their definitions compute them.
+
+Where a definition goes through float64 and rounds once (:mod:`minilite.ops.elementary`), so do these: ``exp`` is good
+to 2**-42 before it is rounded, so that results differ from the definition's in one of ten thousand numbers at most, in
+the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minilite.engines.numba.kernels.vectors import (
+    F32,
+    F64,
+    I64,
+    Builder,
+    Value,
+    call,
+    clip,
+    constant,
+    load,
+    splat,
+    suffix,
+    vector,
+)
+
+FLOATS, DOUBLES, WIDE = vector(F32), vector(F64), vector(I64)
+LOG2E, LN2 = 1.4426950408889634, 0.6931471805599453
+TERMS = 11
+"""Terms of the series of exp on [-log(2) / 2, log(2) / 2]; the first that is left out is 2e-13."""
+
+
+def _round(builder: Builder, name: str, x: Value) -> Value:
+    return call(builder, f"llvm.{name}.{suffix(x.type)}", x.type, x)
+
+
+def _fma(builder: Builder, a: Value, b: Value, c: Value) -> Value:
+    return call(builder, f"llvm.fma.{suffix(a.type)}", a.type, a, b, c)
+
+
+def exp64(builder: Builder, x: Value) -> Value:
+    """exp of float64s: ``2**n * exp(x - n * log(2))``, for results that a float32 can hold, 0 and infinity beyond."""
+    inside = clip(builder, x, constant(DOUBLES, -160.0), constant(DOUBLES, 160.0))
+    n = _round(builder, "rint", builder.fmul(inside, constant(DOUBLES, LOG2E)))
+    rest = _fma(builder, n, constant(DOUBLES, -LN2), inside)
+    factorial = 1.0
+    for i in range(1, TERMS):
+        factorial *= i
+    series = constant(DOUBLES, 1.0 / factorial)
+    for i in range(TERMS - 1, 0, -1):
+        factorial /= i
+        series = _fma(builder, series, rest, constant(DOUBLES, 1.0 / factorial))
+    exponent = builder.add(builder.fptosi(n, WIDE), constant(WIDE, 1023))
+    return builder.fmul(series, builder.bitcast(builder.shl(exponent, constant(WIDE, 52)), DOUBLES))
+
+
+def _wide(builder: Builder, x: Value) -> Value:
+    return builder.fpext(x, DOUBLES)
+
+
+def _narrow(builder: Builder, x: Value) -> Value:
+    return builder.fptrunc(x, FLOATS)
+
+
+def exp(builder: Builder, x: Value, constants: Value | None = None) -> Value:
+    """exp, rounded once."""
+    return _narrow(builder, exp64(builder, _wide(builder, x)))
+
+
+def _one(value: float = 1.0) -> Value:
+    return constant(FLOATS, value)
+
+
+def sigmoid(builder: Builder, x: Value, constants: Value) -> Value:
+    """``1 / (1 + exp(-x))``, every step in float32."""
+    return builder.fdiv(_one(), builder.fadd(_one(), exp(builder, builder.fneg(x))))
+
+
+def sigmoid_cut(builder: Builder, x: Value, constants: Value) -> Value:
+    """The reference kernel's: 1 beyond 16.619047, the exponential alone below -9."""
+    low = builder.fcmp_ordered("<", x, _one(-9.0))
+    inner = builder.select(low, exp(builder, x), sigmoid(builder, x, constants))
+    return builder.select(builder.fcmp_ordered(">", x, _one(16.619047164916992)), _one(), inner)
+
+
+TANH = (1.0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835)
+
+
+def tanh(builder: Builder, x: Value, constants: Value) -> Value:
+    """``(exp(2 x) - 1) / (exp(2 x) + 1)`` in float64; near 0, where that would cancel, five terms of the series."""
+    wide = _wide(builder, x)
+    bounded = clip(builder, wide, constant(DOUBLES, -20.0), constant(DOUBLES, 20.0))
+    e, one = exp64(builder, builder.fadd(bounded, bounded)), constant(DOUBLES, 1.0)
+    far = builder.fdiv(builder.fsub(e, one), builder.fadd(e, one))
+    squared, series = builder.fmul(wide, wide), constant(DOUBLES, TANH[-1])
+    for term in reversed(TANH[:-1]):
+        series = _fma(builder, series, squared, constant(DOUBLES, term))
+    is_near = builder.fcmp_ordered("<", _round(builder, "fabs", wide), constant(DOUBLES, 0.05))
+    return _narrow(builder, builder.select(is_near, builder.fmul(series, wide), far))
+
+
+def hard_swish(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x * clip(x + 3, 0, 6) / 6``."""
+    gate = clip(builder, builder.fadd(x, _one(3.0)), _one(0.0), _one(6.0))
+    return builder.fdiv(builder.fmul(x, gate), _one(6.0))
+
+
+def clipped(builder: Builder, x: Value, constants: Value) -> Value:
+    """Between two constants."""
+    low, high = (splat(builder, load(builder, F32, constants, 4 * i)) for i in range(2))
+    return clip(builder, x, low, high)
+
+
+def leaky_relu(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x`` above 0, else ``x`` times a constant."""
+    slope = splat(builder, load(builder, F32, constants))
+    return builder.select(builder.fcmp_ordered(">", x, _one(0.0)), x, builder.fmul(x, slope))
+
+
+def square(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x * x``."""
+    return builder.fmul(x, x)
+
+
+def sqrt(builder: Builder, x: Value, constants: Value) -> Value:
+    """The square root, rounded once."""
+    return _round(builder, "sqrt", x)
+
+
+def rsqrt(builder: Builder, x: Value, constants: Value) -> Value:
+    """``1 / sqrt(x)``, rounded twice."""
+    return builder.fdiv(_one(), sqrt(builder, x, constants))
+
+
+def negative(builder: Builder, x: Value, constants: Value) -> Value:
+    """``-x``."""
+    return builder.fneg(x)
+
+
+def magnitude(builder: Builder, x: Value, constants: Value) -> Value:
+    """``abs(x)``."""
+    return _round(builder, "fabs", x)
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "exp": exp,
+    "sigmoid": sigmoid,
+    "sigmoid cut": sigmoid_cut,
+    "tanh": tanh,
+    "hard swish": hard_swish,
+    "clip": clipped,
+    "leaky relu": leaky_relu,
+    "square": square,
+    "sqrt": sqrt,
+    "rsqrt": rsqrt,
+    "neg": negative,
+    "abs": magnitude,
+}
