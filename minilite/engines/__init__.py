@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,27 +75,30 @@ def _in_pieces(call: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarr
 
 
 class NumbaEngine(NumpyEngine):
-    """Definitions, and compiled programs of the steps that have a kernel. ``patient``: only where that pays."""
+    """Definitions, and compiled programs of the steps that have a kernel, on one thread or two. ``patient``: only where
+    that pays. With ``NUMBA_DISABLE_JIT`` set, definitions only."""
 
-    def __init__(self, name: str, patient: bool):
-        self.name, self.patient = name, patient
+    def __init__(self, name: str, patient: bool, threads: int):
+        self.name, self.patient, self.threads = name, patient, min(threads, 2)
 
     def link(self, plan: Plan, keep: bool) -> Linked | Patient | None:
         from minilite.engines.numba.linked import link
 
-        return link(plan, keep, self.patient)
+        if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+            return None
+        return link(plan, keep, self.patient, self.threads)
 
 
-def engine(name: str) -> Engine:
+def engine(name: str, threads: int = 1) -> Engine:
     """The engine called ``name``. Raises :class:`ArgumentError` for an unknown one, or for ``numba`` without Numba."""
     if name in ("numba", "auto"):
         try:
-            importlib.import_module("minilite.engines.numba.objects")
-        except Exception as error:  # llvmlite fails to import in many ways: a missing library, another NumPy
+            importlib.import_module("llvmlite.binding" if name == "auto" else "numba")
+        except Exception as error:  # they fail to import in many ways: a missing library, too new a NumPy
             if name == "auto":
                 return NumpyEngine()
             raise ArgumentError(f"engine 'numba' cannot be used: {error}. Install numba, or use 'numpy'.") from error
-        return NumbaEngine(name, patient=name == "auto")
+        return NumbaEngine(name, name == "auto", threads)
     if name == "numpy":
         return NumpyEngine()
     raise ArgumentError(f"unknown engine {name!r}; there are: auto, numba, numpy")

@@ -74,8 +74,8 @@ class Interpreter:
     ):
         self._resolver = resolver_type(experimental_op_resolver_type)
         self._kernels = chosen_kernels(kernels, self._resolver)
-        self._engine = engine_called(engine)
         self._num_threads = _threads(num_threads)
+        self._engine = engine_called(engine, self._num_threads or 1)
         self._compress_zero_points = bool(experimental_compress_quantization_zero_points)
         self._name, self._model = _load(model_path, model_content)
         check(self._model)

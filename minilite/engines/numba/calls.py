@@ -21,14 +21,27 @@ Word = int | Place | np.ndarray
 """A number of a kernel's row; arrays and places stand for their addresses."""
 
 
+PIECES = 8
+"""Into how many pieces work is cut for two threads."""
+WORTH_SHARING = 5000
+"""Nanoseconds of work from which on it is shared."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """A call of a kernel: its units of work, the row it reads, the bytes of scratch memory it needs."""
+    """A call of a kernel: its units of work, the row it reads, the bytes of scratch memory it needs. ``work`` is what
+    it takes on one core of today, in nanoseconds, roughly."""
 
     kind: Kind
     units: int
     row: tuple[Word, ...]
     scratch: int = 0
+    work: int = 0
+
+    @property
+    def piece(self) -> int:
+        """How many units are worth handing to another thread; 0 where it is quicker to do them all at once."""
+        return max(1, self.units // PIECES) if self.units > 1 and self.work >= WORTH_SHARING else 0
 
     @property
     def places(self) -> list[Place]:

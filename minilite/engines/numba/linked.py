@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minilite.engines.numba import arena, objects
+from minilite.engines.numba import arena, objects, team
 from minilite.engines.numba.calls import Call, Place
-from minilite.engines.numba.lowering import lower
-from minilite.engines.numba.packing import ROW, aligned
+from minilite.engines.numba.fusion import Lowered, lowered
+from minilite.engines.numba.packing import HEAD, ROW, aligned
 
 if TYPE_CHECKING:
     from minilite.plan import Plan
@@ -47,26 +46,25 @@ class Linked:
     All tensors of programs lie in one arena. Those that steps between programs, or the caller, may see keep their place
     to themselves: an array over it stays valid until the next run writes it anew."""
 
-    def __init__(self, plan: Plan, calls: Mapping[int, list[Call]], keep: bool):
-        self.plan = plan
+    def __init__(self, plan: Plan, parts: list[Lowered], keep: bool, threads: int):
+        self.plan, self.threads = plan, threads
         self.blocks: list[Program | Step] = []
-        for step in plan.schedule:
-            lowered = calls.get(id(step))
-            if lowered is None:
-                self.blocks.append(step)
+        for part in parts:
+            if part.calls is None:
+                self.blocks.append(part.step)
             elif self.blocks and isinstance(self.blocks[-1], Program):
-                self.blocks[-1].parts.append((step, lowered))
+                self.blocks[-1].parts.append((part.step, part.calls))
             else:
-                self.blocks.append(Program([(step, lowered)]))
+                self.blocks.append(Program([(part.step, part.calls)]))
         self.homes: dict[int, Array] = {}
-        self._place(keep)
+        self._place(keep, threads)
 
     @property
     def programs(self) -> list[Program]:
         """The compiled parts."""
         return [block for block in self.blocks if isinstance(block, Program)]
 
-    def _place(self, keep: bool) -> None:
+    def _place(self, keep: bool, threads: int) -> None:
         """Give every tensor of a program its memory, and every call its row."""
         graph, infos = self.plan.subgraph, self.plan.infos
         first: dict[int, int] = {}
@@ -92,7 +90,8 @@ class Linked:
         offsets, total = arena.places(sizes, lives)
         scratch = max((c.scratch for p in self.programs for c in p.calls), default=0)
         self.arena = aligned(total + arena.SLACK, np.uint8)
-        self.scratch = aligned(scratch + 256, np.uint8)
+        scratch = -(-(scratch + 128) // 64) * 64
+        self.scratch = aligned(scratch * threads, np.uint8)
         base = self.arena.ctypes.data
         views = {
             t: self.arena[o : o + sizes[t]].view(infos[t].dtype).reshape(infos[t].shape) for t, o in offsets.items()
@@ -105,24 +104,29 @@ class Linked:
             block.inputs = [(t, views[t]) for t in read if t not in made | written]
             block.outputs = {t: views[t] for t in made if t in seen}
             written |= made
-            block.rows = np.zeros((len(block.calls), ROW // 8), np.int64)
+            memory = np.zeros((len(block.calls) + 1, ROW // 8), np.int64)
+            memory[0, -1] = self.scratch.ctypes.data + scratch  # the second thread's
+            block.rows = memory[1:]
             for row, call in zip(block.rows, block.calls, strict=True):
-                row[0], row[1] = objects.address(call.kind), call.units
-                for i, word in enumerate(call.row):
+                row[:3] = objects.address(call.kind), call.units, call.piece
+                for i, word in enumerate(call.row, HEAD // 8):
                     if isinstance(word, Place):
-                        row[2 + i] = addresses[word.tensor] + word.offset
+                        row[i] = addresses[word.tensor] + word.offset
                     else:
-                        row[2 + i] = word.ctypes.data if isinstance(word, np.ndarray) else word
-            block.start = (block.rows.ctypes.data, 0, len(block.calls), self.scratch.ctypes.data)
+                        row[i] = word.ctypes.data if isinstance(word, np.ndarray) else word
+            second = team.team.address if threads > 1 else 0
+            block.start = (block.rows.ctypes.data, second, len(block.calls), self.scratch.ctypes.data)
         outside = {i for block in self.blocks if not isinstance(block, Program) for i in block.inputs}
         own = {t for t, _ in (i for p in self.programs for i in p.inputs)}
         self.homes = {i: views[i] for i in graph.inputs if i in own and i not in outside and i not in graph.outputs}
         self._shared = set(first)
-        self._run = objects.runner()
+        self._run = objects.function(("runner", "shared" if threads > 1 else "alone"))
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
         run = self._run
+        if self.threads > 1:
+            team.team.call()
         for block in self.blocks:
             if isinstance(block, Program):
                 for index, home in block.inputs:
@@ -147,23 +151,29 @@ class Patient:
     """A plan that is compiled when that is worth its while: at once where all its kernels have been compiled before,
     else when its definitions have taken as long as compiling will."""
 
-    def __init__(self, plan: Plan, calls: Mapping[int, list[Call]], keep: bool):
-        self.plan, self.keep = plan, keep
-        self._calls = calls
-        self._missing = len({c.kind for part in calls.values() for c in part if not objects.is_ready(c.kind)})
+    def __init__(self, plan: Plan, parts: list[Lowered], keep: bool, threads: int):
+        self.plan, self.keep, self.threads = plan, keep, threads
+        self._parts = parts
+        self._missing = len({c.kind for p in parts for c in p.calls or () if not objects.is_ready(c.kind)})
         self._spent = 0.0
-        self.linked: Linked | None = None if self._missing else Linked(plan, calls, keep)
+        self.linked: Linked | None = None if self._missing else Linked(plan, parts, keep, threads)
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
         if self.linked is None and self._spent > self._missing * SECONDS_TO_COMPILE:
-            self.linked = Linked(self.plan, self._calls, self.keep)
+            self._compile()
         if self.linked is not None:
             self.linked.run(values, keep)
             return
         start = time.perf_counter()
         self.plan.run_steps(values, keep)
         self._spent += time.perf_counter() - start
+
+    def _compile(self) -> None:
+        try:
+            self.linked = Linked(self.plan, self._parts, self.keep, self.threads)
+        except objects.CannotCompile:
+            self._spent = -math.inf
 
     @property
     def homes(self) -> dict[int, Array]:
@@ -175,9 +185,9 @@ SECONDS_TO_COMPILE = 1.0
 """What a kernel takes to compile, about."""
 
 
-def link(plan: Plan, keep: bool, patient: bool) -> Linked | Patient | None:
+def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
     """What runs the plan with its compiled steps, or None where it has none."""
-    calls = {id(step): lowered for step in plan.schedule if (lowered := lower(step)) is not None}
-    if not calls:
+    parts = lowered(plan.schedule, {*plan.subgraph.inputs, *plan.subgraph.outputs}, keep)
+    if all(part.calls is None for part in parts):
         return None
-    return Patient(plan, calls, keep) if patient else Linked(plan, calls, keep)
+    return Patient(plan, parts, keep, threads) if patient else Linked(plan, parts, keep, threads)

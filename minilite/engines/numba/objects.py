@@ -48,6 +48,10 @@ def dot() -> str:
     return "vnni" if there else "portable"
 
 
+class CannotCompile(Exception):
+    """Numba is not there, or not usable."""
+
+
 def address(kind: Kind) -> int:
     """The address of a kernel, ``void(row, first, last, scratch)`` of int64, compiled and loaded if need be."""
     with _lock:
@@ -120,7 +124,10 @@ def _compile(kind: Kind) -> int:
     """Compile a kernel, and keep it where that can be done."""
     import importlib
 
-    import numba
+    try:
+        import numba
+    except Exception as error:  # it fails to import in many ways: too new a NumPy, a missing library
+        raise CannotCompile(f"Numba cannot be imported: {error}") from error
 
     module = importlib.import_module(f"minilite.engines.numba.kernels.{kind[0]}")
     signature = (numba.int64,) * 4
@@ -157,11 +164,12 @@ def _keep(file: Path, name: str, code: bytes) -> None:
         raise
 
 
-Run = Callable[[int, int, int, int], None]
+Function = Callable[[int, int, int, int], Any]
 
 
-def runner() -> Run:
-    """``run(rows, first, last, scratch)``: the calls of a program, one after the other."""
-    function = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 4)(address(("runner",)))
+@cache
+def function(kind: Kind) -> Function:
+    """A kernel to be called from Python; other threads may run meanwhile."""
+    pointers, numbers = [ctypes.c_void_p] * 2, [ctypes.c_int64] * 4
     nowhere = ctypes.create_string_buffer(64)
-    return functools.partial(function, nowhere, nowhere)
+    return functools.partial(ctypes.CFUNCTYPE(ctypes.c_int, *pointers, *numbers)(address(kind)), nowhere, nowhere)

@@ -151,14 +151,12 @@ def _extreme(name: str) -> Any:
     return lambda builder, constants: lambda builder, a, b: least(builder, a, b, most=name == "max")
 
 
-class _Times:
+class _Times(Fixed):
     """MultiplyByQuantizedMultiplier, rounded twice; q, left, right, half and away are int32 from ``position`` on."""
 
     def __init__(self, builder: Builder, constants: Value, position: int):
         numbers = [_number(builder, constants, position + i) for i in range(5)]
         self.q, self.left, self.right, self.half, self.away = numbers
-
-    steps = Fixed.steps
 
 
 def _number(builder: Builder, constants: Value, position: int) -> Value:

@@ -13,6 +13,8 @@ float64  scale, twice as wide: ``round(float64(acc) * scale)``, ties away from z
 
 from __future__ import annotations
 
+from typing import Any
+
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
@@ -99,4 +101,4 @@ class Float32:
         return builder.add(bits, builder.sub(bounds.zero_point, constant(integers, 0x4B400000)))
 
 
-ROUNDINGS = {"fixed": Fixed, "float64": Float64, "float32": Float32}
+ROUNDINGS: dict[str, Any] = {"fixed": Fixed, "float64": Float64, "float32": Float32}

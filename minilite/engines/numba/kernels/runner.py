@@ -1,19 +1,101 @@
-"""The runner: one compiled call for all steps of a program."""
+"""The runner: one compiled call for all steps of a program; and the worker that takes its share of them.
+
+They meet in a block of eight int64, whose first says how it stands: the worker is away, waiting, asked for by a runner
+that is writing what there is to do, or at work. Units are taken from a shared count, so that neither waits for the
+other longer than for the last piece.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from minilite.engines.numba.kernels.vectors import get_i64, jump
-from minilite.engines.numba.packing import ROW
+from numba.extending import register_jitable
+
+from minilite.engines.numba.kernels.vectors import (
+    exchange,
+    get_atomic,
+    get_i64,
+    jump,
+    pause,
+    put_atomic,
+    put_i64,
+    take,
+)
+from minilite.engines.numba.packing import AT_WORK, AWAY, CLAIMED, HEAD, ROW, WAITING
 
 
-def kernel() -> Callable[[int, int, int, int], None]:
-    """Its rows are the steps' own, ``ROW`` bytes each: the kernel's address, its units, then the kernel's row."""
+@register_jitable
+def _share(block: int, scratch: int) -> None:
+    """Take pieces of the work described in the block until there are none."""
+    function, row, units, piece = (
+        get_i64(block + 16),
+        get_i64(block + 24),
+        get_i64(block + 32),
+        get_i64(block + 40),
+    )
+    first = take(block + 8, piece)
+    while first < units:
+        jump(function, row, first, min(first + piece, units), scratch)
+        first = take(block + 8, piece)
+
+
+def _run() -> Callable[[int, int, int, int], None]:
+    """``run(rows, first, last, scratch)``. Rows are the steps' own, ``ROW`` bytes each: the kernel's address, its
+    units, how many of them make a piece (0: not to be shared), then the kernel's row."""
 
     def run(rows: int, first: int, last: int, scratch: int) -> None:
         for step in range(first, last):
             row = rows + step * ROW
-            jump(get_i64(row), row + 16, 0, get_i64(row + 8), scratch)
+            jump(get_i64(row), row + HEAD, 0, get_i64(row + 8), scratch)
 
     return run
+
+
+def _run_shared() -> Callable[[int, int, int, int], None]:
+    """``run(rows, block, last, scratch)``, with the worker's help where it is waiting. The worker's scratch memory is
+    the last number of the block."""
+
+    def run(rows: int, block: int, last: int, scratch: int) -> None:
+        for step in range(last):
+            row = rows + step * ROW
+            piece = get_i64(row + 16)
+            if piece == 0 or not exchange(block, WAITING, CLAIMED):
+                jump(get_i64(row), row + HEAD, 0, get_i64(row + 8), scratch)
+                continue
+            put_i64(block + 8, 0)
+            put_i64(block + 16, get_i64(row))
+            put_i64(block + 24, row + HEAD)
+            put_i64(block + 32, get_i64(row + 8))
+            put_i64(block + 40, piece)
+            put_i64(block + 48, get_i64(rows - 8))
+            put_atomic(block, AT_WORK)
+            _share(block, scratch)
+            while get_atomic(block) == AT_WORK:
+                pause()
+
+    return run
+
+
+def _work() -> Callable[[int, int, int, int], None]:
+    """``work(block, patience, _, _)``: do what runners ask for until none has for so many moments."""
+
+    def work(block: int, patience: int, unused: int, also: int) -> None:
+        put_atomic(block, WAITING)
+        idle = 0
+        while True:
+            if get_atomic(block) == AT_WORK:
+                _share(block, get_i64(block + 48))
+                put_atomic(block, WAITING)
+                idle = 0
+            else:
+                pause()
+                idle += 1
+                if idle > patience and exchange(block, WAITING, AWAY):
+                    return
+
+    return work
+
+
+def kernel(what: str) -> Callable[[int, int, int, int], None]:
+    """``alone``, ``shared`` or ``worker``."""
+    return {"alone": _run, "shared": _run_shared, "worker": _work}[what]()

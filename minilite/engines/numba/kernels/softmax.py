@@ -117,14 +117,13 @@ def _table() -> Callable[[int, int, int, int], None]:
     def softmax(row: int, first: int, last: int, scratch: int) -> None:
         source, target, table = get_i64(row), get_i64(row + 8), get_i64(row + 16)
         scale, count = get_f32(get_i64(row + 24)), get_i64(row + 32)
-        one = _to_float(1)
         for unit in range(first, last):
             x, y = source + unit * count, target + unit * count
             largest = _largest(x, count)
             total = _to_float(0)
             for i in range(count):
                 total += get_f32(table + 4 * (largest - get_i8(x + i)))
-            factor = one / (total * scale)
+            factor = _to_float(1) / (total * scale)
             for i in range(count):
                 steps = _steps(get_f32(table + 4 * (largest - get_i8(x + i))) * factor)
                 put_u8(y + i, min(steps - 128, 127))

@@ -9,6 +9,7 @@ A vector has 16 lanes of 32 bits on every target: LLVM cuts it into what the pro
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -185,6 +186,60 @@ def jump(typing: Any, function: Any, row: Any, first: Any, last: Any, scratch: A
         return context.get_dummy_value()
 
     return types.void(*[INT64] * 5), generate
+
+
+@intrinsic
+def get_atomic(typing: Any, address: Any) -> Any:
+    """What another thread may be writing; what it wrote before is seen after."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        return builder.load_atomic(pointer(builder, I64, arguments[0]), "acquire", 8)
+
+    return types.int64(INT64), generate
+
+
+@intrinsic
+def put_atomic(typing: Any, address: Any, value: Any) -> Any:
+    """For another thread to see, after all that was written before."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        builder.store_atomic(arguments[1], pointer(builder, I64, arguments[0]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(INT64, INT64), generate
+
+
+@intrinsic
+def exchange(typing: Any, address: Any, old: Any, new: Any) -> Any:
+    """Put ``new`` where ``old`` is; whether it was."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        place = pointer(builder, I64, arguments[0])
+        return builder.extract_value(builder.cmpxchg(place, arguments[1], arguments[2], "acq_rel", "acquire"), 1)
+
+    return types.boolean(INT64, INT64, INT64), generate
+
+
+@intrinsic
+def take(typing: Any, address: Any, count: Any) -> Any:
+    """Add to a number that threads share; what it was before."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        return builder.atomic_rmw("add", pointer(builder, I64, arguments[0]), arguments[1], "acq_rel")
+
+    return types.int64(INT64, INT64), generate
+
+
+@intrinsic
+def pause(typing: Any) -> Any:
+    """A moment of waiting."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        if platform.machine() in ("x86_64", "AMD64"):
+            call(builder, "llvm.x86.sse2.pause", ir.VoidType())
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 def _division(remainder: bool) -> Any:

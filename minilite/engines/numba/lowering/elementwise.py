@@ -34,25 +34,26 @@ RAISES = ("SQRT", "RSQRT")
 """Operators that refuse some numbers."""
 
 
-def table(task: Task) -> list[Call] | None:
-    """A function of one byte is asked all there are."""
+def entries(task: Task) -> Array | None:
+    """A function of one byte, asked for all there are."""
     node, input, output = task.node, task.input(0), task.output
     if len(node.inputs) != 1 or input.type not in ("int8", "uint8") or output.type not in ("int8", "uint8"):
         return None
-    if (
-        node.op in RAISES
-        or node.arithmetic in BY_PLACE.get(node.op, ())
-        or max(input.scales.size, output.scales.size) > 1
-    ):
+    if node.op in RAISES or node.arithmetic in BY_PLACE.get(node.op, ()):
+        return None
+    if max(input.scales.size, output.scales.size) > 1:
         return None
     every = np.arange(256, dtype=np.uint8).view(input.type)
-    entries = np.asarray(task.definition.compute(task.prepared, every))
-    if entries.shape != (256,):
-        return None
+    found = np.asarray(task.definition.compute(task.prepared, every))
+    return np.ascontiguousarray(found) if found.shape == (256,) else None
+
+
+def table_call(source: Place, table: Array, output: TensorInfo) -> Call:
+    """``table[x]`` for every byte of a tensor."""
     how = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
     elements = math.prod(output.shape)
-    row = (Place(input.index), Place(output.index), np.ascontiguousarray(entries), elements)
-    return [Call(("elementwise", "table", how), -(-elements // 4096), row)]
+    row = (source, Place(output.index), table, elements)
+    return Call(("elementwise", "table", how), -(-elements // 4096), row, work=elements // 16)
 
 
 # ---- one operand of float32 ------------------------------------------------------------------------------------------
@@ -61,7 +62,8 @@ def table(task: Task) -> list[Call] | None:
 def unary(task: Task) -> list[Call] | None:
     """A function of one float32; a table for 8 bits."""
     if set(task.types) != {"float32"} or len(task.node.inputs) != 1:
-        return table(task)
+        found = entries(task)
+        return None if found is None else [table_call(Place(task.input(0).index), found, task.output)]
     described = _function(task)
     if described is None:
         return None
@@ -69,7 +71,7 @@ def unary(task: Task) -> list[Call] | None:
     elements = math.prod(task.output.shape)
     constants = np.array([*numbers, 0.0], np.float32)
     row = (Place(task.input(0).index), Place(task.output.index), constants, elements)
-    return [Call(("elementwise", "unary", str(name)), -(-elements // 4096), row)]
+    return [Call(("elementwise", "unary", str(name)), -(-elements // 4096), row, work=elements // 2)]
 
 
 def _function(task: Task) -> tuple[Any, ...] | None:
@@ -85,6 +87,8 @@ def _function(task: Task) -> tuple[Any, ...] | None:
     if compute in names:
         return (names[compute],)
     if compute is logistic.logistic:
+        if node.sums != "sequential":
+            return ("fast sigmoid",)
         return ("sigmoid cut" if node.arithmetic in ("table", "fixed point") else "sigmoid",)
     if compute is relu.clip:
         bottom, top = ACTIVATION_BOUNDS[node.op]
@@ -112,7 +116,8 @@ def binary(task: Task) -> list[Call] | None:
     numbers = [number * size if position else number for dim in outer for position, number in enumerate(dim)]
     units = outer[0][0] * outer[1][0]
     row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
-    return [Call(("elementwise", "binary", *kind), units, row, 128)]
+    work = math.prod(output.shape) // (4 if size == 4 else 8)
+    return [Call(("elementwise", "binary", *kind), units, row, work=work)]
 
 
 def _balanced(count: int, outer: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

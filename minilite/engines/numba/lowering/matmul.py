@@ -174,7 +174,8 @@ def _calls(
             *(count, each, segment, segments, stride, segment_stride, block, units * size, flip, padding, layout),
             *window,
         )
-        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES))
+        work = count * terms * each // (100 if size == 1 else 25)
+        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES, work))
     return calls
 
 
@@ -242,6 +243,7 @@ def depthwise_conv_2d_(task: Task) -> list[Call] | None:
                 *(p.rows.dilation, p.columns.dilation, p.rows.before, p.columns.before, 128),
             ),
             scratch=64 + columns * packing.padded(p.rows.filter, 4) * 64,
+            work=int(np.prod(task.output.shape)) * filter.shape[1] * filter.shape[2] // 25,
         )
     ]
 
@@ -265,6 +267,7 @@ def _depthwise_float(task: Task) -> list[Call] | None:
                 *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
             ),
             scratch=16 * rows.filter,
+            work=int(np.prod(task.output.shape)) * filter.shape[1] * filter.shape[2] // 16,
         )
     ]
 

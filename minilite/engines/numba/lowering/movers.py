@@ -94,7 +94,8 @@ def lower(task: Task) -> list[Call] | None:
     average = sum(line[4] for line in lines) / max(len(lines), 1)
     if average < 8 and len(lines) > 256:
         return None
-    return [Call(("moving",), len(lines), (np.array(lines, np.int64).reshape(-1, 5), *row))]
+    work = sum(line[4] for line in lines) // 16 + len(lines)
+    return [Call(("moving",), len(lines), (np.array(lines, np.int64).reshape(-1, 5), *row), work=work)]
 
 
 def _moves_only(task: Task, data: list[TensorInfo]) -> bool:

@@ -52,6 +52,7 @@ def _call(task: Task, kind: tuple[str, str], rows: Axis, columns: Axis, channels
             *(rows.size, columns.size, rows.output, columns.output, rows.filter, columns.filter),
             *(rows.stride, columns.stride, rows.before, columns.before),
         ),
+        work=int(np.prod(output.shape)) * rows.filter * columns.filter // 8,
     )
 
 
