@@ -163,6 +163,42 @@ def run(
 
 @app.command()
 @_reported
+def profile(
+    model: Model,
+    kernels: Kernels = "reference",
+    engine: Engine = "numba",
+    threads: Annotated[int, typer.Option(min=1, help="One, or two.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs, of which the quickest counts.")] = 20,
+    against: Annotated[str | None, typer.Option(help="litert: time LiteRT's interpreter, too.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+) -> None:
+    """Show how long every operator takes, on random inputs."""
+    from minilite import Interpreter, profile_command
+
+    if against not in (None, "litert"):
+        raise typer.BadParameter("there is: litert", param_hint="--against")
+    interpreter = Interpreter(model, kernels=kernels, engine=engine, num_threads=threads)
+    found, theirs = profile_command.measure(interpreter, model, kernels, threads, repeat, seed, against)
+    profile_command.show(_console(), found, theirs)
+
+
+@app.command()
+@_reported
+def warmup() -> None:
+    """Compile all kernels ahead of time, so that no later run waits for them."""
+    from rich.progress import track
+
+    from minilite.engines.numba.kinds import every
+    from minilite.engines.numba.objects import address, folder, is_ready
+
+    missing = [kind for kind in every() if not is_ready(kind)]
+    for kind in track(missing, "Compiling", console=_console()):
+        address(kind)
+    typer.echo(f"{len(missing)} kernels compiled, {len(every()) - len(missing)} were there; kept in {folder()}")
+
+
+@app.command()
+@_reported
 def demo(
     engine: Engine = "auto",
     save: Annotated[Path | None, typer.Option(help="Copy the models and images to this folder instead.")] = None,

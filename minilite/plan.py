@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -221,6 +222,21 @@ class Plan:
         """Compute the schedule by the steps' definitions."""
         for step in self.schedule:
             self.run_step(step, values, keep)
+
+    def timed(self, values: dict[int, np.ndarray], keep: bool) -> Iterator[tuple[Step, str, float]]:
+        """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
+        linked = self.linked(keep)
+        if linked is not None:
+            yield from linked.timed(values, keep)
+            return
+        for step in self.schedule:
+            yield self.timed_step(step, values, keep)
+
+    def timed_step(self, step: Step, values: dict[int, np.ndarray], keep: bool) -> tuple[Step, str, float]:
+        """Compute a step by its definition, and say how long it took."""
+        start = time.perf_counter()
+        self.run_step(step, values, keep)
+        return step, "numpy", time.perf_counter() - start
 
     def linked(self, keep: bool = False) -> Linked | Patient | None:
         """What the engine made of the schedule; None where it runs step by step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -104,11 +105,9 @@ class Linked:
             block.inputs = [(t, views[t]) for t in read if t not in made | written]
             block.outputs = {t: views[t] for t in made if t in seen}
             written |= made
-            memory = np.zeros((len(block.calls) + 1, ROW // 8), np.int64)
-            memory[0, -1] = self.scratch.ctypes.data + scratch  # the second thread's
-            block.rows = memory[1:]
+            block.rows = np.zeros((len(block.calls), ROW // 8), np.int64)
             for row, call in zip(block.rows, block.calls, strict=True):
-                row[:3] = objects.address(call.kind), call.units, call.piece
+                row[:4] = objects.address(call.kind), call.units, call.piece, self.scratch.ctypes.data + scratch
                 for i, word in enumerate(call.row, HEAD // 8):
                     if isinstance(word, Place):
                         row[i] = addresses[word.tensor] + word.offset
@@ -137,6 +136,23 @@ class Linked:
                 values.update(block.outputs)
             else:
                 self._run_step(block, values, keep)
+
+    def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
+        """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
+        for block in self.blocks:
+            if not isinstance(block, Program):
+                yield self.plan.timed_step(block, values, keep)
+                continue
+            for index, home in block.inputs:
+                if values[index] is not home:
+                    np.copyto(home, values[index])
+            rows, second, _, scratch = block.start
+            for step, calls in block.parts:
+                start = time.perf_counter()
+                self._run(rows, second, len(calls), scratch)
+                yield step, "numba", time.perf_counter() - start
+                rows += len(calls) * ROW
+            values.update(block.outputs)
 
     def _run_step(self, step: Step, values: dict[int, Array], keep: bool) -> None:
         """A step without a kernel. One that keeps what it is given must not be given a program's memory."""
@@ -174,6 +190,14 @@ class Patient:
             self.linked = Linked(self.plan, self._parts, self.keep, self.threads)
         except objects.CannotCompile:
             self._spent = -math.inf
+
+    def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
+        """See :class:`Linked`."""
+        if self.linked is not None:
+            yield from self.linked.timed(values, keep)
+            return
+        for step in self.plan.schedule:
+            yield self.plan.timed_step(step, values, keep)
 
     @property
     def homes(self) -> dict[int, Array]:

@@ -153,7 +153,7 @@ def depthwise_table(rounding: str, table: Array) -> Array:
     return result
 
 
-ROW, HEAD = 512, 24
+ROW, HEAD = 512, 32
 """Bytes of a step in a program, and of what comes before its kernel's row."""
 AWAY, WAITING, CLAIMED, AT_WORK = range(4)
 """How it stands with the second thread."""

@@ -41,7 +41,8 @@ def _share(block: int, scratch: int) -> None:
 
 def _run() -> Callable[[int, int, int, int], None]:
     """``run(rows, first, last, scratch)``. Rows are the steps' own, ``ROW`` bytes each: the kernel's address, its
-    units, how many of them make a piece (0: not to be shared), then the kernel's row."""
+    units, how many of them make a piece (0: not to be shared), the second thread's scratch memory; then the kernel's
+    row."""
 
     def run(rows: int, first: int, last: int, scratch: int) -> None:
         for step in range(first, last):
@@ -52,8 +53,7 @@ def _run() -> Callable[[int, int, int, int], None]:
 
 
 def _run_shared() -> Callable[[int, int, int, int], None]:
-    """``run(rows, block, last, scratch)``, with the worker's help where it is waiting. The worker's scratch memory is
-    the last number of the block."""
+    """``run(rows, block, last, scratch)``, with the worker's help where it is waiting."""
 
     def run(rows: int, block: int, last: int, scratch: int) -> None:
         for step in range(last):
@@ -67,7 +67,7 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
             put_i64(block + 24, row + HEAD)
             put_i64(block + 32, get_i64(row + 8))
             put_i64(block + 40, piece)
-            put_i64(block + 48, get_i64(rows - 8))
+            put_i64(block + 48, get_i64(row + 24))
             put_atomic(block, AT_WORK)
             _share(block, scratch)
             while get_atomic(block) == AT_WORK:

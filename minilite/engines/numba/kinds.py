@@ -1,0 +1,34 @@
+"""All kernels there are: what :mod:`minilite.engines.numba.lowering` may ask for on this processor."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from minilite.engines.numba.objects import Kind, dot, features
+
+ROUNDINGS = ("float32", "fixed", "float64")
+FUNCTIONS = (
+    *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
+)
+
+
+def every() -> list[Kind]:
+    """The kernels, the commonest first."""
+    sums = ("separate", "fused")
+    permutes = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
+    binary = [("float32", name) for name in ("add", "sub", "mul", "div")]
+    binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed")]
+    return [
+        *(("runner", what) for what in ("alone", "shared", "worker")),
+        *(("matmul", "int8", dot(), rounding) for rounding in ROUNDINGS),
+        *(("matmul", "float32", how, "none") for how in sums),
+        *(("depthwise", dot(), rounding, taps) for rounding, taps in product(("float32", "fixed"), ("3", "0"))),
+        *(("depthwise_float", how, size) for how, size in product(sums, ("3", "5", "0"))),
+        *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
+        *(("pooling", "int8", what) for what in ("bias", "fixed")),
+        *(("softmax", what) for what in ("float32", "table", "gemmlowp")),
+        ("elementwise", "table", permutes),
+        *(("elementwise", "unary", name) for name in FUNCTIONS),
+        *(("elementwise", "binary", *kind) for kind in binary),
+        ("moving",),
+    ]
