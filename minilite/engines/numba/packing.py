@@ -37,12 +37,29 @@ def padded(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
+def packing_order(lanes: int) -> Array:
+    """Of ``4 * lanes`` channels, those that the lanes of four vectors hold, vector after vector: packing the four
+    to bytes within every 16 gives the channels in their order."""
+    return np.arange(4 * lanes).reshape(lanes // 4, 4, 4).transpose(1, 0, 2).reshape(-1)
+
+
+def panel_order(channels: int) -> Array:
+    """The order in which an integer kernel's panels hold channels, padded to whole vectors."""
+    order = np.arange(padded(channels, LANES))
+    for start in range(0, len(order) - PANEL + 1, PANEL):
+        order[start : start + PANEL] = start + packing_order(LANES)
+    return order
+
+
 def in_panels(matrix: Array, per_step: int) -> Array:
-    """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat."""
+    """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat; of integers
+    in :func:`panel_order`."""
     channels, terms = matrix.shape
     steps = padded(terms, per_step) // per_step
     wide = np.zeros((padded(channels, LANES), steps * per_step), matrix.dtype)
     wide[:channels, :terms] = matrix
+    if matrix.dtype == np.int8:
+        wide = wide[panel_order(channels)]
     packed = aligned(wide.size, matrix.dtype)
     for start in range(0, len(wide), PANEL):
         panel = wide[start : start + PANEL]
@@ -89,6 +106,14 @@ def in_blocks(rounding: str, table: Array, lanes: int = LANES) -> Array:
         result[:, 1:] = wide[1:].transpose(1, 2, 0).reshape(blocks, 2, lanes)
     assert result[:1].nbytes * LANES == CHANNEL_BYTES[rounding] * lanes
     return result
+
+
+def panel_table(rounding: str, table: Array) -> Array:
+    """A channel table in the order of panels, in blocks of 16."""
+    channels = table.shape[1]
+    wide = np.zeros((len(table), padded(channels, LANES)), np.int32)
+    wide[:, :channels] = table
+    return in_blocks(rounding, wide[:, panel_order(channels)])
 
 
 # ---- depthwise -------------------------------------------------------------------------------------------------------
@@ -145,8 +170,7 @@ def depthwise_table(rounding: str, table: Array) -> Array:
     for start, size in channel_blocks(channels):
         block = np.zeros((len(table), size), np.int32)
         block[:, : channels - start] = table[:, start : start + size]
-        order = np.arange(size).reshape(size // 16, 4, 4).transpose(1, 0, 2).reshape(-1)
-        parts.append(in_blocks(rounding, block[:, order], size // 4).reshape(-1))
+        parts.append(in_blocks(rounding, block[:, packing_order(size // 4)], size // 4).reshape(-1))
     flat = np.concatenate(parts)
     result = aligned(flat.shape, np.int32)
     result[:] = flat

@@ -81,18 +81,6 @@ def _interleaved(builder: Builder, rows: list[Value]) -> list[Value]:
     return result
 
 
-def _packed(builder: Builder, values: list[Value]) -> Value:
-    """Four vectors of int32 that fit a byte, as bytes in the channels' order."""
-    lanes = values[0].type.count
-    narrow = [builder.trunc(v, vector(I8, lanes)) for v in values]
-    low, high = (
-        builder.shuffle_vector(a, b, constant(vector(I32, 2 * lanes), list(range(2 * lanes))))
-        for a, b in (narrow[:2], narrow[2:])
-    )
-    order = [v * lanes + part * 4 + i for part in range(lanes // 4) for v in range(4) for i in range(4)]
-    return builder.shuffle_vector(low, high, constant(vector(I32, 4 * lanes), order))
-
-
 def interleave(width: int) -> Any:
     """``interleave(target, rows, count, step, flip)``: ``count`` columns of four rows; ``rows`` is the address of four
     addresses and four steps from column to column; target columns are ``step`` bytes apart."""
@@ -153,8 +141,8 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
                             column, values = (load(builder, bytes_, p, v * width) for p in (at, filter_))
                             builder.store(_dot4(builder, dot, builder.load(places[v]), column, values), places[v])
                     sums = [builder.load(place) for place in places]
-                values = [r(builder, s, bounds) for r, s in zip(rounded, sums, strict=True)]
-                result = _packed(builder, values)
+                steps = [r.steps(builder, s, bounds) for r, s in zip(rounded, sums, strict=True)]
+                result = bounds.packed(builder, steps, packs=dot == "vnni")
                 to = builder.add(out, builder.mul(loop.index, out_step))
                 with builder.if_else(whole) as (all_, some):
                     with all_:

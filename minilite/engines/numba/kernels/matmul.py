@@ -8,7 +8,8 @@ image itself.
 
 Integers  Rows are stored xor 128, as unsigned numbers ``a + 128``: the dot products of x86 take unsigned times signed
           numbers. Filters are packed ``[panel, terms / 4, channels, 4]`` with zeros in what is added; what the 128 and
-          the zero point add to every sum is part of the channels' biases.
+          the zero point add to every sum is part of the channels' biases. The channels of a panel of 64 are in the
+          order in which packing four vectors to bytes takes them.
 Floats    Rows as they are; filters packed ``[panel, terms, channels]``; fused or separate multiply and add.
 
 Tiles at the lower edge overlap the ones above rather than being smaller; blocks of fewer rows than a tile go row by
@@ -121,15 +122,16 @@ def _sums(
 
 def _stored(builder: Builder, values: list[Value], address: Value, columns: Value, size: int) -> None:
     """Store a row of vectors, of which ``columns`` lanes are wanted."""
-    everything = builder.icmp_signed(">=", columns, constant(I64, len(values) * LANES))
+    lanes = values[0].type.count
+    everything = builder.icmp_signed(">=", columns, constant(I64, len(values) * lanes))
     with builder.if_else(everything) as (whole, part):
         with whole:
             for v, value in enumerate(values):
-                store(builder, value, address, v * LANES * size)
+                store(builder, value, address, v * lanes * size)
         with part:
             for v, value in enumerate(values):
-                mask = lanes_below(builder, columns, v * LANES)
-                masked_store(builder, value, builder.add(address, constant(I64, v * LANES * size)), mask)
+                mask = lanes_below(builder, columns, v * lanes, lanes)
+                masked_store(builder, value, builder.add(address, constant(I64, v * lanes * size)), mask)
 
 
 def _tile(generate_: Callable[[Builder, Tile], None]) -> Any:
@@ -167,9 +169,13 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
         rounded = [ROUNDINGS[rounding](builder, tile.channels, v * block) for v in range(width)]
         bounds = Bounds(builder, tile.constants)
         for row in range(height):
-            values = [rounded[v](builder, acc, bounds) for v, acc in enumerate(sums[row])]
             at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
-            _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
+            if width == 4:
+                steps = [rounded[v].steps(builder, acc, bounds) for v, acc in enumerate(sums[row])]
+                _stored(builder, [bounds.packed(builder, steps, packs=dot == "vnni")], at, tile.columns, 1)
+            else:
+                values = [rounded[v](builder, acc, bounds) for v, acc in enumerate(sums[row])]
+                _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
 
     return _tile(generate)
 

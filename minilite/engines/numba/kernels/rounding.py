@@ -18,6 +18,8 @@ from typing import Any
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
+    I8,
+    I16,
     I32,
     I64,
     LANES,
@@ -40,8 +42,45 @@ class Bounds:
     """The output's zero point and what it is clipped to, less the zero point; int64 in memory, in every lane here."""
 
     def __init__(self, builder: Builder, address: Value, lanes: int = LANES):
-        parts = (load(builder, I64, address, 8 * i) for i in range(3))
-        self.zero_point, self.low, self.high = (splat(builder, builder.trunc(p, I32), lanes) for p in parts)
+        self._numbers = [builder.trunc(load(builder, I64, address, 8 * i), I32) for i in range(3)]
+        self.zero_point, self.low, self.high = (splat(builder, n, lanes) for n in self._numbers)
+
+    def in_range(self, builder: Builder, steps: Value) -> Value:
+        """``clip(steps + zero_point)`` in int32."""
+        return builder.add(clip(builder, steps, self.low, self.high), self.zero_point)
+
+    def packed(self, builder: Builder, steps: list[Value], packs: bool) -> Value:
+        """Four vectors of steps as bytes: of every 16, vector ``v`` gives the four from ``4 v`` on. ``packs``: by x86's
+        saturating instructions."""
+        lanes = steps[0].type.count
+        if not packs:
+            narrow = [builder.trunc(self.in_range(builder, x), vector(I8, lanes)) for x in steps]
+            order = [v * lanes + part * 4 + i for part in range(lanes // 4) for v in range(4) for i in range(4)]
+            return _joined(builder, narrow, order)
+        zero_point, low, high = self._numbers
+        moved = splat(builder, builder.trunc(zero_point, I16), 2 * lanes)
+        halves = []
+        for pair in (steps[:2], steps[2:]):
+            words = call(builder, PACK32[lanes], moved.type, *pair)
+            halves.append(call(builder, f"llvm.sadd.sat.{suffix(moved.type)}", moved.type, words, moved))
+        bytes_ = call(builder, PACK16[lanes], vector(I8, 4 * lanes), *halves)
+        bounds = (builder.trunc(builder.add(b, zero_point), I8) for b in (low, high))
+        return clip(builder, bytes_, *(splat(builder, bound, 4 * lanes) for bound in bounds))
+
+
+PACK32 = {16: "llvm.x86.avx512.packssdw.512", 8: "llvm.x86.avx2.packssdw", 4: "llvm.x86.sse2.packssdw.128"}
+PACK16 = {16: "llvm.x86.avx512.packsswb.512", 8: "llvm.x86.avx2.packsswb", 4: "llvm.x86.sse2.packsswb.128"}
+"""Pairs of vectors of int32 as int16, of int16 as bytes, saturated, by the lanes of the int32s."""
+
+
+def _joined(builder: Builder, four: list[Value], order: list[int]) -> Value:
+    """The elements of four vectors in an order."""
+    lanes = four[0].type.count
+    pairs = [
+        builder.shuffle_vector(a, b, constant(vector(I32, 2 * lanes), list(range(2 * lanes))))
+        for a, b in (four[:2], four[2:])
+    ]
+    return builder.shuffle_vector(*pairs, constant(vector(I32, 4 * lanes), order))
 
 
 class Fixed:
@@ -52,7 +91,7 @@ class Fixed:
         parts = [load(builder, type_, channels, offset + 4 * lanes * i, 4) for i in range(6)]
         self.bias, self.q, self.left, self.right, self.half, self.away = parts
 
-    def steps(self, builder: Builder, acc: Value) -> Value:
+    def steps(self, builder: Builder, acc: Value, bounds: Bounds | None = None) -> Value:
         """The rounded product."""
         wide = vector(I64, acc.type.count)
         product = builder.mul(builder.sext(builder.shl(acc, self.left), wide), builder.sext(self.q, wide))
@@ -63,7 +102,7 @@ class Fixed:
 
     def __call__(self, builder: Builder, acc: Value, bounds: Bounds) -> Value:
         """``clip(round(acc * real) + zero_point, low, high)``."""
-        return builder.add(clip(builder, self.steps(builder, acc), bounds.low, bounds.high), bounds.zero_point)
+        return bounds.in_range(builder, self.steps(builder, acc, bounds))
 
 
 class Float64(Fixed):
@@ -73,7 +112,7 @@ class Float64(Fixed):
         self.bias = load(builder, vector(I32, lanes), channels, offset, 4)
         self.scale = load(builder, vector(F64, lanes), channels, offset + 4 * lanes, 4)
 
-    def steps(self, builder: Builder, acc: Value) -> Value:
+    def steps(self, builder: Builder, acc: Value, bounds: Bounds | None = None) -> Value:
         doubles = self.scale.type
         x = builder.fmul(builder.sitofp(acc, doubles), self.scale)
         whole = call(builder, f"llvm.trunc.{suffix(doubles)}", doubles, x)
@@ -85,20 +124,23 @@ class Float64(Fixed):
         return builder.fptosi(x, acc.type)
 
 
-class Float32:
+class Float32(Fixed):
     """One block of channels, rounded in float32."""
 
     def __init__(self, builder: Builder, channels: Value, offset: int, lanes: int = LANES):
         self.bias = load(builder, vector(I32, lanes), channels, offset, 4)
         self.scale = load(builder, vector(F32, lanes), channels, offset + 4 * lanes, 4)
 
-    def __call__(self, builder: Builder, acc: Value, bounds: Bounds) -> Value:
-        """``clip(round(acc * real) + zero_point, low, high)``."""
-        integers, floats = acc.type, self.scale.type
+    def steps(self, builder: Builder, acc: Value, bounds: Bounds | None = None) -> Value:
+        assert bounds is not None
+        floats = self.scale.type
         x = builder.fmul(builder.sitofp(acc, floats), self.scale)
         x = clip(builder, x, builder.sitofp(bounds.low, floats), builder.sitofp(bounds.high, floats))
-        bits = builder.bitcast(builder.fadd(x, constant(floats, MAGIC)), integers)
-        return builder.add(bits, builder.sub(bounds.zero_point, constant(integers, 0x4B400000)))
+        bits = builder.bitcast(builder.fadd(x, constant(floats, MAGIC)), acc.type)
+        return builder.sub(bits, constant(acc.type, 0x4B400000))
+
+    def __call__(self, builder: Builder, acc: Value, bounds: Bounds) -> Value:
+        return builder.add(self.steps(builder, acc, bounds), bounds.zero_point)
 
 
 ROUNDINGS: dict[str, Any] = {"fixed": Fixed, "float64": Float64, "float32": Float32}

@@ -84,17 +84,18 @@ def splat(builder: Builder, value: Value, lanes: int = LANES) -> Value:
     return builder.shuffle_vector(first, ir.Constant(type_, ir.Undefined), constant(vector(I32, lanes), 0))
 
 
-def lanes_below(builder: Builder, count: Value, first: int = 0) -> Value:
+def lanes_below(builder: Builder, count: Value, first: int = 0, lanes: int = LANES) -> Value:
     """A mask of the lanes whose number, counted from ``first``, is below ``count`` (an i64)."""
-    numbers = constant(vector(I32), list(range(first, first + LANES)))
-    return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(count, I32)))
+    numbers = constant(vector(I32, lanes), list(range(first, first + lanes)))
+    return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(count, I32), lanes))
 
 
-def least(builder: Builder, a: Value, b: Value, most: bool = False) -> Value:
-    """The smaller (``most``: the larger) of each two lanes; of floats the first where one is NaN."""
-    is_float = a.type in (F32, F64) or (isinstance(a.type, ir.VectorType) and a.type.element in (F32, F64))
-    compare = builder.fcmp_unordered if is_float else builder.icmp_signed
-    return builder.select(compare(">" if most else "<", a, b), a, b)
+def least(builder: Builder, x: Value, bound: Value, most: bool = False) -> Value:
+    """The smaller (``most``: the larger) of each two lanes; of floats ``x`` where it is NaN. (In these very words an
+    instruction of x86.)"""
+    is_float = x.type in (F32, F64) or (isinstance(x.type, ir.VectorType) and x.type.element in (F32, F64))
+    compare = builder.fcmp_ordered if is_float else builder.icmp_signed
+    return builder.select(compare(">" if most else "<", bound, x), bound, x)
 
 
 def clip(builder: Builder, x: Value, low: Value, high: Value) -> Value:

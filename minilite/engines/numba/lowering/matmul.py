@@ -87,7 +87,7 @@ def _integer(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
     kind = ("matmul", "int8", dot(), rounding)
 
     def channels(part: slice) -> Array:
-        return packing.in_blocks(rounding, table[:, part])
+        return packing.panel_table(rounding, table[:, part])
 
     return _calls(kind, task, rows, columns, matrix, channels, constants(p.requantize), 128, padding)
 
