@@ -28,6 +28,7 @@ LAYERS = (
     ("interpreter",),
     ("inspection", "quantization", "demo", "testing"),
     ("run_command",),
+    ("profile_command",),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""
@@ -36,6 +37,7 @@ ELSEWHERE = {
     ("model", "writer"),
     ("model", "schema"),
     ("engines", "resolve"),
+    ("engines", "plan"),
     ("resolve", "program"),
     ("plan", "program"),
 }

@@ -163,7 +163,7 @@ def test_what_a_signal_handler_raises_passes() -> None:
     class TooLong(Exception):
         pass
 
-    interpreter = minilite.Interpreter(models.add())
+    interpreter = minilite.Interpreter(models.add(), engine="numpy")
     interpreter.allocate_tensors()
     step = interpreter._main.plan.schedule[0]
 

@@ -27,6 +27,8 @@ class Task:
         definition = step.definition
         if definition is None or step.op.custom or step.call is None or step.waits or step.open:
             return None
+        if not step.node.inputs or not step.node.outputs:
+            return None
         tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
         if any(t.is_variable or t.sparsity is not None or 0 in t.shape for t in tensors):
             return None
