@@ -38,6 +38,8 @@ def test_numba_equals_numpy(op: Op, definition: Definition, data: st.DataObject)
                 np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * _largest(a))
             elif a.dtype == np.float32 and definition.ulp:
                 np.testing.assert_array_max_ulp(b, a, maxulp=1)
+            elif a.dtype == np.float32:
+                assert (a + np.float32(0)).tobytes() == (b + np.float32(0)).tobytes()  # but for the sign of 0
             else:
                 assert a.tobytes() == b.tobytes()
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import math
 import os
 from collections.abc import Callable
@@ -93,8 +93,10 @@ def engine(name: str, threads: int = 1) -> Engine:
     """The engine called ``name``. Raises :class:`ArgumentError` for an unknown one, or for ``numba`` without Numba."""
     if name in ("numba", "auto"):
         try:
-            importlib.import_module("llvmlite.binding" if name == "auto" else "numba")
-        except Exception as error:  # they fail to import in many ways: a missing library, too new a NumPy
+            importlib.import_module("llvmlite.binding")  # Numba itself is not imported before something is compiled
+            if importlib.util.find_spec("numba") is None:
+                raise ImportError("Numba is not installed")
+        except Exception as error:  # llvmlite fails to import in many ways, for want of a library, say
             if name == "auto":
                 return NumpyEngine()
             raise ArgumentError(f"engine 'numba' cannot be used: {error}. Install numba, or use 'numpy'.") from error

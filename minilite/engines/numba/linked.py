@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minilite.engines.numba import arena, objects, team
-from minilite.engines.numba.calls import Call, Place
+from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.fusion import Lowered, lowered
 from minilite.engines.numba.packing import HEAD, ROW, aligned
 
@@ -26,10 +26,11 @@ Array = np.ndarray
 class Program:
     """Steps that follow each other, in one compiled call.
 
-    ``inputs`` are the tensors that come from outside, with the memory they are copied to; ``outputs`` those that others
-    read, with the memory they are in."""
+    ``reads`` are the tensors that no program makes, ``inputs`` the same with the memory they are copied to; ``outputs``
+    those that others read, with the memory they are in."""
 
     parts: list[tuple[Step, list[Call]]]
+    reads: list[int] = field(default_factory=list)
     inputs: list[tuple[int, Array]] = field(default_factory=list)
     outputs: dict[int, Array] = field(default_factory=dict)
     rows: Array = field(default_factory=lambda: np.empty(0, np.int64))
@@ -68,58 +69,61 @@ class Linked:
     def _place(self, keep: bool, threads: int) -> None:
         """Give every tensor of a program its memory, and every call its row."""
         graph, infos = self.plan.subgraph, self.plan.infos
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        seen = {*graph.inputs, *graph.outputs}
-        position = 0
-        for block in self.blocks:
-            if isinstance(block, Program):
-                for step, calls in block.parts:
-                    for tensor in {*(p.tensor for c in calls for p in c.places), *step.outputs}:
-                        first.setdefault(tensor, position)
-                        last[tensor] = position
-                    position += 1
-            else:
-                seen.update((*block.inputs, *block.outputs))
-                position += 1
-        if keep:
-            seen.update(first)
-        lives = {
-            t: (0, position) if t in graph.inputs else (first[t], position if t in seen else last[t]) for t in first
-        }
-        sizes = {t: math.prod(infos[t].shape) * np.dtype(infos[t].dtype).itemsize for t in first}
+        for block, outside in zip(self.programs, self._from_outside(), strict=True):
+            block.reads = outside
+        outside_steps = [block for block in self.blocks if not isinstance(block, Program)]
+        seen = {*graph.inputs, *graph.outputs, *(i for step in outside_steps for i in (*step.inputs, *step.outputs))}
+        lives = self._lives(seen, keep)
+        sizes = {t: math.prod(infos[t].shape) * np.dtype(infos[t].dtype).itemsize for t in lives}
         offsets, total = arena.places(sizes, lives)
         scratch = max((c.scratch for p in self.programs for c in p.calls), default=0)
+        scratch = -(-(scratch + arena.SLACK) // 64) * 64
         self.arena = aligned(total + arena.SLACK, np.uint8)
-        scratch = -(-(scratch + 128) // 64) * 64
         self.scratch = aligned(scratch * threads, np.uint8)
-        base = self.arena.ctypes.data
         views = {
             t: self.arena[o : o + sizes[t]].view(infos[t].dtype).reshape(infos[t].shape) for t, o in offsets.items()
         }
-        addresses = {t: base + o for t, o in offsets.items()}
-        written: set[int] = set()
         for block in self.programs:
-            made = {t for step, _ in block.parts for t in step.outputs}
-            read = dict.fromkeys(p.tensor for c in block.calls for p in c.places)
-            block.inputs = [(t, views[t]) for t in read if t not in made | written]
-            block.outputs = {t: views[t] for t in made if t in seen}
-            written |= made
+            block.inputs = [(t, views[t]) for t in block.reads]
+            block.outputs = {t: views[t] for step, _ in block.parts for t in step.outputs if keep or t in seen}
             block.rows = np.zeros((len(block.calls), ROW // 8), np.int64)
             for row, call in zip(block.rows, block.calls, strict=True):
                 row[:4] = objects.address(call.kind), call.units, call.piece, self.scratch.ctypes.data + scratch
-                for i, word in enumerate(call.row, HEAD // 8):
-                    if isinstance(word, Place):
-                        row[i] = addresses[word.tensor] + word.offset
-                    else:
-                        row[i] = word.ctypes.data if isinstance(word, np.ndarray) else word
+                row[HEAD // 8 :][: len(call.row)] = [_number(word, views) for word in call.row]
             second = team.team.address if threads > 1 else 0
             block.start = (block.rows.ctypes.data, second, len(block.calls), self.scratch.ctypes.data)
-        outside = {i for block in self.blocks if not isinstance(block, Program) for i in block.inputs}
-        own = {t for t, _ in (i for p in self.programs for i in p.inputs)}
-        self.homes = {i: views[i] for i in graph.inputs if i in own and i not in outside and i not in graph.outputs}
-        self._shared = set(first)
+        read_outside = {i for step in outside_steps for i in step.inputs}
+        own = {t for block in self.programs for t in block.reads}
+        self.homes = {i: views[i] for i in graph.inputs if i in own - read_outside and i not in graph.outputs}
+        self._shared = set(lives)
         self._run = objects.function(("runner", "shared" if threads > 1 else "alone"))
+
+    def _from_outside(self) -> Iterator[list[int]]:
+        """For each program the tensors that no program has made."""
+        made: set[int] = set()
+        for block in self.programs:
+            made.update(t for step, _ in block.parts for t in step.outputs)
+            yield [t for t in dict.fromkeys(p.tensor for c in block.calls for p in c.places) if t not in made]
+
+    def _lives(self, seen: set[int], keep: bool) -> dict[int, tuple[int, int]]:
+        """The first and last step that each tensor of a program is needed at. What comes from outside is there from the
+        program's start on, and what others may look at stays."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        position = 0
+        for block in self.blocks:
+            if not isinstance(block, Program):
+                position += 1
+                continue
+            for tensor in block.reads:
+                first.setdefault(tensor, position)
+            for step, calls in block.parts:
+                for tensor in {*(p.tensor for c in calls for p in c.places), *step.outputs}:
+                    first.setdefault(tensor, position)
+                    last[tensor] = position
+                position += 1
+        first.update(dict.fromkeys(first.keys() & set(self.plan.subgraph.inputs), 0))
+        return {t: (first[t], position if keep or t in seen else last[t]) for t in first}
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
@@ -161,6 +165,13 @@ class Linked:
                 if index in self._shared and index in values:
                     values[index] = values[index].copy()
         self.plan.run_step(step, values, keep)
+
+
+def _number(word: Word, views: Mapping[int, Array]) -> int:
+    """A word of a row: a number, or an address."""
+    if isinstance(word, Place):
+        return int(views[word.tensor].ctypes.data) + word.offset
+    return int(word.ctypes.data) if isinstance(word, np.ndarray) else word
 
 
 class Patient:

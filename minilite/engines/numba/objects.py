@@ -24,6 +24,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from minilite.errors import ArgumentError
+
 Kind = tuple[str, ...]
 """A kernel: the module of :mod:`minilite.engines.numba.kernels` that has it, and its parameters."""
 
@@ -48,7 +50,7 @@ def dot() -> str:
     return "vnni" if there else "portable"
 
 
-class CannotCompile(Exception):
+class CannotCompile(ArgumentError):
     """Numba is not there, or not usable."""
 
 
@@ -127,7 +129,7 @@ def _compile(kind: Kind) -> int:
     try:
         import numba
     except Exception as error:  # it fails to import in many ways: too new a NumPy, a missing library
-        raise CannotCompile(f"Numba cannot be imported: {error}") from error
+        raise CannotCompile(f"engine 'numba' cannot be used: {error}. Repair Numba, or use 'numpy'.") from error
 
     module = importlib.import_module(f"minilite.engines.numba.kernels.{kind[0]}")
     signature = (numba.int64,) * 4

@@ -309,7 +309,7 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
 
     def sweep(width: int) -> Any:
         """All rows of a block times one panel that is ``width`` vectors wide."""
-        height = TILE_SUMS // width
+        height = max(1, (8 if how == "portable" else TILE_SUMS) // width)
         many, single = tile(height, width), tile(1, width)
 
         @register_jitable

@@ -26,7 +26,7 @@ def move(typing: Any, target: Any, source: Any, size: Any) -> Any:
 
 
 def kernel() -> Callable[[int, int, int, int], None]:
-    """Its row: address of a table of (source, target, first byte, first byte, bytes) offsets; then up to 16 addresses,
+    """Its row: address of a table of (source, target, first byte, first byte, bytes) offsets; then the addresses,
     of which ``source`` and ``target`` are numbers. A unit is a line of the table."""
 
     def moving(row: int, first: int, last: int, scratch: int) -> None:

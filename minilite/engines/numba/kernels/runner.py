@@ -1,8 +1,8 @@
 """The runner: one compiled call for all steps of a program; and the worker that takes its share of them.
 
 They meet in a block of eight int64, whose first says how it stands: the worker is away, waiting, asked for by a runner
-that is writing what there is to do, or at work. Units are taken from a shared count, so that neither waits for the
-other longer than for the last piece.
+that is writing what there is to do, or at work; its last counts the runners. Units are taken from a shared count, so
+that neither waits for the other longer than for the last piece.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
     """``run(rows, block, last, scratch)``, with the worker's help where it is waiting."""
 
     def run(rows: int, block: int, last: int, scratch: int) -> None:
+        take(block + 56, 1)
         for step in range(last):
             row = rows + step * ROW
             piece = get_i64(row + 16)
@@ -72,12 +73,13 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
             _share(block, scratch)
             while get_atomic(block) == AT_WORK:
                 pause()
+        take(block + 56, -1)
 
     return run
 
 
 def _work() -> Callable[[int, int, int, int], None]:
-    """``work(block, patience, _, _)``: do what runners ask for until none has for so many moments."""
+    """``work(block, patience, _, _)``: do what runners ask for until there has been none for so many moments."""
 
     def work(block: int, patience: int, unused: int, also: int) -> None:
         put_atomic(block, WAITING)
@@ -89,7 +91,7 @@ def _work() -> Callable[[int, int, int, int], None]:
                 idle = 0
             else:
                 pause()
-                idle += 1
+                idle = idle + 1 if get_atomic(block + 56) == 0 else 0
                 if idle > patience and exchange(block, WAITING, AWAY):
                     return
 

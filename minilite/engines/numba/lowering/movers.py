@@ -41,7 +41,8 @@ DATA = {
 
 MOST_PIECES = 1 << 16
 """Beyond so many pieces the definition is as good."""
-PLACES = 16
+PLACES = 48
+"""Addresses that a row has room for."""
 
 
 def lower(task: Task) -> list[Call] | None:

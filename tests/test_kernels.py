@@ -1,0 +1,301 @@
+"""Compiled kernels where the rows' own cases do not reach: wide layers, many blocks, large images, two threads.
+
+Every case is compared with the definitions: integers bit for bit in every set, floats bit for bit in ``reference``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minilite
+from minilite.cases import Case, Draw, activated, constant, data
+from minilite.spec import Definition, Op
+from minilite.testing.kit import rows
+from minilite.testing.one_operator import OneOperator, build
+from minilite.testing.strategies import HypothesisDraw
+
+linked = pytest.importorskip("minilite.engines.numba.linked")
+arena = pytest.importorskip("minilite.engines.numba.arena")
+objects = pytest.importorskip("minilite.engines.numba.objects")
+kinds = pytest.importorskip("minilite.engines.numba.kinds")
+
+SETS = ("reference", "builtin", "xnnpack")
+CHANNELS = (1, 3, 8, 15, 16, 17, 24, 32, 33, 48, 63, 64, 65, 80, 100, 130)
+
+
+def window(draw: Draw, filter_: tuple[int, int]) -> dict[str, object]:
+    return {
+        "padding": draw.choice(("SAME", "VALID")),
+        "stride_h": draw.integer(1, 2),
+        "stride_w": draw.integer(1, 2),
+        "dilation_h_factor": draw.choice((1, 1, 2)) if filter_[0] < 4 else 1,
+        "dilation_w_factor": draw.choice((1, 1, 2)) if filter_[1] < 4 else 1,
+    }
+
+
+def image(draw: Draw, channels: int, filter_: tuple[int, int]) -> tuple[int, ...]:
+    height, width = (max(2 * f, draw.choice((1, 5, 9, 26, 40))) for f in filter_)
+    return (draw.choice((1, 1, 2)), height, width, channels)
+
+
+def conv(draw: Draw) -> Case:
+    filter_ = draw.choice(((1, 1), (3, 3), (1, 4), (5, 2), (7, 7)))
+    depth, units = draw.choice(CHANNELS), draw.choice(CHANNELS)
+    options = window(draw, filter_) | activated(draw)
+    weights = data((units, *filter_, depth), constant=True)
+    return Case((data(image(draw, depth, filter_)), weights, data((units,), constant=True)), options)
+
+
+def depthwise(draw: Draw) -> Case:
+    filter_ = draw.choice(((3, 3), (5, 5), (3, 1), (2, 4), (4, 3), (9, 9)))
+    depth = draw.choice(CHANNELS)
+    options = window(draw, filter_) | activated(draw) | {"depth_multiplier": 1}
+    weights = data((1, *filter_, depth), constant=True)
+    return Case((data(image(draw, depth, filter_)), weights, data((depth,), constant=True)), options)
+
+
+def dense(draw: Draw) -> Case:
+    terms, units = draw.choice((1, 3, 64, 130, 515)), draw.choice(CHANNELS)
+    rows_ = draw.choice((1, 2, 7, 60))
+    weights = data((units, terms), constant=True)
+    return Case((data((rows_, terms)), weights, data((units,), constant=True)), activated(draw))
+
+
+def pool(draw: Draw) -> Case:
+    filter_ = draw.choice(((2, 2), (3, 3), (7, 5)))
+    options = {"filter_height": filter_[0], "filter_width": filter_[1], "padding": draw.choice(("SAME", "VALID"))}
+    options |= {"stride_h": draw.integer(1, 3), "stride_w": draw.integer(1, 3)} | activated(draw)
+    return Case((data(image(draw, draw.choice(CHANNELS), filter_)),), options)
+
+
+def mean(draw: Draw) -> Case:
+    shape = (draw.integer(1, 2), draw.choice((1, 7, 12)), draw.choice((1, 7)), draw.choice(CHANNELS))
+    return Case((data(shape, low=0.0), constant([1, 2])), {"keep_dims": draw.choice((True, False))})
+
+
+def pair(draw: Draw) -> Case:
+    shape = [draw.choice((1, 3)), draw.choice((1, 40)), draw.choice((1, 30)), draw.choice((1, 16, 33, 100))]
+    other = [d if draw.choice((True, True, False)) else 1 for d in shape]
+    first, second = (tuple(s) for s in ((shape, other) if draw.choice((True, False)) else (other, shape)))
+    return Case((data(first), data(second)), activated(draw))
+
+
+def one(draw: Draw) -> Case:
+    return Case((data((draw.choice((1, 63, 64, 5000)), draw.choice((1, 10)))),))
+
+
+def softmax(draw: Draw) -> Case:
+    return Case((data((draw.choice((1, 30)), draw.choice((1, 10, 257, 1001)))),), {"beta": 1.0})
+
+
+DRAWN = {
+    "CONV_2D": conv,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "FULLY_CONNECTED": dense,
+    "AVERAGE_POOL_2D": pool,
+    "MAX_POOL_2D": pool,
+    "MEAN": mean,
+    "ADD": pair,
+    "SUB": pair,
+    "MUL": pair,
+    "LOGISTIC": one,
+    "TANH": one,
+    "RELU": one,
+    "SOFTMAX": softmax,
+}
+ROWS = [
+    pytest.param(op, definition, id=f"{op.name}-{definition.label}")
+    for op, definition in rows()
+    if op.name in DRAWN and definition.label in ("int8", "float32")
+]
+
+
+def drawn(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator:
+    source = HypothesisDraw(draw)
+    return build(source, op, definition, DRAWN[op.name](source))
+
+
+def ran(case: OneOperator, kernels: str, **arguments: object) -> list[np.ndarray]:
+    interpreter = minilite.Interpreter(model_content=case.model.to_bytes(), kernels=kernels, **arguments)  # type: ignore[arg-type]  # drawn
+    interpreter.allocate_tensors()
+    for detail, array in zip(interpreter.get_input_details(), case.inputs, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+
+
+def assert_same(case: OneOperator, kernels: str, slow: list[np.ndarray], fast: list[np.ndarray]) -> None:
+    for a, b in zip(slow, fast, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.dtype == np.float32 and (kernels != "reference" or case.definition.ulp):
+            scale = max(case.terms, float(np.abs(a).max(initial=0)))
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6 * scale)
+        else:
+            assert (a + a.dtype.type(0)).tobytes() == (b + b.dtype.type(0)).tobytes()  # but for the sign of 0
+
+
+@pytest.mark.parametrize("op, definition", ROWS)
+@given(data=st.data())
+def test_kernels_equal_definitions(op, definition, data) -> None:  # type: ignore[no-untyped-def]
+    case = data.draw(st.composite(drawn)(op, definition))
+    for kernels in SETS:
+        slow = ran(case, kernels, engine="numpy")
+        assert_same(case, kernels, slow, ran(case, kernels, engine="numba"))
+
+
+@pytest.mark.parametrize("op, definition", [r for r in ROWS if r.id.split("-")[0] in ("CONV_2D", "DEPTHWISE_CONV_2D")])
+@given(data=st.data())
+def test_a_processor_without_extras(op, definition, data) -> None:  # type: ignore[no-untyped-def]
+    """The portable kernels, which any processor runs."""
+    case = data.draw(st.composite(drawn)(op, definition))
+    with mock.patch("minilite.engines.numba.lowering.matmul.dot", return_value="portable"):
+        fast = ran(case, "xnnpack", engine="numba")
+    assert_same(case, "xnnpack", ran(case, "xnnpack", engine="numpy"), fast)
+
+
+@given(data=st.data())
+def test_two_threads_compute_the_same(data) -> None:  # type: ignore[no-untyped-def]
+    op, definition = data.draw(st.sampled_from(ROWS)).values
+    case = data.draw(st.composite(drawn)(op, definition))
+    with mock.patch("minilite.engines.numba.calls.WORTH_SHARING", 0):
+        one_thread = ran(case, "xnnpack", engine="numba", num_threads=1)
+        two = ran(case, "xnnpack", engine="numba", num_threads=2)
+    assert [a.tobytes() for a in one_thread] == [b.tobytes() for b in two]
+
+
+@given(data=st.data())
+def test_nothing_is_written_beside_outputs(data) -> None:  # type: ignore[no-untyped-def]
+    """What lies between the tensors of an arena is left alone, and so is every input."""
+    op, definition = data.draw(st.sampled_from(ROWS)).values
+    case = data.draw(st.composite(drawn)(op, definition))
+    interpreter = minilite.Interpreter(model_content=case.model.to_bytes(), kernels="xnnpack", engine="numba")
+    interpreter.allocate_tensors()
+    plan = interpreter._main.plan
+    found = plan.linked()
+    if found is None:
+        return
+    found.arena[:] = 0xA5
+    for detail, array in zip(interpreter.get_input_details(), case.inputs, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    known = np.zeros(found.arena.size, bool)
+    base = found.arena.ctypes.data
+    for program in found.programs:
+        for view in (*(v for _, v in program.inputs), *program.outputs.values()):
+            start = view.ctypes.data - base
+            known[start : start + view.nbytes] = True
+    assert (found.arena[~known] == 0xA5).all()
+    for (tensor, view), array in zip(found.programs[0].inputs, case.inputs, strict=False):
+        assert tensor in plan.subgraph.inputs
+        assert view.tobytes() == np.ascontiguousarray(array).tobytes()
+
+
+# ---- code on disk ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", kinds.every(), ids="-".join)
+def test_every_kernel_can_be_kept(kind: tuple[str, ...]) -> None:
+    """Compiled code calls nothing that is not there without Numba, so that it may be loaded without."""
+    numba = pytest.importorskip("numba")
+    with mock.patch.object(objects, "_keep") as keep, mock.patch.object(objects, "_kept", []):
+        objects._compile(kind)
+    assert keep.call_count == 1, f"compiled by Numba {numba.__version__} it needs more than itself"
+
+
+SCRIPT = """
+import sys, numpy as np, minilite
+i = minilite.Interpreter(sys.argv[1], engine=sys.argv[2], kernels="xnnpack")
+i.allocate_tensors(); d = i.get_input_details()[0]
+i.set_tensor(d["index"], np.arange(np.prod(d["shape"])).reshape(d["shape"]).astype(d["dtype"]))
+i.invoke()
+print(i.get_tensor(i.get_output_details()[0]["index"]).tolist(), "numba" in sys.modules)
+"""
+MODEL = Path(minilite.__file__).parent / "demo" / "fashion_int8.tflite"
+
+
+def script(cache: Path, engine: str = "numba", **extra: str) -> str:
+    environment = {**os.environ, "MINILITE_CACHE": str(cache), **extra}
+    command = [sys.executable, "-c", SCRIPT, str(MODEL), engine]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_kept_code_runs_without_numba(tmp_path: Path) -> None:
+    first, second = script(tmp_path), script(tmp_path)
+    assert "True" in first
+    assert "False" in second
+    assert first.split("]")[0] == second.split("]")[0] == script(tmp_path, "numpy").split("]")[0]
+    for file in tmp_path.iterdir():  # cut short, as by a full disk
+        file.write_bytes(file.read_bytes()[:-100])
+    assert script(tmp_path) == first
+    nowhere = tmp_path / "file"
+    nowhere.write_text("not a folder")
+    assert script(nowhere) == first
+
+
+def test_no_compiling_when_numba_is_told_not_to(tmp_path: Path) -> None:
+    assert "False" in script(tmp_path, "auto", NUMBA_DISABLE_JIT="1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_of_their_own(tmp_path: Path) -> None:
+    """One interpreter a thread: each computes its own."""
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        interpreter = minilite.Interpreter(MODEL, engine="numba", kernels="xnnpack", num_threads=2)
+        detail, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        x = np.random.default_rng(seed).integers(-128, 128, detail["shape"]).astype(np.int8)
+        interpreter.set_tensor(detail["index"], x)
+        answers = set()
+        for _ in range(200):
+            interpreter.invoke()
+            answers.add(interpreter.get_tensor(output["index"]).tobytes())
+        alone = minilite.Interpreter(MODEL, engine="numpy", kernels="xnnpack")
+        alone.set_tensor(detail["index"], x)
+        alone.invoke()
+        if answers != {alone.get_tensor(output["index"]).tobytes()}:
+            wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
+def test_tensors_that_live_together_lie_apart(tensors: list[tuple[int, int, int]]) -> None:
+    sizes = {i: size for i, (size, _, _) in enumerate(tensors)}
+    lives = {i: (min(a, b), max(a, b)) for i, (_, a, b) in enumerate(tensors)}
+    offsets, total = arena.places(sizes, lives)
+    for a in sizes:
+        assert offsets[a] % arena.ALIGNMENT == 0
+        assert offsets[a] + sizes[a] + arena.SLACK <= total
+        for b in sizes:
+            together = lives[a][0] <= lives[b][1] and lives[b][0] <= lives[a][1]
+            if a < b and together:
+                apart = offsets[a] + sizes[a] + arena.SLACK <= offsets[b]
+                assert apart or offsets[b] + sizes[b] + arena.SLACK <= offsets[a]
+
+
+def test_memory_is_shared_over_time() -> None:
+    sizes = dict.fromkeys(range(4), 1000)
+    _, total = arena.places(sizes, {i: (i, i + 1) for i in range(4)})
+    assert total <= 2 * math.ceil((1000 + arena.SLACK) / arena.ALIGNMENT) * arena.ALIGNMENT
