@@ -33,7 +33,7 @@ class Interpreter:
 
     model_path                              path of a .tflite file, or a :class:`minilite.Model`
     model_content                           the bytes of a .tflite file
-    num_threads                             at least 1
+    num_threads                             at least 1; the compiled engine uses two at most
     experimental_op_resolver_type           see :class:`OpResolverType`
     experimental_preserve_all_tensors       keep every intermediate result readable; no result changes
     experimental_compress_quantization_zero_points  details show equal zero points of an axis once
