@@ -178,17 +178,27 @@ class Patient:
     """A plan that is compiled when that is worth its while: at once where all its kernels have been compiled before,
     else when its definitions have taken as long as compiling will."""
 
-    def __init__(self, plan: Plan, parts: list[Lowered], keep: bool, threads: int):
+    def __init__(self, plan: Plan, keep: bool, threads: int):
         self.plan, self.keep, self.threads = plan, keep, threads
-        self._parts = parts
-        self._missing = len({c.kind for p in parts for c in p.calls or () if not objects.is_ready(c.kind)})
+        self._parts: list[Lowered] | None = None
+        self._needed = SECONDS_TO_COMPILE
         self._spent = 0.0
-        self.linked: Linked | None = None if self._missing else Linked(plan, parts, keep, threads)
+        self.linked: Linked | None = None
+        if objects.is_ready(("runner", "alone")):
+            self._lower()
+
+    def _lower(self) -> None:
+        self._parts = _parts(self.plan, self.keep)
+        kinds = {c.kind for p in self._parts for c in p.calls or ()}
+        missing = sum(not objects.is_ready(kind) for kind in kinds)
+        self._needed = missing * SECONDS_TO_COMPILE if kinds else math.inf
+        if kinds and not missing:
+            self._compile()
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
-        if self.linked is None and self._spent > self._missing * SECONDS_TO_COMPILE:
-            self._compile()
+        if self.linked is None and self._spent > self._needed:
+            self._lower() if self._parts is None else self._compile()
         if self.linked is not None:
             self.linked.run(values, keep)
             return
@@ -197,6 +207,7 @@ class Patient:
         self._spent += time.perf_counter() - start
 
     def _compile(self) -> None:
+        assert self._parts is not None
         try:
             self.linked = Linked(self.plan, self._parts, self.keep, self.threads)
         except objects.CannotCompile:
@@ -220,9 +231,13 @@ SECONDS_TO_COMPILE = 1.0
 """What a kernel takes to compile, about."""
 
 
+def _parts(plan: Plan, keep: bool) -> list[Lowered]:
+    return lowered(plan.schedule, {*plan.subgraph.inputs, *plan.subgraph.outputs}, keep)
+
+
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
     """What runs the plan with its compiled steps, or None where it has none."""
-    parts = lowered(plan.schedule, {*plan.subgraph.inputs, *plan.subgraph.outputs}, keep)
-    if all(part.calls is None for part in parts):
-        return None
-    return Patient(plan, parts, keep, threads) if patient else Linked(plan, parts, keep, threads)
+    if patient:
+        return Patient(plan, keep, threads)
+    parts = _parts(plan, keep)
+    return Linked(plan, parts, keep, threads) if any(part.calls is not None for part in parts) else None
