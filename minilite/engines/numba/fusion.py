@@ -14,17 +14,14 @@ import numpy as np
 
 from minilite.engines.numba.calls import Call, Place
 from minilite.engines.numba.lowering import lower
-from minilite.engines.numba.lowering.elementwise import UNARY, entries, table_call
+from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, entries, table_call
 from minilite.engines.numba.lowering.task import Task
-from minilite.ops import add, mul
 
 if TYPE_CHECKING:
     from minilite.resolve import Step
 
 Array = np.ndarray
 BYTES = ("int8", "uint8")
-OF_TWO = (add.integer, add.integer_one_shift, mul.integer)
-"""Definitions of two operands in which it does not matter where in the tensor an element lies."""
 
 
 @dataclass
@@ -62,16 +59,21 @@ def _table(task: Task, tables: dict[int, tuple[int, Array]]) -> tuple[int, Array
             return None
         source, inner = tables.get(task.input(0).index, (task.input(0).index, None))
         return source, own if inner is None else own[inner.view(np.uint8)]
-    if task.definition.compute not in OF_TWO or len(task.node.inputs) != 2:
+    if task.definition.compute not in OF_TWO_BYTES or len(task.node.inputs) != 2:
         return None
-    operands = [task.input(i) for i in range(2)]
-    if any(o.value is not None or o.shape != task.output.shape for o in operands):
+    every, sources, values = np.arange(256, dtype=np.uint8), set(), []
+    for operand in (task.input(0), task.input(1)):
+        if operand.value is not None and operand.value.size == 1:
+            values.append(operand.value.reshape(1))
+            continue
+        if operand.value is not None or operand.shape != task.output.shape:
+            return None
+        source, entries_ = tables.get(operand.index, (operand.index, every.view(operand.type)))
+        sources.add(source)
+        values.append(entries_)
+    if len(sources) != 1:
         return None
-    every = np.arange(256, dtype=np.uint8)
-    sources = [tables.get(o.index, (o.index, every.view(o.type))) for o in operands]
-    if sources[0][0] != sources[1][0]:
-        return None
-    return sources[0][0], np.asarray(task.definition.compute(task.prepared, sources[0][1], sources[1][1]))
+    return sources.pop(), np.ascontiguousarray(task.definition.compute(task.prepared, *values))
 
 
 def _needed(parts: list[Lowered], seen: set[int]) -> list[Lowered]:

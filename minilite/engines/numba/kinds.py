@@ -9,6 +9,7 @@ from minilite.engines.numba.objects import Kind, dot, features
 ROUNDINGS = ("float32", "fixed", "float64")
 FUNCTIONS = (
     *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
+    *("fast gelu", "neg", "abs", "square", "quantize division", "quantize reciprocal", "dequantize"),
 )
 
 
@@ -16,7 +17,7 @@ def every() -> list[Kind]:
     """The kernels, the commonest first."""
     sums = ("separate", "fused")
     permutes = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
-    binary = [("float32", name) for name in ("add", "sub", "mul", "div")]
+    binary = [("float32", name) for name in ("add", "sub", "mul", "div", "squared difference")]
     binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed")]
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
@@ -30,5 +31,8 @@ def every() -> list[Kind]:
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),
         *(("elementwise", "binary", *kind) for kind in binary),
+        *(("batch_matmul", "float32", how) for how in sums),
+        *(("batch_matmul", "int8", rounding) for rounding in ("float32", "fixed")),
+        ("elementwise", "pairs"),
         ("moving",),
     ]

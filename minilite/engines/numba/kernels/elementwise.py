@@ -24,10 +24,12 @@ from minilite.engines.numba.kernels.vectors import (
     clip,
     constant,
     get_i64,
+    get_u8,
     lanes_below,
     least,
     load,
     masked_store,
+    put_u8,
     quotient,
     remainder,
     splat,
@@ -95,8 +97,10 @@ def _look_up_portable(typing: Any, source: Any, target: Any, table: Any, count: 
 
 
 def unary_kernel(name: str) -> Callable[[int, int, int, int], None]:
-    """Its row: input, output, constants (addresses), elements. A unit is 4,096."""
+    """Its row: input, output, constants (addresses), elements. A unit is 4,096. Elements are float32, of what quantizes
+    and dequantizes int8 on one side."""
     function = FUNCTIONS[name]
+    source_size, target_size = (1 if name == "dequantize" else 4), (1 if name.startswith("quantize") else 4)
 
     @intrinsic
     def run(typing: Any, source: Any, target: Any, constants: Any, count: Any) -> Any:
@@ -105,9 +109,15 @@ def unary_kernel(name: str) -> Callable[[int, int, int, int], None]:
             floats = vector(F32)
             vectors = builder.ashr(builder.add(count, constant(I64, 15)), constant(I64, 4))
             with cgutils.for_range(builder, vectors, intp=I64) as loop:
-                offset = builder.mul(loop.index, constant(I64, 4 * LANES))
-                y = function(builder, load(builder, floats, builder.add(source, offset)), constants)
-                at, done = builder.add(target, offset), builder.mul(loop.index, constant(I64, LANES))
+                done = builder.mul(loop.index, constant(I64, LANES))
+                here = builder.add(source, builder.mul(done, constant(I64, source_size)))
+                if source_size == 4:
+                    x = load(builder, floats, here)
+                else:
+                    x = builder.sext(load(builder, vector(I8), here), vector(I32))
+                y = function(builder, x, constants)
+                y = y if target_size == 4 else builder.trunc(y, vector(I8))
+                at = builder.add(target, builder.mul(done, constant(I64, target_size)))
                 left = builder.sub(count, done)
                 with builder.if_else(builder.icmp_signed(">=", left, constant(I64, LANES))) as (whole, part):
                     with whole:
@@ -120,7 +130,8 @@ def unary_kernel(name: str) -> Callable[[int, int, int, int], None]:
 
     def unary(row: int, first: int, last: int, scratch: int) -> None:
         start, stop = first * 4096, min(last * 4096, get_i64(row + 24))
-        run(get_i64(row) + 4 * start, get_i64(row + 8) + 4 * start, get_i64(row + 16), stop - start)
+        source, target = get_i64(row) + source_size * start, get_i64(row + 8) + target_size * start
+        run(source, target, get_i64(row + 16), stop - start)
 
     return unary
 
@@ -144,6 +155,16 @@ def _float(name: str) -> Any:
         return operation
 
     return prepare
+
+
+def _squared_difference(builder: Builder, constants: Value) -> Operation:
+    """Of floats, not clipped."""
+
+    def operation(builder: Builder, a: Value, b: Value) -> Value:
+        difference = builder.fsub(a, b)
+        return builder.fmul(difference, difference)
+
+    return operation
 
 
 def _extreme(name: str) -> Any:
@@ -211,6 +232,7 @@ def _mul(rounding: str) -> Any:
 OPERATIONS = {
     **{("float32", name): _float(name) for name in ("add", "sub", "mul", "div")},
     **{("float32", name): _extreme(name) for name in ("max", "min")},
+    ("float32", "squared difference"): _squared_difference,
     ("int8", "add shift"): _add("shift"),
     ("int8", "add fixed"): _add("fixed"),
     ("int8", "mul float32"): _mul("float32"),
@@ -314,6 +336,30 @@ def binary_kernel(type_: str, name: str) -> Callable[[int, int, int, int], None]
     return binary
 
 
+def pairs_kernel() -> Callable[[int, int, int, int], None]:
+    """``out = table[256 * a + b]`` of bytes read as unsigned numbers. Its row is that of :func:`binary_kernel`, with a
+    table of 65,536 for constants."""
+
+    def pairs(row: int, first: int, last: int, scratch: int) -> None:
+        a, b, out, table = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
+        count, a_step, b_step = get_i64(row + 32), get_i64(row + 40), get_i64(row + 48)
+        middle = get_i64(row + 88)
+        for unit in range(first, last):
+            j, i = remainder(unit, middle), quotient(unit, middle)
+            x = a + i * get_i64(row + 64) + j * get_i64(row + 96)
+            y = b + i * get_i64(row + 72) + j * get_i64(row + 104)
+            to = out + i * get_i64(row + 80) + j * get_i64(row + 112)
+            for _ in range(get_i64(row + 120)):
+                for k in range(count):
+                    entry = table + 256 * get_u8(x + k * a_step) + get_u8(y + k * b_step)
+                    put_u8(to + k, get_u8(entry))
+                x, y, to = x + get_i64(row + 128), y + get_i64(row + 136), to + get_i64(row + 144)
+
+    return pairs
+
+
 def kernel(kind: str, *parameters: str) -> Callable[[int, int, int, int], None]:
     """The kernel of a kind."""
-    return {"table": table_kernel, "unary": unary_kernel, "binary": binary_kernel}[kind](*parameters)
+    return {"table": table_kernel, "unary": unary_kernel, "binary": binary_kernel, "pairs": pairs_kernel}[kind](
+        *parameters
+    )

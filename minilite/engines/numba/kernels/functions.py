@@ -162,10 +162,70 @@ def magnitude(builder: Builder, x: Value, constants: Value) -> Value:
     return _round(builder, "fabs", x)
 
 
+GELU = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
+"""Abramowitz and Stegun, 7.1.26: erf to 1.5e-7."""
+
+
+def fast_gelu(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x / 2 * (1 + erf(x / sqrt(2)))``, within about ``abs(x) * 1e-7``."""
+    y = builder.fmul(_round(builder, "fabs", x), _one(0.7071067811865476))
+    t = builder.fdiv(_one(), _fma(builder, y, _one(0.3275911), _one()))
+    series = _one(GELU[-1])
+    for term in reversed(GELU[:-1]):
+        series = _fma(builder, series, t, _one(term))
+    tail = builder.fmul(builder.fmul(series, t), fast_exp(builder, builder.fneg(builder.fmul(y, y))))
+    erf = call(builder, f"llvm.copysign.{suffix(FLOATS)}", FLOATS, builder.fsub(_one(), tail), x)
+    return builder.fmul(builder.fmul(_one(0.5), x), builder.fadd(_one(), erf))
+
+
+# ---- between floats and bytes ----------------------------------------------------------------------------------------
+
+
+def quantize_by_division(builder: Builder, x: Value, constants: Value) -> Value:
+    """``clip(round(x / scale) + zero_point)``, half away from zero; what does not fit int32 becomes INT32_MIN.
+    Constants: scale, float32; zero point, int32."""
+    scale, zero_point = _scale(builder, constants)
+    quotient = builder.fdiv(x, scale)
+    whole = _round(builder, "trunc", quotient)
+    rest = _round(builder, "fabs", builder.fsub(quotient, whole))
+    up = builder.select(builder.fcmp_ordered(">=", rest, _one(0.5)), _one(), _one(0.0))
+    rounded = builder.fadd(whole, call(builder, f"llvm.copysign.{suffix(FLOATS)}", FLOATS, up, quotient))
+    fits = builder.fcmp_ordered("<", _round(builder, "fabs", rounded), _one(2.0**31))
+    steps = builder.select(fits, rounded, _one(-(2.0**31)))
+    moved = builder.add(builder.fptosi(steps, vector(I32)), zero_point)
+    return clip(builder, moved, constant(vector(I32), -128), constant(vector(I32), 127))
+
+
+def quantize_by_reciprocal(builder: Builder, x: Value, constants: Value) -> Value:
+    """``rint(x * scale)`` between what the zero point leaves of the range; NaN becomes the largest. The scale is the
+    reciprocal."""
+    scale, zero_point = _scale(builder, constants)
+    product = builder.fmul(x, scale)
+    product = builder.select(builder.fcmp_unordered("uno", product, product), _one(float("inf")), product)
+    low, high = (builder.sitofp(builder.sub(constant(vector(I32), bound), zero_point), FLOATS) for bound in (-128, 127))
+    return builder.add(
+        builder.fptosi(clip(builder, _round(builder, "rint", product), low, high), vector(I32)), zero_point
+    )
+
+
+def dequantize(builder: Builder, x: Value, constants: Value) -> Value:
+    """``scale * (x - zero_point)``."""
+    scale, zero_point = _scale(builder, constants)
+    return builder.fmul(scale, builder.sitofp(builder.sub(x, zero_point), FLOATS))
+
+
+def _scale(builder: Builder, constants: Value) -> tuple[Value, Value]:
+    return splat(builder, load(builder, F32, constants)), splat(builder, load(builder, I32, constants, 4))
+
+
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "exp": exp,
     "sigmoid": sigmoid,
     "fast sigmoid": fast_sigmoid,
+    "fast gelu": fast_gelu,
+    "quantize division": quantize_by_division,
+    "quantize reciprocal": quantize_by_reciprocal,
+    "dequantize": dequantize,
     "sigmoid cut": sigmoid_cut,
     "tanh": tanh,
     "hard swish": hard_swish,

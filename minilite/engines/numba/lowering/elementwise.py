@@ -9,11 +9,26 @@ import numpy as np
 
 from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Place, Word
-from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds
+from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds, one_channel
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import features
 from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
-from minilite.ops import add, exp, hard_swish, leaky_relu, logistic, mul, relu, sqrt
+from minilite.ops import abs as abs_
+from minilite.ops import (
+    add,
+    exp,
+    gelu,
+    hard_swish,
+    leaky_relu,
+    logistic,
+    mul,
+    neg,
+    quantize,
+    relu,
+    sqrt,
+    square,
+    squared_difference,
+)
 from minilite.ops.div import divide
 from minilite.spec import Shape, TensorInfo
 
@@ -83,6 +98,9 @@ def _function(task: Task) -> tuple[Any, ...] | None:
         logistic.tanh: "tanh",
         sqrt.sqrt: "sqrt",
         sqrt.rsqrt: "rsqrt",
+        neg.negative: "neg",
+        abs_.absolute: "abs",
+        square.square: "square",
     }
     if compute in names:
         return (names[compute],)
@@ -90,6 +108,8 @@ def _function(task: Task) -> tuple[Any, ...] | None:
         if node.sums != "sequential":
             return ("fast sigmoid",)
         return ("sigmoid cut" if node.arithmetic in ("table", "fixed point") else "sigmoid",)
+    if compute is gelu.gelu and node.sums != "sequential" and not node.options.approximate:
+        return ("fast gelu",)
     if compute is relu.clip:
         bottom, top = ACTIVATION_BOUNDS[node.op]
         return ("clip", -np.inf if bottom is None else bottom, np.inf if top is None else top)
@@ -98,11 +118,30 @@ def _function(task: Task) -> tuple[Any, ...] | None:
     return None
 
 
+def conversion(task: Task) -> list[Call] | None:
+    """Between float32 and int8, of one scale; of bytes a table."""
+    p, elements = task.prepared, math.prod(task.output.shape)
+    if task.types == ("float32", "int8") and task.definition.compute is quantize.quantize and np.ndim(p.scale) == 0:
+        if p.arithmetic not in ("division", "reciprocal"):
+            return None
+        scale = np.float32(p.scale) if p.arithmetic == "division" else np.float32(1) / np.float32(p.scale)
+        name = f"quantize {p.arithmetic}"
+    elif task.types == ("int8", "float32") and np.ndim(p.scale) == 0:
+        scale, name = np.float32(p.scale), "dequantize"
+    else:
+        return unary(task)
+    constants = np.array([scale.view(np.int32), p.zero_point], np.int32)
+    row = (Place(task.input(0).index), Place(task.output.index), constants, elements)
+    return [Call(("elementwise", "unary", name), -(-elements // 4096), row, work=elements // 4)]
+
+
 # ---- two operands ----------------------------------------------------------------------------------------------------
 
 
 def binary(task: Task) -> list[Call] | None:
     described = _described(task)
+    if described is None:
+        described = _pairs(task)
     if described is None:
         return None
     kind, constants = described
@@ -117,7 +156,20 @@ def binary(task: Task) -> list[Call] | None:
     units = outer[0][0] * outer[1][0]
     row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
     work = math.prod(output.shape) // (4 if size == 4 else 8)
-    return [Call(("elementwise", "binary", *kind), units, row, work=work)]
+    return [Call(("elementwise", "binary", *kind) if kind[1] else ("elementwise", "pairs"), units, row, work=work)]
+
+
+def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
+    """A function of two bytes, asked for all there are."""
+    if task.definition.compute not in OF_TWO_BYTES or set(task.types) != {"int8"}:
+        return None
+    every = np.arange(256, dtype=np.uint8).view(np.int8)
+    found = np.asarray(task.definition.compute(task.prepared, every[:, None], every[None, :]))
+    return (("int8", ""), np.ascontiguousarray(found)) if found.shape == (256, 256) else None
+
+
+OF_TWO_BYTES = (add.integer, add.integer_one_shift, mul.integer, squared_difference.integer)
+"""Definitions in which it does not matter where in the tensor an element lies."""
 
 
 def _balanced(count: int, outer: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
@@ -147,6 +199,7 @@ def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
     p, compute, types = task.prepared, task.definition.compute, set(task.types)
     if types == {"float32"}:
         floats: dict[Any, str] = {add.add: "add", add.subtract: "sub", mul.multiply: "mul", divide: "div"}
+        floats[squared_difference.squared_difference] = "squared difference"
         name = floats.get(compute)
         return None if name is None else (("float32", name), bounds(task.node))
     if types != {"int8"}:
@@ -170,11 +223,7 @@ def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
         rounding = ROUNDINGS.get(r.rounding)
         if rounding not in ("float32", "fixed"):
             return None
-        channels = packing.channel_table(rounding, r.rounding, np.zeros(16, np.int64), np.broadcast_to(r.real, (16,)))
-        head = np.zeros(16, np.int32)
-        head[:2] = p.zero_points
-        head[2:8].view(np.int64)[:] = (r.zero_point, r.low - r.zero_point, r.high - r.zero_point)
-        return ("int8", f"mul {rounding}"), np.concatenate([head, packing.in_blocks(rounding, channels).reshape(-1)])
+        return ("int8", f"mul {rounding}"), one_channel(r, p.zero_points)
     return None
 
 
@@ -218,4 +267,8 @@ def _runs(output: Shape, a: Shape, b: Shape) -> tuple[tuple[int, int, int], list
     return (run[0], run[1], run[2]), [(d[0], d[1], d[2], d[3]) for d in reversed(outer)]
 
 
-LOWERINGS = {**dict.fromkeys((*UNARY, "SQRT", "RSQRT"), unary), **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), binary)}
+LOWERINGS = {
+    **dict.fromkeys((*UNARY, "SQRT", "RSQRT"), unary),
+    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), conversion),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE"), binary),
+}

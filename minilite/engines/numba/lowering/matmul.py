@@ -11,7 +11,7 @@ from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.engines.numba.objects import dot
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
-from minilite.ops import conv_2d, depthwise_conv_2d, fully_connected
+from minilite.ops import batch_matmul, conv_2d, depthwise_conv_2d, fully_connected
 from minilite.ops.windows import Axis, axes
 from minilite.spec import Node, TensorInfo
 
@@ -272,7 +272,57 @@ def _depthwise_float(task: Task) -> list[Call] | None:
     ]
 
 
+def batch_matmul_(task: Task) -> list[Call] | None:
+    """Whole products, the rhs as it lies in memory."""
+    lhs, rhs, output, p = task.input(0), task.input(1), task.output, task.prepared
+    if task.node.options.adj_y or (not set(task.types) <= {"float32"} and not set(task.types) <= {"int8"}):
+        return None
+    if task.definition.compute is batch_matmul.float_:
+        constants, how, size = np.zeros(1, np.float32), _sums(task), 4
+    elif task.definition.compute is batch_matmul.integer and not p.wide and np.size(p.requantize.real) == 1:
+        how, size = ROUNDINGS.get(p.requantize.rounding, ""), 1
+        if how not in ("float32", "fixed"):
+            return None
+        constants = one_channel(p.requantize, (p.lhs_zero_point, p.rhs_zero_point))
+    else:
+        return None
+    (terms, columns), rows = rhs.shape[-2:], output.shape[-2]
+    leading = output.shape[:-2]
+    offsets = [np.broadcast_to(_starts(i, size), leading).reshape(-1) for i in (lhs, rhs)]
+    steps = (size, rows * size) if task.node.options.adj_x else (terms * size, size)
+    units = int(np.prod(leading)) * rows
+    words = (_word(lhs), _word(rhs), Place(output.index), constants, np.stack(offsets, axis=-1).astype(np.int64).copy())
+    row = (*words, rows, terms, columns, *steps, columns * size)
+    kind = ("batch_matmul", "float32" if size == 4 else "int8", how)
+    return [Call(kind, units, row, work=units * terms * columns // 16)]
+
+
+def _starts(info: TensorInfo, size: int) -> Array:
+    """Where each matrix of a tensor begins, in bytes."""
+    leading = info.shape[:-2]
+    return (np.arange(int(np.prod(leading))) * int(np.prod(info.shape[-2:])) * size).reshape(leading)
+
+
+def _word(info: TensorInfo) -> Word:
+    if info.value is None:
+        return Place(info.index)
+    copy = packing.aligned(info.shape, info.dtype)
+    copy[...] = info.value
+    return copy
+
+
+def one_channel(r: Requantizer, zero_points: tuple[int, int]) -> Array:
+    """Two zero points, the bounds, and at byte 64 a block of 16 equal channels."""
+    rounding = ROUNDINGS[r.rounding]
+    table = packing.channel_table(rounding, r.rounding, np.zeros(16, np.int64), np.broadcast_to(r.real, (16,)))
+    head = np.zeros(16, np.int32)
+    head[:2] = zero_points
+    head[2:8].view(np.int64)[:] = (r.zero_point, r.low - r.zero_point, r.high - r.zero_point)
+    return np.concatenate([head, packing.in_blocks(rounding, table).reshape(-1)])
+
+
 LOWERINGS = {
+    "BATCH_MATMUL": batch_matmul_,
     "CONV_2D": conv_2d_,
     "FULLY_CONNECTED": fully_connected_,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d_,

@@ -93,7 +93,7 @@ def lower(task: Task) -> list[Call] | None:
     if longest:
         row.append(np.full(longest, fill, data[0].dtype))
     average = sum(line[4] for line in lines) / max(len(lines), 1)
-    if average < 8 and len(lines) > 256:
+    if average < 8 and len(lines) > 1 << 14:
         return None
     work = sum(line[4] for line in lines) // 16 + len(lines)
     return [Call(("moving",), len(lines), (np.array(lines, np.int64).reshape(-1, 5), *row), work=work)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,25 @@ def pool_2d(task: Task) -> list[Call] | None:
         constants = np.array([p.low, p.high], np.int32)
         if kind[1] == "mean" and rows.filter * columns.filter > 1 << 16:
             return None
-    return [_call(task, kind, rows, columns, NOTHING, constants)]
+    return [_call(task, kind, rows, columns, NOTHING, constants, input.shape[0], input.shape[3])]
 
 
-def _call(task: Task, kind: tuple[str, str], rows: Axis, columns: Axis, channels: Word, constants: Array) -> Call:
+def _call(
+    task: Task,
+    kind: tuple[str, str],
+    rows: Axis,
+    columns: Axis,
+    channels: Word,
+    constants: Array,
+    images: int,
+    depth: int,
+) -> Call:
     input, output = task.input(0), task.output
     return Call(
         ("pooling", *kind),
-        input.shape[0] * rows.output,
+        images * rows.output,
         (
-            *(Place(input.index), Place(output.index), channels, constants, input.shape[3]),
+            *(Place(input.index), Place(output.index), channels, constants, depth),
             *(rows.size, columns.size, rows.output, columns.output, rows.filter, columns.filter),
             *(rows.stride, columns.stride, rows.before, columns.before),
         ),
@@ -57,23 +67,40 @@ def _call(task: Task, kind: tuple[str, str], rows: Axis, columns: Axis, channels
 
 
 def mean_(task: Task) -> list[Call] | None:
-    """Over both axes of images."""
+    """Over axes that follow each other."""
     p, compute, input, output = task.prepared, task.definition.compute, task.input(0), task.output
     inner = p.inner if isinstance(p, mean.Spatial) else p
     reduction = inner if isinstance(inner, Reduction) else getattr(inner, "reduction", None)
-    if reduction is None or input.rank != 4 or tuple(reduction.axes) != (1, 2) or not reduction.count:
+    if reduction is None or not reduction.count or not reduction.axes:
         return None
-    rows, columns = (Axis(size, size, 1, 1, 0, 0) for size in input.shape[1:3])
+    first, last = reduction.axes[0], reduction.axes[-1]
+    if len(reduction.axes) != last - first + 1:
+        return None
+    outer, inner_size = math.prod(input.shape[:first]), math.prod(input.shape[last + 1 :])
+    # each row of an image of one column of windows, as wide as what is reduced
+    rows = Axis(outer, 1, 1, 1, 0, 0)
+    columns = Axis(reduction.count, reduction.count, 1, 1, 0, 0)
     if compute is mean.float_mean and input.type == "float32":
-        return [_call(task, ("float32", "mean"), rows, columns, NOTHING, np.array([-np.inf, np.inf], np.float32))]
+        return [
+            _call(
+                task,
+                ("float32", "mean"),
+                rows,
+                columns,
+                NOTHING,
+                np.array([-np.inf, np.inf], np.float32),
+                1,
+                inner_size,
+            )
+        ]
     if input.type != "int8" or output.type != "int8":
         return None
     low, high = INTEGER_RANGE["int8"]
     if compute is mean.in_float32:
         numbers = [np.float32(p.multiplier), np.float32(p.bias)]
         constants = np.concatenate([np.array([low, high], np.int32), np.array(numbers, np.float32).view(np.int32)])
-        return [_call(task, ("int8", "bias"), rows, columns, NOTHING, constants)]
-    channels = input.shape[3]
+        return [_call(task, ("int8", "bias"), rows, columns, NOTHING, constants, 1, inner_size)]
+    channels = inner_size
     if isinstance(p, mean.Spatial):
         start, moved, whole = 0, inner.bias, channels // 16 * 16
     elif compute in (mean.integers, mean.optimized):
@@ -91,7 +118,8 @@ def mean_(task: Task) -> list[Call] | None:
         return None
     table = np.stack([v.astype(np.int32) for v in (one * start, one * m.q, one * left, one * right, one * half, away)])
     constants = np.array([moved, low - moved, high - moved], np.int64)
-    return [_call(task, ("int8", "fixed"), rows, columns, packing.in_blocks("fixed", table), constants)]
+    table = packing.in_blocks("fixed", table)
+    return [_call(task, ("int8", "fixed"), rows, columns, table, constants, 1, inner_size)]
 
 
 def softmax_(task: Task) -> list[Call] | None:
