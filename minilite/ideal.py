@@ -35,6 +35,8 @@ CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators that on real numbers do nothing."""
 OF_BYTES = ("BITCAST", "LSH_PROJECTION")
 """Operators that look at how numbers are stored."""
+HANDED_ON = ("ASSIGN_VARIABLE", "READ_VARIABLE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE")
+"""Operators that keep their operands, or give them to other subgraphs, as they are."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Prepared:
 def definition(op: Op, node: Node) -> Definition:
     """The definition of a node in this set: the float one between conversions, or the row's own."""
     own = op.definition(node)
-    if op.name in OF_BYTES or not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
+    if op.name in OF_BYTES + HANDED_ON or not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
         return own
     real = real_node(op, node)
     try:
@@ -61,7 +63,12 @@ def definition(op: Op, node: Node) -> Definition:
 
 
 def _is_real(info: TensorInfo) -> bool:
-    return info.quantized or info.block_scales is not None or info.type in ("float32", "float16")
+    return _scaled(info) or info.block_scales is not None or info.type in ("float32", "float16")
+
+
+def _scaled(info: TensorInfo) -> bool:
+    """Whether integers stand for reals; a scale that a file gives a float or a bool means nothing."""
+    return info.quantized and info.type in INTEGER_RANGE
 
 
 def real_node(op: Op, node: Node) -> Node:
@@ -96,7 +103,7 @@ def real(info: TensorInfo, array: Array) -> Array:
     """The numbers that an operand's values stand for, in float64."""
     if info.block_scales is not None:
         return np.repeat(block_scales(info), info.block_size, axis=1) * array.astype(np.float64)
-    if not info.quantized:
+    if not _scaled(info):
         return array.astype(np.float64) if array.dtype.kind == "f" else array
     shape = [1] * array.ndim
     if info.scales.size > 1:
@@ -110,7 +117,7 @@ def real(info: TensorInfo, array: Array) -> Array:
 
 def rounded(info: TensorInfo, reals: Array) -> Array:
     """Real numbers as the values of a result, rounded once."""
-    if not info.quantized:
+    if not _scaled(info):
         return reals.astype(info.dtype) if reals.dtype.kind == "f" else reals
     low, high = INTEGER_RANGE[info.type]
     shape = [1] * reals.ndim
@@ -136,5 +143,6 @@ def compute(p: Prepared, *arrays: Array | None) -> Any:
     infos = (*p.inputs, *[None] * (len(arrays) - len(p.inputs)))
     reals = [a if i is None or a is None else real(i, a) for i, a in zip(infos, arrays, strict=True)]
     found = reals[0] if p.floats is None else p.floats.compute(p.prepared, *reals)
-    results = found if isinstance(found, tuple) else (found,)
-    return tuple(rounded(i, np.asarray(r)) for i, r in zip(p.results, results, strict=True))
+    if not isinstance(found, tuple):
+        return rounded(p.results[0], np.asarray(found))
+    return tuple(rounded(i, np.asarray(r)) for i, r in zip(p.results, found, strict=True))
