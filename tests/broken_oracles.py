@@ -92,22 +92,33 @@ BROKEN: tuple[Broken, ...] = (
 
 @dataclass(frozen=True)
 class Abort:
-    """Valid models of ``op`` with ``label`` (or "*") that end TFLite Micro's process: which. Others are compared."""
+    """Valid models of ``op`` with ``label`` (or "*") that end a runtime's process: which. Rows draw a few of them, and
+    are compared in all others."""
 
     op: str
     label: str
     what: str
+    runtime: str = "tflm"
 
+
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 
 ABORTS: tuple[Abort, ...] = (
     Abort("PRELU", "float32", "5 dimensions, and an alpha of another shape"),
     Abort("SVDF", "*", "no bias"),
+    *(Abort(op, "int8", "an operand's scale is 1 or more") for op in COMPARISONS),
+    *(
+        Abort(op, label, "an operand's scale is exactly 1", "litert")
+        for op in COMPARISONS
+        for label in ("int8", "uint8", *(("int16",) if op in ("EQUAL", "NOT_EQUAL") else ()))
+    ),
+    Abort("SQUARED_DIFFERENCE", "int8", "4 * max(s1, s2)**2 / (2**14 * s_output) is 1 or more", "litert"),
 )
 
 
-def aborts(op: str, label: str) -> bool:
-    """Whether some models of a row may end TFLite Micro's process."""
-    return any(a.op == op and a.label in (label, "*") for a in ABORTS)
+def aborts(op: str, label: str, runtime: str) -> bool:
+    """Whether some models of a row may end a runtime's process."""
+    return any(a.op == op and a.label in (label, "*") and a.runtime == runtime for a in ABORTS)
 
 
 def stand_in(op: str, label: str, kernels: str) -> str | None:

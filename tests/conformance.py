@@ -40,7 +40,7 @@ from minilite.testing.ours import compute
 from minilite.testing.strategies import one_operator
 from tests import models
 from tests.broken_oracles import ABORTS, BROKEN, stand_in
-from tests.known_differences import DIFFERENCES
+from tests.known_differences import DIFFERENCES, UNDEFINED
 from tests.micro import has, is_static, narrowed
 from tests.oracle import OracleDied, OracleError, installed, oracle, runtime_of
 from tests.row_hash import row_hash
@@ -292,7 +292,10 @@ def _shown(cell: dict[str, Any] | None) -> str:
 def _differences() -> list[str]:
     lines = ["## Integer results that differ, and why", ""]
     lines += [f"- {d.op} {d.label} in `{d.kernels}`: up to {d.steps} steps. {d.why}" for d in DIFFERENCES]
-    return [*lines, *(["None."] if not DIFFERENCES else []), ""]
+    lines += [*(["None."] if not DIFFERENCES else []), ""]
+    lines += ["Not drawn, because LiteRT's result depends on where in the tensor an element stands:", ""]
+    lines += [f"- {u.op} {u.label} where {u.where}: {u.why}. minilite: {u.value}." for u in UNDEFINED]
+    return [*lines, ""]
 
 
 def _broken() -> list[str]:
@@ -305,8 +308,9 @@ def _broken() -> list[str]:
     for b in BROKEN:
         instead = f"LiteRT's `{b.instead}`" if b.instead else "nothing"
         lines.append(f"| {b.op} | {b.label} | {b.kernels} | {b.what} | {instead} | {b.thread} |")
-    lines += ["", "Valid models that end TFLite Micro's process:", ""]
-    lines += [f"- {a.op} {a.label}: {a.what}" for a in ABORTS]
+    for runtime, name in (("litert", "LiteRT"), ("tflm", "TFLite Micro")):
+        lines += ["", f"Valid models that end {name}'s process; minilite computes them:", ""]
+        lines += [f"- {a.op} {a.label}: {a.what}" for a in ABORTS if a.runtime == runtime]
     return [*lines, ""]
 
 

@@ -23,6 +23,30 @@ DIFFERENCES: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
+class Undefined:
+    """Models of ``op`` with ``label`` on which LiteRT disagrees with itself: equal elements of one tensor give other
+    results in other positions. Rows draw none of them; ``value`` says what minilite computes."""
+
+    op: str
+    label: str
+    where: str
+    why: str
+    value: str
+
+
+UNDEFINED: tuple[Undefined, ...] = tuple(
+    Undefined(
+        op,
+        "int16",
+        "an operand's scale is 2**8 or more",
+        "a shift by a negative count is undefined in C++, and compiled for vectors of 8 it fills with the sign",
+        "what the elements after the last whole vector are",
+    )
+    for op in ("EQUAL", "NOT_EQUAL")
+)
+
+
+@dataclass(frozen=True)
 class ModelDifference:
     """Real models whose results in these kernel sets are not LiteRT's, because of ``why``."""
 

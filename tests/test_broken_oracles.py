@@ -10,7 +10,7 @@ from minilite.testing.kit import rows
 from minilite.testing.one_operator import build
 from minilite.testing.ours import compute
 from minilite.testing.seeded import SeededDraw
-from tests.broken_oracles import BROKEN, Broken
+from tests.broken_oracles import ABORTS, BROKEN, Abort, Broken
 from tests.oracle import OracleDied, OracleError, oracle
 
 CASES = 150
@@ -35,3 +35,21 @@ def shows(entry: Broken, op: Op, definition: Definition, seed: int, runtime: str
         return True
     ours = compute(one.model, entry.kernels, one.inputs)
     return any(not np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("entry", [a for a in ABORTS if a.runtime == "litert"], ids=lambda e: f"{e.op}-{e.label}")
+def test_litert_still_aborts(entry: Abort, runtime: str) -> None:
+    op, definition = next((o, d) for o, d in rows() if (o.name, d.label) == (entry.op, entry.label))
+    assert any(dies(op, definition, seed, runtime) for seed in range(1000)), "is the entry stale?"
+
+
+def dies(op: Op, definition: Definition, seed: int, runtime: str) -> bool:
+    """Whether one drawn case ends the runtime's process; minilite computes it."""
+    draw = SeededDraw(seed)
+    one = build(draw, op, definition, op.cases(draw, definition))
+    try:
+        oracle(runtime).run(one.content, "reference", one.inputs)
+    except OracleDied:
+        compute(one.model, "reference", one.inputs)
+        return True
+    return False
