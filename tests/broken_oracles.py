@@ -79,6 +79,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     Broken("FULLY_CONNECTED", "blocks of int4", "reference", "takes the scales for 0", "builtin"),
     *(
+        Broken(op, "bool", kernels, "the optimized kernels refuse bool, the reference kernels take it", "reference")
+        for op in ("REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM")
+        for kernels in ("builtin", "xnnpack")
+    ),
+    *(
         Broken("BROADCAST_TO", "int4", kernels, "writes int4 values one a byte, past the end", None)
         for kernels in ("reference", "builtin", "xnnpack")
     ),
