@@ -19,10 +19,12 @@ class Broken:
     kernels: str
     what: str
     instead: str | None
-    thread: str = ""
+    thread: str = "none found"
 
 
 _SUM = "google-ai-edge/LiteRT#4079, google-ai-edge/LiteRT#7855, tensorflow/tensorflow#102490"
+_MEDIAPIPE = "tensorflow/tensorflow#33557"
+_MULTIPLIERS = "tensorflow/tensorflow#61698"
 
 BROKEN: tuple[Broken, ...] = (
     Broken("SUM", "int8", "reference", "reads and writes the int8 bytes as uint8", "builtin", _SUM),
@@ -48,19 +50,22 @@ BROKEN: tuple[Broken, ...] = (
     ),
     Broken("aeq.hadamard_rotation", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     *(
-        Broken(op, "*", kernels, "only the XNNPACK delegate has this custom operator", "xnnpack")
+        Broken(op, "*", kernels, "only the XNNPACK delegate has this custom operator", "xnnpack", _MEDIAPIPE)
         for kernels in ("reference", "builtin")
         for op in ("MaxPoolingWithArgmax2D", "MaxUnpooling2D")
     ),
     *(
-        Broken(op, "*", "builtin", "only the XNNPACK delegate has this custom operator", "xnnpack")
-        for op in ("Convolution2DTransposeBias", "odml.scaled_dot_product_attention")
+        Broken(op, "*", "builtin", "only the XNNPACK delegate has this custom operator", "xnnpack", thread)
+        for op, thread in (
+            ("Convolution2DTransposeBias", _MEDIAPIPE),
+            ("odml.scaled_dot_product_attention", "none found"),
+        )
     ),
     *(
-        Broken(op, "*", "reference", f"only the XNNPACK delegate has this custom operator; {instead}", None)
-        for op, instead in (
-            ("Convolution2DTransposeBias", "tests/test_mediapipe.py holds it against TRANSPOSE_CONV"),
-            ("odml.scaled_dot_product_attention", "tests/test_attention.py holds it against its formula"),
+        Broken(op, "*", "reference", f"only the XNNPACK delegate has this custom operator; {instead}", None, thread)
+        for op, instead, thread in (
+            ("Convolution2DTransposeBias", "tests/test_mediapipe.py holds it against TRANSPOSE_CONV", _MEDIAPIPE),
+            ("odml.scaled_dot_product_attention", "tests/test_attention.py holds it against its formula", "none found"),
         )
     ),
     *(
@@ -87,7 +92,13 @@ BROKEN: tuple[Broken, ...] = (
         Broken("BROADCAST_TO", "int4", kernels, "writes int4 values one a byte, past the end", None)
         for kernels in ("reference", "builtin", "xnnpack")
     ),
-    Broken("GELU", "float16", "xnnpack", "its tanh never reaches -1, so that GELU(-72) is -0.0176", "builtin"),
+    Broken(
+        "GELU",
+        "float16",
+        "xnnpack",
+        "the approximate one's tanh never reaches -1, so that GELU(-72) is -0.0176",
+        "builtin",
+    ),
     Broken("DENSIFY", "*", "xnnpack", "the delegate takes it and fails where its output is the model's", "builtin"),
     Broken("SEGMENT_SUM", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
     Broken("STABLEHLO_AND", "*", "reference", "BUILTIN_REF does not register it", "builtin"),
@@ -104,6 +115,7 @@ class Abort:
     label: str
     what: str
     runtime: str = "tflm"
+    thread: str = "none found"
 
 
 COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
@@ -113,11 +125,11 @@ ABORTS: tuple[Abort, ...] = (
     Abort("SVDF", "*", "no bias"),
     *(Abort(op, "int8", "an operand's scale is 1 or more") for op in COMPARISONS),
     *(
-        Abort(op, label, "an operand's scale is exactly 1", "litert")
+        Abort(op, label, "an operand's scale is exactly 1", "litert", _MULTIPLIERS)
         for op in COMPARISONS
         for label in ("int8", "uint8", *(("int16",) if op in ("EQUAL", "NOT_EQUAL") else ()))
     ),
-    Abort("SQUARED_DIFFERENCE", "int8", "4 * max(s1, s2)**2 / (2**14 * s_output) is 1 or more", "litert"),
+    Abort("SQUARED_DIFFERENCE", "int8", "4 * max(s1, s2)**2 / (2**14 * s_output) is 1 or more", "litert", _MULTIPLIERS),
 )
 
 

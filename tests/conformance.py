@@ -310,7 +310,7 @@ def _broken() -> list[str]:
         lines.append(f"| {b.op} | {b.label} | {b.kernels} | {b.what} | {instead} | {b.thread} |")
     for runtime, name in (("litert", "LiteRT"), ("tflm", "TFLite Micro")):
         lines += ["", f"Valid models that end {name}'s process; minilite computes them:", ""]
-        lines += [f"- {a.op} {a.label}: {a.what}" for a in ABORTS if a.runtime == runtime]
+        lines += [f"- {a.op} {a.label}: {a.what} (thread: {a.thread})" for a in ABORTS if a.runtime == runtime]
     return [*lines, ""]
 
 
