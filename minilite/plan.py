@@ -68,6 +68,7 @@ class Plan:
         check_sparse(tensors, self.memory_limit)
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(tensors)]
         self._check_graph()
+        self._fill_empty()
         self.dynamic = set()
         for step in self.steps:
             step.call = None
@@ -87,6 +88,14 @@ class Plan:
         outputs = [s.outputs for s in self.steps]
         check_wiring(nodes, [s.inputs for s in self.steps], outputs, self.infos, self.subgraph.inputs)
         self._rewritten = written_more_than_once(outputs)
+
+    def _fill_empty(self) -> None:
+        """Give tensors without elements that nobody writes their value: there is only one."""
+        written = {-1, *self.subgraph.inputs, *(i for s in self.steps for i in s.outputs)}
+        for i in {i for s in self.steps for i in s.inputs} - written:
+            info = self.infos[i]
+            if info.value is None and not info.is_variable and 0 in info.shape and info.type in DTYPES:
+                self.infos[i] = dataclasses.replace(info, value=np.empty(info.shape, info.dtype))
 
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
@@ -118,7 +127,7 @@ class Plan:
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs, intermediates=intermediates)
         try:
             operands = _operands(step.op, inputs)
-            step.op.check_inputs(node)
+            step.op.check_operands(node)
             shapes = step.op.shapes(node, *operands)
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             if self.kernels.micro and _is_own(step.op):
@@ -158,6 +167,8 @@ class Plan:
         if not _is_own(op):
             return node
         delegated = self.kernels.delegate and delegate.takes(node)
+        if delegated:
+            delegate.check(node)
         return dataclasses.replace(node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated))
 
     def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:

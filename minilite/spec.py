@@ -380,8 +380,13 @@ class Op:
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
         raise self._no_kernel(node)
 
-    def check_inputs(self, node: Node) -> None:
-        """Raise :class:`OperatorError` unless a definition takes the operands' types; shapes may then rely on them."""
+    def check_operands(self, node: Node) -> None:
+        """Raise :class:`OperatorError` unless the outputs are as many as they should be and a definition takes the
+        inputs' types; shapes may then rely on both."""
+        least = sum(not o.optional and not o.variadic for o in self.outputs)
+        count, open_ = len(node.outputs), any(o.variadic for o in self.outputs)
+        names = ", ".join(o.name + ("?" if o.optional else "") for o in self.outputs)
+        node.need(least <= count and (open_ or count <= len(self.outputs)), f"the outputs {names}", f"{count} tensors")
         inputs = [None if t is None else t.type for t in node.inputs]
         if not any(_match(d.input_types, inputs) for d in self.definitions):
             raise self._no_kernel(node)

@@ -48,7 +48,7 @@ def slide(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
     channels = input.shape[3]
     taps = filter.reshape(*filter.shape[1:3], channels, -1)
     acc = np.zeros((len(input), rows.output, columns.output, *taps.shape[2:]), input.dtype)
-    for block in in_blocks(rows.output, acc[:, 0].size, CACHED):
+    for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
         for fy, fx in np.ndindex(taps.shape[:2]):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
