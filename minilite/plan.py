@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minilite import delegate, ideal, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
+from minilite.locating import say_where
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
 from minilite.model import Subgraph, Tensor
 from minilite.ops import OPS
@@ -145,7 +146,7 @@ class Plan:
             node = dataclasses.replace(node, outputs=outputs)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except WITHIN as error:
-            _say_where(error, node, "failed to prepare")
+            say_where(error, node, "failed to prepare")
         step.node = node
         for info in outputs:
             self.infos[info.index] = info
@@ -207,7 +208,7 @@ class Plan:
             try:
                 check_step(step.node, self._limit, alive)
             except OperatorError as error:
-                _say_where(error, step.node, "failed to prepare")
+                say_where(error, step.node, "failed to prepare")
             alive += sum(tensor_bytes(o) for o in step.node.outputs)
             alive -= sum(tensor_bytes(self.infos[i]) for i in step.releases)
 
@@ -265,21 +266,13 @@ class Plan:
         try:
             return step.call(*arrays)
         except WITHIN as error:
-            _say_where(error, step.node, "failed to invoke")
+            say_where(error, step.node, "failed to invoke")
 
 
 def _is_own(op: Op) -> bool:
     """Whether a row is one of minilite's, and not the caller's."""
     own = OPS.get(op.name)
     return own is not None and (op is own or op in own.kinds)
-
-
-def _say_where(error: Exception, node: Node, what: str) -> NoReturn:
-    """Raise the error with the operator's name in front and LiteRT's words behind; exceptions of others become ours."""
-    if isinstance(error, ValueNeeded) or (isinstance(error, Error) and not isinstance(error, OperatorError)):
-        raise error
-    said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
-    raise OperatorError(f"{node}: {said} Node number {node.index} ({node.op}) {what}.") from error.__cause__ or error
 
 
 def _left_off(op: Op, count: int) -> int:

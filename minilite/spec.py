@@ -155,7 +155,11 @@ class Subroutine(Protocol):
         ...
 
     def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute it."""
+        """Compute it. How often one invoke may do so is limited."""
+        ...
+
+    def compute(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute it without being counted: the condition of a loop whose body is."""
         ...
 
 
@@ -166,7 +170,6 @@ class Runtime(Protocol):
     subgraph's tensors are allocated."""
 
     resources: dict[Any, Any]
-    max_iterations: int | None
 
     def subgraph(self, index: int) -> Subroutine:
         """A subgraph of the model."""

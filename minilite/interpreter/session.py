@@ -113,6 +113,7 @@ class Session:
         if self.ready:
             return
         self.untouched = False
+        self.plan.program.begin()
         self.plan.allocate(self._asked)
         graph = self.plan.subgraph
         kept = {i: a for i, a in self.values.items() if i in graph.inputs}
@@ -155,6 +156,7 @@ class Session:
                 )
             self.allocate()
         self.owned.clear()
+        self.plan.program.begin()
         self.plan.run(self.values, self.keep)
 
     def array(self, index: int) -> np.ndarray:
