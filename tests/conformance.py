@@ -391,7 +391,7 @@ def _models(measured: dict[str, Any]) -> list[str]:
         lines += [
             f"    - {o['verdict']}: {o['file']}: {o.get('detail', '')}".replace("\n", " ")
             for o in outcomes
-            if o["verdict"] in ("different", "error", "explained")
+            if o["verdict"] in ("different", "error", "explained", "alone")
         ]
     return [*lines, ""]
 
