@@ -2,6 +2,11 @@
 
 Everything is followed by name, from the row to the functions, classes and constants it uses, across the modules of
 minilite. A function added to a shared module therefore changes the fingerprint of nothing else.
+
+What draws the cases is in it only as far as the row says it: its ``cases`` function and :mod:`minilite.cases`. The code
+of :mod:`minilite.testing` that turns a case into a model (scales, zero points, data) is not, because every change to it
+would make every measurement of every row old. Who changes it so that other cases are drawn measures anew, without
+``--stale``.
 """
 
 from __future__ import annotations
