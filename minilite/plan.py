@@ -118,6 +118,7 @@ class Plan:
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs, intermediates=intermediates)
         try:
             operands = _operands(step.op, inputs)
+            _check_outputs(step.op, len(outputs))
             step.op.check_inputs(node)
             shapes = step.op.shapes(node, *operands)
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
@@ -287,6 +288,12 @@ def _operands(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo |
         if info is None and not operand.optional:
             raise OperatorError(f"input {operand.name!r}: expected a tensor, got none (index -1).")
     return (*inputs, *[None] * max(missing, 0))
+
+
+def _check_outputs(op: Op, count: int) -> None:
+    """The first result has a place; how many there are the row's shapes say."""
+    if not count and op.outputs and not op.outputs[0].variadic:
+        raise OperatorError(f"expected the output {op.outputs[0].name!r}, got none.")
 
 
 def _sized(info: TensorInfo, shape: Sequence[int] | None) -> TensorInfo:

@@ -38,7 +38,8 @@ Array = np.ndarray
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
-    input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
+    fits = input.rank == 4 and 0 not in input.shape[1:3]
+    input.need(fits, "4 dimensions [batch, height, width, channels] with pixels", input.shape)
     filter.need(filter.rank == 4, "4 dimensions [out, height, width, in]", f"{filter.rank} {filter.shape}")
     depth, filter_depth = input.shape[3], filter.shape[3]
     fits = min(depth, filter_depth) > 0 and depth % filter_depth == 0
