@@ -71,6 +71,16 @@ def _scaled(info: TensorInfo) -> bool:
     return info.quantized and info.type in INTEGER_RANGE
 
 
+def _along_axis(info: TensorInfo, array: Array) -> list[int]:
+    """The shape in which the scales broadcast with an array."""
+    shape = [1] * array.ndim
+    if info.scales.size > 1:
+        found = array.shape[info.axis] if 0 <= info.axis < array.ndim else "no such dimension"
+        info.need(found == info.scales.size, f"{info.scales.size} elements along dimension {info.axis}", found)
+        shape[info.axis] = -1
+    return shape
+
+
 def real_node(op: Op, node: Node) -> Node:
     """The node as if its quantized operands and results were float32; its constants are float64 arrays."""
     inputs = meanings(op, node.inputs)
@@ -87,10 +97,12 @@ def _bare(info: TensorInfo) -> TensorInfo:
 
 
 def meanings(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo | None, ...]:
-    """The operands, a bias without a scale given the one it must have."""
+    """The operands, axes, shapes and indices without scales, and a bias without one given the one it must have."""
     by_name = {op.operand(p).name: i for p, i in enumerate(inputs) if i is not None}
     found: list[TensorInfo | None] = []
     for position, info in enumerate(inputs):
+        if info is not None and op.operand(position).role == "parameter" and info.type in ("int32", "int64"):
+            info = dataclasses.replace(info, **BARE)
         parts = [by_name[n] for n in op.operand(position).scale_of if n in by_name and by_name[n].quantized]
         if info is not None and not info.quantized and parts and info.type in ("int32", "int64"):
             scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0).astype(np.float32)
@@ -105,9 +117,7 @@ def real(info: TensorInfo, array: Array) -> Array:
         return np.repeat(block_scales(info), info.block_size, axis=1) * array.astype(np.float64)
     if not _scaled(info):
         return array.astype(np.float64) if array.dtype.kind == "f" else array
-    shape = [1] * array.ndim
-    if info.scales.size > 1:
-        shape[info.axis] = -1
+    shape = _along_axis(info, array)
     zeros = info.zero_points if info.zero_points.size else np.zeros(1, np.int64)
     scales = info.scales.astype(np.float64)
     if array.ndim:
@@ -120,10 +130,8 @@ def rounded(info: TensorInfo, reals: Array) -> Array:
     if not _scaled(info):
         return reals.astype(info.dtype) if reals.dtype.kind == "f" else reals
     low, high = INTEGER_RANGE[info.type]
-    shape = [1] * reals.ndim
-    if info.scales.size > 1:
-        shape[info.axis] = -1
-    steps = round_half_away(reals / info.scales.astype(np.float64).reshape(shape)) + info.zero_point
+    scales = info.scales.astype(np.float64).reshape(_along_axis(info, reals))
+    steps = round_half_away(reals / scales) + info.zero_point
     return np.clip(np.where(np.isnan(steps), 0, steps), low, high).astype(info.dtype)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from minilite import delegate
 from minilite.kernel_sets import ARITHMETIC
 from minilite.spec import Definition, Op
+from tests.micro import narrowed
 
 FRAMEWORK = ("minilite.spec", "minilite.errors", "minilite.model", "minilite.schema")
 """What every row is written in, and no row's arithmetic. So are the classes of :mod:`minilite.cases`."""
@@ -106,6 +107,8 @@ def reached(*roots: tuple[str, str]) -> set[tuple[str, str]]:
 
 def row_hash(op: Op, definition: Definition, kernels: str) -> str:
     """The fingerprint of a cell: operands, types, the table's words, and all code reached from the row's functions."""
+    if kernels == "tflm":
+        op, definition = narrowed(op, definition)
     alternatives = [d for d in op.definitions if d.label == definition.label and _may_choose(op, d, kernels)]
     functions = [op.shapes, op.cases, *(f for d in alternatives for f in (d.compute, d.prepare))]
     if kernels == "xnnpack" and op.name in delegate.TAKES:

@@ -32,7 +32,7 @@ def test_row_equals_the_oracle(runtime: str, op: Op, definition: Definition, dat
     try:
         expected = {m: oracle(runtime).run(one.content, m, one.inputs, again=one.again) for m in {*modes.values()} if m}
     except OracleDied:
-        assert aborts(op.name, definition.label, "litert"), "the runtime died; see ABORTS in tests/broken_oracles.py"
+        assert aborts(one, "litert"), "the runtime died; see ABORTS in tests/broken_oracles.py"
         return
     for kernels, mode in modes.items():
         if mode:

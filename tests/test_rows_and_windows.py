@@ -11,7 +11,7 @@ import pytest
 from minilite.errors import OperatorError
 from minilite.model import Model, Quantization
 from minilite.testing.ours import compute
-from tests.oracle import oracle
+from tests.oracle import OracleError, oracle
 from tests.small_models import Builder, one
 
 SETS = ("reference", "builtin", "xnnpack")
@@ -94,6 +94,23 @@ def test_reductions_of_nothing(name: str) -> None:
     got, want = both(model(name, "ReducerOptions", x, np.array([0], np.int32)), x, "reference")
     assert got.shape == (3,)
     np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(
+    "name, table, outputs", [("CONV_2D", "Conv2DOptions", 1), ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", 3)]
+)
+def test_convolutions_of_no_images(name: str, table: str, outputs: int, padding: str, kernels: str) -> None:
+    """No images are none; images without pixels are refused, as LiteRT refuses them."""
+    options = {"stride_h": 1, "stride_w": 1, "dilation_h_factor": 1, "dilation_w_factor": 1, "padding": padding}
+    constants = np.ones((1, 2, 2, 3), np.float32), np.zeros(outputs, np.float32)
+    none, bare = np.empty((0, 4, 5, 3), np.float32), np.empty((2, 4, 0, 3), np.float32)
+    got, want = both(model(name, table, none, *constants, **options), none, kernels)
+    assert got.shape == want.shape
+    for run in (compute, lambda m, k, x: oracle().run(m.to_bytes(), k, x)):
+        with pytest.raises((OperatorError, OracleError), match="failed to prepare"):
+            run(model(name, table, bare, *constants, **options), kernels, [bare])
 
 
 # ---- more classes than the reference kernels hold --------------------------------------------------------------------

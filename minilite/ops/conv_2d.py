@@ -38,7 +38,7 @@ Array = np.ndarray
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
-    input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
+    check_image(input)
     filter.need(filter.rank == 4, "4 dimensions [out, height, width, in]", f"{filter.rank} {filter.shape}")
     depth, filter_depth = input.shape[3], filter.shape[3]
     fits = min(depth, filter_depth) > 0 and depth % filter_depth == 0
@@ -47,6 +47,12 @@ def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo |
     check_bias(bias, filter.shape[0])
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
     return ((input.shape[0], rows.output, columns.output, filter.shape[0]),)
+
+
+def check_image(input: TensorInfo) -> None:
+    """Any number of images, also none, but of some pixels."""
+    fits = input.rank == 4 and 0 not in input.shape[1:3]
+    input.need(fits, "4 dimensions [batch, height, width, channels] with pixels", input.shape)
 
 
 def check_bias(bias: TensorInfo | None, channels: int) -> None:
