@@ -25,7 +25,7 @@ from minilite import delegate
 from minilite.kernel_sets import ARITHMETIC
 from minilite.spec import Definition, Op
 
-FRAMEWORK = ("minilite.spec", "minilite.errors", "minilite.model", "minilite.schema")
+FRAMEWORK = ("minilite.spec", "minilite.output_types", "minilite.errors", "minilite.model", "minilite.schema")
 """What every row is written in, and no row's arithmetic. So are the classes of :mod:`minilite.cases`."""
 
 

@@ -53,7 +53,7 @@ def slide(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
             acc[:, block][:, here_y, here_x] += input[:, image_y, image_x, :, None] * taps[fy, fx]
-    return acc.reshape(*acc.shape[:3], -1)
+    return acc.reshape(*acc.shape[:3], filter.shape[3])
 
 
 def float_(node: Node, input: Array, filter: Array, bias: Array | None) -> Array:
