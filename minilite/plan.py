@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilite import delegate, ideal, tflm
+from minilite import delegate, ideal, refusals, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
 from minilite.locating import say_where
@@ -140,6 +140,8 @@ class Plan:
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             if self.kernels.micro and _is_own(step.op):
                 tflm.check(step.op, node, step.definition)
+            if _is_own(step.op) and not node.delegated:
+                refusals.check(node)
             outputs = tuple(
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
