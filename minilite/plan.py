@@ -140,12 +140,12 @@ class Plan:
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             if self.kernels.micro and _is_own(step.op):
                 tflm.check(step.op, node, step.definition)
-            if _is_own(step.op) and not node.delegated:
-                refusals.check(node)
             outputs = tuple(
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
             node = dataclasses.replace(node, outputs=outputs)
+            if _is_own(step.op) and not node.delegated:
+                refusals.check(node)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except WITHIN as error:
             say_where(error, node, "failed to prepare")
