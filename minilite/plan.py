@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilite import delegate, ideal, tflm
+from minilite import delegate, ideal, refusals, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
 from minilite.locating import say_where
@@ -144,6 +144,8 @@ class Plan:
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
             node = dataclasses.replace(node, outputs=outputs)
+            if _is_own(step.op) and not node.delegated:
+                refusals.check(node)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except WITHIN as error:
             say_where(error, node, "failed to prepare")

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minilite.errors import OperatorError
+from minilite.output_types import SETS_TYPE
 
 Shape = tuple[int, ...]
 
@@ -315,6 +316,11 @@ def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: 
     )
 
 
+def _of_one_type(able: list[Definition]) -> list[Definition]:
+    """These, unless their outputs have different types."""
+    return able if len({d.output_types for d in able}) == 1 else []
+
+
 def _always(options: Any) -> bool:
     return True
 
@@ -368,16 +374,17 @@ class Op:
     def definition(self, node: Node) -> Definition:
         """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none.
 
-        Where the inputs leave one output type only, the file's own is not asked: LiteRT's kernels set it, too.
-        """
+        The file's own output types are not asked of operators that set them, see :mod:`minilite.output_types`."""
         inputs = [None if t is None else t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
         able = [
             d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)
         ]
         fitting = [d for d in able if _match(d.output_types, outputs)]
-        if not fitting and len({d.output_types for d in able}) == 1:
-            fitting = able
+        if self.name in SETS_TYPE and node.kernels != "tflm":
+            option = SETS_TYPE[self.name]
+            wanted = str(node.options[option]).lower() if option else ""
+            fitting = [d for d in able if d.output_types[0] == wanted] if option else fitting or _of_one_type(able)
         if fitting:
             quantized = any(t is not None and t.quantized for t in node.inputs[:1])
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])

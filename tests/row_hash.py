@@ -26,7 +26,7 @@ from minilite.kernel_sets import ARITHMETIC
 from minilite.spec import Definition, Op
 from tests.micro import narrowed
 
-FRAMEWORK = ("minilite.spec", "minilite.errors", "minilite.model", "minilite.schema")
+FRAMEWORK = ("minilite.spec", "minilite.output_types", "minilite.errors", "minilite.model", "minilite.schema")
 """What every row is written in, and no row's arithmetic. So are the classes of :mod:`minilite.cases`."""
 
 

@@ -103,7 +103,7 @@ def term_by_term(input: Array, filter: Array, rows: Axis, columns: Axis) -> Arra
     groups = input.shape[3] // depth
     taps = np.ascontiguousarray(np.moveaxis(filter.reshape(groups, -1, *filter.shape[1:]), (2, 3, 4), (0, 1, 2)))
     acc = np.zeros((len(input), rows.output, columns.output, groups, len(filter) // groups), input.dtype)
-    for block in in_blocks(rows.output, acc[:, 0].size, CACHED):
+    for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
         for fy, fx in np.ndindex(filter.shape[1:3]):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
