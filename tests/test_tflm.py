@@ -120,7 +120,7 @@ def test_tflite_micro_still_aborts(entry: Abort) -> None:
     models = [drawn(o, d, seed) for o, d in matching for seed in range(50)]
     meant = [one for one in models if entry.when(one.node)]
     assert meant, "the entry speaks of no model"
-    assert any(map(dies, meant)), "is the entry stale?"
+    assert all(map(dies, meant[:20])), "is the entry stale, or too wide?"
 
 
 def dies(one: OneOperator) -> bool:
