@@ -112,11 +112,6 @@ ALONE = (
         ALL,
         "its SVDFs have an int8 state, which LiteRT reads as int16 and ends its process; TFLite Micro runs it",
     ),
-    ModelDifference(
-        ("tum-ei-eda+mlonmcu-models/catdog2.tflite",),
-        ("reference", "builtin"),
-        "the scale of a bias is not the product of its operands' scales, which LiteRT refuses and no kernel reads",
-    ),
 )
 """Real models that LiteRT does not run in these sets and minilite does."""
 
