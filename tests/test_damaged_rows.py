@@ -243,11 +243,15 @@ SAID = {
     ),
     "PAD int8": (
         lambda: with_tensor(valid("PAD int8"), "output", quantization=scaled(0.5, 300)),
-        "expected a zero point from -128 to 127, to fill with, got 300",
+        "expected a zero point in [-128, 127], got 300",
     ),
     "PAD int16": (
         lambda: with_tensor(valid("PAD int16"), "output", quantization=scaled(0.5, 36096)),
-        "expected a zero point from -32768 to 32767, to fill with, got 36096",
+        "expected a zero point in [-32768, 32767], got 36096",
+    ),
+    "PAD int8 without scale": (
+        lambda: with_tensor(valid("PAD int8"), "output", quantization=Quantization(zero_points=np.array([300]))),
+        "expected a zero point from -128 to 127, to fill with, got 300",
     ),
     "CONV_2D without pixels": (
         lambda: with_tensor(valid("CONV_2D int16"), "input", shape=(1, 0, 9, 8)),

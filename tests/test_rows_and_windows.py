@@ -167,7 +167,6 @@ AXIS = np.array([1], np.int32)
         ("L2_POOL_2D", "Pool2DOptions", IMAGE, (), {**WINDOW, "filter_width": -1}, "filter size of 1"),
         ("MEAN", "ReducerOptions", IMAGE, (np.array([4], np.int32),), {}, "an axis in"),
         ("SUM", "ReducerOptions", IMAGE, (np.array([0, -5], np.int32),), {}, "an axis in"),
-        ("ARG_MAX", "ArgMaxOptions", IMAGE, (AXIS,), {"output_type": "INT64"}, "type int64"),
         ("ARG_MAX", "ArgMaxOptions", IMAGE, (np.array([4], np.int32),), {"output_type": "FLOAT32"}, "an axis in"),
         ("ARG_MIN", "ArgMinOptions", IMAGE, (np.array([1, 2], np.int32),), {"output_type": "FLOAT32"}, "one element"),
         ("SOFTMAX", "SoftmaxOptions", IMAGE[0, 0, 0, 0], (), {}, "1 dimension or more"),
