@@ -19,6 +19,7 @@ import numpy as np
 
 from minilite.errors import ArgumentError, ArgumentTypeError, OperatorError
 from minilite.flexbuffers import decoded
+from minilite.locating import is_of_a_signal_handler
 from minilite.spec import DTYPES, INTEGER_RANGE, Definition, Node, Op, Shape, TensorInfo, activation
 
 CustomFunction = Callable[..., Any]
@@ -84,6 +85,8 @@ def _call(prepared: Any, *inputs: np.ndarray | None) -> tuple[np.ndarray, ...]:
     try:
         result = function(options, *map(_read_only, inputs))
     except Exception as error:  # whatever somebody else's function raises
+        if is_of_a_signal_handler(error):
+            raise
         raise OperatorError(f"its function raised {type(error).__name__}: {error}.") from error
     results = result if isinstance(result, tuple) else () if result is None and not outputs else (result,)
     if len(results) != len(outputs):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minilite.spec import Node, TensorInfo
+from minilite.spec import INTEGER_RANGE, Node, TensorInfo
 
 
 def _per_tensor_8_bit(info: TensorInfo | None) -> bool:
@@ -238,3 +238,16 @@ def takes(node: Node) -> bool:
     """Whether the XNNPACK delegate computes this node."""
     accepts = TAKES.get(node.op)
     return accepts is not None and accepts(node)
+
+
+def check(node: Node) -> None:
+    """Raise :class:`OperatorError` for quantization that XNNPACK refuses in a node the delegate takes: scales that are
+    no positive normal numbers, zero points outside the type, or other than 0 beside several scales."""
+    for info in (*node.inputs, *node.outputs):
+        if info is None or not info.quantized or info.type not in ("int8", "uint8", "int4", "int2"):
+            continue
+        normal = np.isfinite(info.scales) & (info.scales >= np.finfo(np.float32).tiny)
+        info.need(normal.all(), "scales that are positive normal numbers (XNNPACK)", info.scales[~normal][:4])
+        low, high = INTEGER_RANGE[info.type] if info.scales.size == 1 else (0, 8 if info.type == "int4" else 0)
+        inside = (info.zero_points >= low) & (info.zero_points <= high)
+        info.need(inside.all(), f"zero points in [{low}, {high}] (XNNPACK)", info.zero_points[~inside][:4])

@@ -17,6 +17,10 @@
 Each is also the built-in class LiteRT raises in the same situation, so scripts that catch that keep working.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class Error(Exception):
     """Base class of every error minilite raises on purpose."""
@@ -40,6 +44,8 @@ class UnresolvedCustomError(UnsupportedOperatorError, RuntimeError):
 
 class OperatorError(Error, RuntimeError):
     """An operator cannot be prepared or computed with these types, shapes or quantization."""
+
+    inner: Any = None  # what :mod:`minilite.locating` needs to know when the operator was called by others
 
 
 class ArgumentError(Error, ValueError):

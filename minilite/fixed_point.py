@@ -68,6 +68,17 @@ def rounding_divide_by_pot(x: Any, exponent: Any) -> Any:
     return (x >> exponent) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
+def rounding_divide_by_any_pot(x: Any, exponent: Any, bits: int = 32) -> Any:
+    """RDBP of integers of 16 or 32 bits by exponents that it is not made for, below 0 or above ``bits - 1``: what its
+    C++ code, whose shifts are undefined there, becomes on x86-64 and AArch64, which count 32-bit shifts modulo 32 and
+    64-bit ones modulo 64.
+
+    Beyond ``bits - 1`` the mask is all ones, so that ``x`` is its own remainder: 0 becomes 1."""
+    x, exponent = np.asarray(x, np.int64), np.asarray(exponent, np.int64)
+    mask = np.where((exponent & 63) >= bits, -1, (np.int64(1) << (exponent & 31)) - 1)
+    return (x >> (exponent & 31)) + ((x & mask) > (mask >> 1) + (x < 0))
+
+
 def rounding_shift_half_up(x: Any, exponent: Any) -> Any:
     """``x / 2**exponent``, ties towards plus infinity."""
     return (np.asarray(x, np.int64) + ((np.int64(1) << exponent) >> 1)) >> exponent

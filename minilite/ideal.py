@@ -35,6 +35,8 @@ CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 """Operators that on real numbers do nothing."""
 OF_BYTES = ("BITCAST", "LSH_PROJECTION")
 """Operators that look at how numbers are stored."""
+HANDED_ON = ("ASSIGN_VARIABLE", "READ_VARIABLE", "IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE")
+"""Operators that keep their operands, or give them to other subgraphs, as they are."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Prepared:
 def definition(op: Op, node: Node) -> Definition:
     """The definition of a node in this set: the float one between conversions, or the row's own."""
     own = op.definition(node)
-    if op.name in OF_BYTES or not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
+    if op.name in OF_BYTES + HANDED_ON or not any(t is not None and _is_real(t) for t in (*node.inputs, *node.outputs)):
         return own
     real = real_node(op, node)
     try:
@@ -61,7 +63,22 @@ def definition(op: Op, node: Node) -> Definition:
 
 
 def _is_real(info: TensorInfo) -> bool:
-    return info.quantized or info.block_scales is not None or info.type in ("float32", "float16")
+    return _scaled(info) or info.block_scales is not None or info.type in ("float32", "float16")
+
+
+def _scaled(info: TensorInfo) -> bool:
+    """Whether integers stand for reals; a scale that a file gives a float or a bool means nothing."""
+    return info.quantized and info.type in INTEGER_RANGE
+
+
+def _along_axis(info: TensorInfo, array: Array) -> list[int]:
+    """The shape in which the scales broadcast with an array."""
+    shape = [1] * array.ndim
+    if info.scales.size > 1:
+        found = array.shape[info.axis] if 0 <= info.axis < array.ndim else "no such dimension"
+        info.need(found == info.scales.size, f"{info.scales.size} elements along dimension {info.axis}", found)
+        shape[info.axis] = -1
+    return shape
 
 
 def real_node(op: Op, node: Node) -> Node:
@@ -80,10 +97,12 @@ def _bare(info: TensorInfo) -> TensorInfo:
 
 
 def meanings(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo | None, ...]:
-    """The operands, a bias without a scale given the one it must have."""
+    """The operands, axes, shapes and indices without scales, and a bias without one given the one it must have."""
     by_name = {op.operand(p).name: i for p, i in enumerate(inputs) if i is not None}
     found: list[TensorInfo | None] = []
     for position, info in enumerate(inputs):
+        if info is not None and op.operand(position).role == "parameter" and info.type in ("int32", "int64"):
+            info = dataclasses.replace(info, **BARE)
         parts = [by_name[n] for n in op.operand(position).scale_of if n in by_name and by_name[n].quantized]
         if info is not None and not info.quantized and parts and info.type in ("int32", "int64"):
             scales = np.prod(np.broadcast_arrays(*[p.scales for p in parts]), axis=0).astype(np.float32)
@@ -96,11 +115,9 @@ def real(info: TensorInfo, array: Array) -> Array:
     """The numbers that an operand's values stand for, in float64."""
     if info.block_scales is not None:
         return np.repeat(block_scales(info), info.block_size, axis=1) * array.astype(np.float64)
-    if not info.quantized:
+    if not _scaled(info):
         return array.astype(np.float64) if array.dtype.kind == "f" else array
-    shape = [1] * array.ndim
-    if info.scales.size > 1:
-        shape[info.axis] = -1
+    shape = _along_axis(info, array)
     zeros = info.zero_points if info.zero_points.size else np.zeros(1, np.int64)
     scales = info.scales.astype(np.float64)
     if array.ndim:
@@ -110,13 +127,11 @@ def real(info: TensorInfo, array: Array) -> Array:
 
 def rounded(info: TensorInfo, reals: Array) -> Array:
     """Real numbers as the values of a result, rounded once."""
-    if not info.quantized:
+    if not _scaled(info):
         return reals.astype(info.dtype) if reals.dtype.kind == "f" else reals
     low, high = INTEGER_RANGE[info.type]
-    shape = [1] * reals.ndim
-    if info.scales.size > 1:
-        shape[info.axis] = -1
-    steps = round_half_away(reals / info.scales.astype(np.float64).reshape(shape)) + info.zero_point
+    scales = info.scales.astype(np.float64).reshape(_along_axis(info, reals))
+    steps = round_half_away(reals / scales) + info.zero_point
     return np.clip(np.where(np.isnan(steps), 0, steps), low, high).astype(info.dtype)
 
 
@@ -136,5 +151,6 @@ def compute(p: Prepared, *arrays: Array | None) -> Any:
     infos = (*p.inputs, *[None] * (len(arrays) - len(p.inputs)))
     reals = [a if i is None or a is None else real(i, a) for i, a in zip(infos, arrays, strict=True)]
     found = reals[0] if p.floats is None else p.floats.compute(p.prepared, *reals)
-    results = found if isinstance(found, tuple) else (found,)
-    return tuple(rounded(i, np.asarray(r)) for i, r in zip(p.results, results, strict=True))
+    if not isinstance(found, tuple):
+        return rounded(p.results[0], np.asarray(found))
+    return tuple(rounded(i, np.asarray(r)) for i, r in zip(p.results, found, strict=True))

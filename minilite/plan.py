@@ -11,13 +11,14 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilite import delegate, ideal, tflm
+from minilite import delegate, ideal, refusals, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
+from minilite.locating import say_where
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
 from minilite.model import Subgraph, Tensor
 from minilite.ops import OPS
@@ -71,6 +72,7 @@ class Plan:
         check_sparse(tensors, self.memory_limit)
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(tensors)]
         self._check_graph()
+        self._fill_empty()
         self.dynamic = set()
         for step in self.steps:
             step.call = None
@@ -91,6 +93,14 @@ class Plan:
         outputs = [s.outputs for s in self.steps]
         check_wiring(nodes, [s.inputs for s in self.steps], outputs, self.infos, self.subgraph.inputs)
         self._rewritten = written_more_than_once(outputs)
+
+    def _fill_empty(self) -> None:
+        """Give tensors without elements that nobody writes their value: there is only one."""
+        written = {-1, *self.subgraph.inputs, *(i for s in self.steps for i in s.outputs)}
+        for i in {i for s in self.steps for i in s.inputs} - written:
+            info = self.infos[i]
+            if info.value is None and not info.is_variable and 0 in info.shape and info.type in DTYPES:
+                self.infos[i] = dataclasses.replace(info, value=np.empty(info.shape, info.dtype))
 
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
@@ -122,7 +132,7 @@ class Plan:
         node = dataclasses.replace(step.node, inputs=inputs, outputs=outputs, intermediates=intermediates)
         try:
             operands = _operands(step.op, inputs)
-            step.op.check_inputs(node)
+            step.op.check_operands(node)
             shapes = step.op.shapes(node, *operands)
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             if self.kernels.micro and _is_own(step.op):
@@ -138,9 +148,11 @@ class Plan:
                 dataclasses.replace(o, type=step.definition.output_type(i, o.type)) for i, o in enumerate(outputs)
             )
             node = dataclasses.replace(node, outputs=outputs)
+            if _is_own(step.op) and not node.delegated:
+                refusals.check(node)
             step.prepared = step.definition.prepare(node, *_operands(step.op, inputs), *outputs)
         except WITHIN as error:
-            _say_where(error, node, "failed to prepare")
+            say_where(error, node, "failed to prepare")
         step.node = node
         for info in outputs:
             self.infos[info.index] = info
@@ -155,6 +167,8 @@ class Plan:
         if not _is_own(op):
             return node
         delegated = self.kernels.delegate and delegate.takes(node)
+        if delegated:
+            delegate.check(node)
         return dataclasses.replace(node, delegated=delegated, arithmetic=self.kernels.arithmetic(node.op, delegated))
 
     def _is_known(self, step: Step, inputs: Sequence[TensorInfo | None]) -> bool:
@@ -202,7 +216,7 @@ class Plan:
             try:
                 check_step(step.node, self._limit, alive)
             except OperatorError as error:
-                _say_where(error, step.node, "failed to prepare")
+                say_where(error, step.node, "failed to prepare")
             alive += sum(tensor_bytes(o) for o in step.node.outputs)
             alive -= sum(tensor_bytes(self.infos[i]) for i in step.releases)
 
@@ -293,21 +307,13 @@ class Plan:
         try:
             return step.call(*arrays)
         except WITHIN as error:
-            _say_where(error, step.node, "failed to invoke")
+            say_where(error, step.node, "failed to invoke")
 
 
 def _is_own(op: Op) -> bool:
     """Whether a row is one of minilite's, and not the caller's."""
     own = OPS.get(op.name)
     return own is not None and (op is own or op in own.kinds)
-
-
-def _say_where(error: Exception, node: Node, what: str) -> NoReturn:
-    """Raise the error with the operator's name in front and LiteRT's words behind; exceptions of others become ours."""
-    if isinstance(error, ValueNeeded) or (isinstance(error, Error) and not isinstance(error, OperatorError)):
-        raise error
-    said = str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}."
-    raise OperatorError(f"{node}: {said} Node number {node.index} ({node.op}) {what}.") from error.__cause__ or error
 
 
 def _left_off(op: Op, count: int) -> int:

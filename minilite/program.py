@@ -6,6 +6,7 @@ Both ask the :class:`Program` of their plan, through the protocol :class:`minili
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,14 +23,15 @@ from minilite.plan import Plan
 from minilite.spec import DTYPES, Shape, TensorInfo
 
 ITERATIONS = 10_000_000
-"""How often a WHILE may go round unless told otherwise."""
+"""How often subgraphs may be called in one invoke unless told otherwise."""
 
 
 class Program:
     """A model, a kernel set and an engine; and the resources of one interpreter, by kind and id.
 
     ``custom_ops`` are rows or functions for custom operators by name (:mod:`minilite.custom`). ``max_iterations``
-    bounds every WHILE (None: no bound)."""
+    bounds what one invoke does (None: no bound): the rounds of all its WHILEs and all other calls of subgraphs
+    together, because loops within loops and calls of calls multiply. As many allocations of subgraphs are allowed."""
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Program:
         self.resources: dict[Any, Any] = {}
         self._callees: dict[int, Callee] = {}
         self._calling: list[int] = []
+        self._spent: Counter[str] = Counter()
 
     def plan(self, index: int) -> Plan:
         """A new plan of a subgraph."""
@@ -59,6 +62,19 @@ class Program:
         if index not in self._callees:
             self._callees[index] = Callee(self, index)
         return self._callees[index]
+
+    def begin(self) -> None:
+        """An invoke or allocation from outside begins, and with it the count of its rounds."""
+        self._spent.clear()
+
+    def spend(self, what: str) -> None:
+        """One more round or allocation. Raises :class:`OperatorError` when there were enough."""
+        if self._spent[what] == self.max_iterations:
+            raise OperatorError(
+                f"loops and calls of subgraphs did not end within {self.max_iterations} {what} altogether; to allow "
+                "more, raise max_iterations."
+            )
+        self._spent[what] += 1
 
     def reset_variables(self) -> None:
         """Set the variable tensors of called subgraphs back to their beginnings."""
@@ -118,6 +134,7 @@ class Callee:
         if shapes == self._shapes:
             return
         self._shapes = None
+        self.program.spend("allocations")
         with self.program.inside(self.index):
             self.plan.allocate(dict(zip(self.graph.inputs, shapes, strict=True)))
         self._shapes = shapes
@@ -125,6 +142,11 @@ class Callee:
             self.reset_variables()
 
     def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the outputs from the inputs, as one round of what an invoke is allowed."""
+        self.program.spend("rounds")
+        return self.compute(*arrays)
+
+    def compute(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs from the inputs."""
         self._allocate([np.shape(a) for a in arrays])
         values = self._variables | dict(zip(self.graph.inputs, arrays, strict=True))

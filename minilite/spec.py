@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minilite.errors import OperatorError
+from minilite.output_types import SETS_TYPE
 
 Shape = tuple[int, ...]
 
@@ -155,7 +156,11 @@ class Subroutine(Protocol):
         ...
 
     def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute it."""
+        """Compute it. How often one invoke may do so is limited."""
+        ...
+
+    def compute(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute it without being counted: the condition of a loop whose body is."""
         ...
 
 
@@ -166,7 +171,6 @@ class Runtime(Protocol):
     subgraph's tensors are allocated."""
 
     resources: dict[Any, Any]
-    max_iterations: int | None
 
     def subgraph(self, index: int) -> Subroutine:
         """A subgraph of the model."""
@@ -312,6 +316,11 @@ def each(names: Sequence[str], types: str, compute: Callable[..., Any], **rest: 
     )
 
 
+def _of_one_type(able: list[Definition]) -> list[Definition]:
+    """These, unless their outputs have different types."""
+    return able if len({d.output_types for d in able}) == 1 else []
+
+
 def _always(options: Any) -> bool:
     return True
 
@@ -367,23 +376,29 @@ class Op:
     def definition(self, node: Node) -> Definition:
         """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none.
 
-        Where the inputs leave one output type only, the file's own is not asked: LiteRT's kernels set it, too.
-        """
+        The file's own output types are not asked of operators that set them, see :mod:`minilite.output_types`."""
         inputs = [None if t is None else t.type for t in node.inputs]
         outputs = [t.type for t in node.outputs]
         able = [
             d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)
         ]
         fitting = [d for d in able if _match(d.output_types, outputs)]
-        if not fitting and len({d.output_types for d in able}) == 1:
-            fitting = able
+        if self.name in SETS_TYPE and node.kernels != "tflm":
+            option = SETS_TYPE[self.name]
+            wanted = str(node.options[option]).lower() if option else ""
+            fitting = [d for d in able if d.output_types[0] == wanted] if option else fitting or _of_one_type(able)
         if fitting:
             quantized = any(t is not None and t.quantized for t in node.inputs[:1])
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
         raise self._no_kernel(node)
 
-    def check_inputs(self, node: Node) -> None:
-        """Raise :class:`OperatorError` unless a definition takes the operands' types; shapes may then rely on them."""
+    def check_operands(self, node: Node) -> None:
+        """Raise :class:`OperatorError` unless the outputs are as many as they should be and a definition takes the
+        inputs' types; shapes may then rely on both."""
+        least = sum(not o.optional and not o.variadic for o in self.outputs)
+        count, open_ = len(node.outputs), any(o.variadic for o in self.outputs)
+        names = ", ".join(o.name + ("?" if o.optional else "") for o in self.outputs)
+        node.need(least <= count and (open_ or count <= len(self.outputs)), f"the outputs {names}", f"{count} tensors")
         inputs = [None if t is None else t.type for t in node.inputs]
         if not any(_match(d.input_types, inputs) for d in self.definitions):
             raise self._no_kernel(node)

@@ -24,12 +24,16 @@ class Kernel:
 
     types: a pattern, or several. without: labels of definitions that fit a pattern and are refused all the same.
     constant: operands that must be constants of the file. rank: the most dimensions of an operand that holds data.
+    unread: options that are taken for 0 whatever the file says, and are refused if they are not. each_dimension:
+    operands that are read as if they had an element for each dimension of the first one, and are refused otherwise.
     """
 
     types: str | tuple[str, ...]
     without: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
     rank: int | None = None
+    unread: tuple[str, ...] = ()
+    each_dimension: tuple[str, ...] = ()
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -132,7 +136,13 @@ KERNELS: dict[str, Kernel] = {
     "SQUARE": Kernel("float32"),
     "SQUARED_DIFFERENCE": Kernel("float32|int8|int32"),
     "SQUEEZE": Kernel("any", without=("int4",)),
-    "STRIDED_SLICE": Kernel("float32|int8|int16|int32|bool", constant=("begin", "end", "strides"), rank=4),
+    "STRIDED_SLICE": Kernel(
+        "float32|int8|int16|int32|bool",
+        constant=("begin", "end", "strides"),
+        rank=4,
+        unread=("ellipsis_mask", "new_axis_mask", "offset"),
+        each_dimension=("begin", "end", "strides"),
+    ),
     "SUB": Kernel("float32|int8|int16|int32"),
     "SUM": Kernel("float32|int8|int16"),
     "SVDF": Kernel(("float32 float32", "int8")),
@@ -196,6 +206,8 @@ def check(op: Op, node: Node, definition: Definition) -> None:
         computed = definition.output_type(position, output.type)
         output.need(computed == output.type, f"type {computed} (TFLite Micro keeps the file's)", output.type)
     kernel = KERNELS[op.name]
+    for option in kernel.unread:
+        node.need(not node.options[option], f"{option} 0 (TFLite Micro does not read it)", node.options[option])
     for position, tensor in enumerate(node.inputs):
         operand = op.operand(position)
         if tensor is None:
@@ -205,3 +217,6 @@ def check(op: Op, node: Node, definition: Definition) -> None:
         tensor.need(dense, "a dense tensor without scales of blocks (TFLite Micro)", "a sparse or blockwise one")
         fits = kernel.rank is None or operand.role == "parameter" or tensor.rank <= kernel.rank
         tensor.need(fits, f"at most {kernel.rank} dimensions (TFLite Micro)", tensor.shape)
+        if operand.name in kernel.each_dimension and node.inputs[0] is not None:
+            rank = node.inputs[0].rank
+            tensor.need(tensor.shape == (rank,), f"{rank} elements, one a dimension (TFLite Micro)", tensor.shape)

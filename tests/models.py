@@ -24,7 +24,7 @@ from minilite.model import Model, Tensor
 from minilite.spec import DTYPES
 from minilite.testing.comparison import relative_to_range, steps_apart
 from minilite.testing.ours import compute
-from tests.known_differences import known
+from tests.known_differences import known, runs_alone
 from tests.oracle import OracleDied, OracleError, oracle, runtime_of
 
 
@@ -38,8 +38,8 @@ class Outcome:
 
     verdict: ``equal`` (bit for bit), ``close`` (floats within 1e-5 of range, integers equal), ``different``,
     ``explained`` (different, and listed with its reason in tests/known_differences.py),
-    ``unsupported`` (minilite has no row), ``refused`` (LiteRT does not run it either), ``undrawn`` (its inputs are of a
-    kind that is not drawn here), ``error`` (ours).
+    ``unsupported`` (minilite has no row), ``refused`` (by both), ``alone`` (LiteRT does not run it, minilite does, and
+    that is listed), ``undrawn`` (its inputs are of a kind that is not drawn here), ``error`` (ours).
     """
 
     file: str
@@ -147,7 +147,7 @@ def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed
         model = minilite.read(content)
         inputs, expected, mode = answered(content, model, kernels, runtime_of(kernels, runtime), seed)
     except (OracleError, OracleDied) as error:
-        return Outcome(file, kernels, "refused", str(error)[:300])
+        return _not_run(file, kernels, content, str(error)[:300])
     except Undrawn as error:
         return Outcome(file, kernels, "undrawn", str(error))
     except Error as error:
@@ -165,6 +165,20 @@ def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed
         note = f"LiteRT runs it in its mode for {mode} only"
         outcome = dataclasses.replace(outcome, detail="; ".join(filter(None, (outcome.detail, note))))
     return outcome
+
+
+def _not_run(file: str, kernels: str, content: bytes, said: str) -> Outcome:
+    """What becomes of a model that LiteRT does not run: minilite should refuse it, too."""
+    why = runs_alone(file, kernels)
+    try:
+        interpreter = minilite.Interpreter(model_content=content, kernels=kernels)
+        for detail, array in zip(interpreter.get_input_details(), inputs_of(minilite.read(content)), strict=True):
+            interpreter.set_tensor(detail["index"], array)
+        interpreter.invoke()
+    except Error as error:
+        refused = f"{said}; minilite: {error}"[:500]
+        return Outcome(file, kernels, "different" if why else "refused", refused)
+    return Outcome(file, kernels, "alone" if why else "different", why or f"runs here; LiteRT: {said}")
 
 
 def _judged(file: str, kernels: str, found: list[np.ndarray], expected: list[np.ndarray]) -> Outcome:

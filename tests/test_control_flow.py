@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
+import dataclasses
+import re
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -34,6 +42,139 @@ def test_an_endless_loop_is_given_up() -> None:
     interpreter = minilite.Interpreter(endless(), max_iterations=1000)
     with pytest.raises(minilite.OperatorError, match=r"WHILE \(operator 0 of subgraph 0\): .*1000 rounds.*max_iter"):
         interpreter.invoke()
+
+
+def test_nested_loops_share_one_budget() -> None:
+    """30 rounds of 30 rounds each are given up after 100, and again in the next invoke."""
+    limit, one = (Value("int32", (1,), np.array([n], np.int32)) for n in (30, 1))
+    less = Graph((COUNTER, limit, Value("bool", (1,))), (Call("LESS", (0, 1), (2,)),), (0,), (2,))
+    add = Graph((COUNTER, one, COUNTER), (Call("ADD", (0, 1), (2,)),), (0,), (2,))
+    zero = Value("int32", (1,), np.array([0], np.int32))
+    inner = Call("WHILE", (1,), (3,), {"cond_subgraph_index": 1, "body_subgraph_index": 2})
+    outer = Graph((COUNTER, zero, one, COUNTER, COUNTER), (inner, Call("ADD", (0, 2), (4,))), (0,), (4,))
+    model = graph_model((_while(1, 3), less, add, outer))
+    enough = minilite.Interpreter(model, max_iterations=930)
+    for _ in range(2):
+        enough.invoke()
+    for limit_of_rounds in (100, 929):
+        with pytest.raises(minilite.OperatorError, match=f"{limit_of_rounds} rounds altogether"):
+            minilite.Interpreter(model, max_iterations=limit_of_rounds).invoke()
+
+
+def composites(depth: int, calls: int, leaf: Call = Call("NEG", (0,), (1,))) -> Model:
+    """Subgraphs that call the next one several times."""
+    data = Value("float32", (1,))
+    graphs = []
+    for i in range(depth):
+        options = {"decomposition_subgraph_index": i + 1, "name": "x"}
+        chain = tuple(Call("STABLEHLO_COMPOSITE", (n,), (n + 1,), options) for n in range(calls))
+        graphs.append(Graph((data,) * (calls + 1), chain, (0,), (calls,)))
+    return graph_model((*graphs, Graph((data, data), (leaf,), (0,), (1,))))
+
+
+def test_calls_of_calls_are_given_up() -> None:
+    interpreter = minilite.Interpreter(composites(60, calls=2), max_iterations=1000)
+    with pytest.raises(minilite.OperatorError, match="1000 rounds altogether"):
+        interpreter.invoke()
+
+
+def test_an_error_deep_down_names_a_few_operators_only() -> None:
+    def said(depth: int) -> str:
+        with pytest.raises(minilite.OperatorError) as caught:
+            minilite.Interpreter(composites(depth, calls=1, leaf=Call("EXPAND_DIMS", (0, 0), (1,)))).allocate_tensors()
+        return str(caught.value)
+
+    assert re.match(r"STABLEHLO_COMPOSITE \(operator 0 of subgraph 0\): \.\.\. 27 operators", said(30))
+    assert "EXPAND_DIMS (operator 0 of subgraph 30)" in said(30)
+    assert len(said(60)) == len(said(30))
+
+
+# ---- interruptions ---------------------------------------------------------------------------------------------------
+
+
+def interruptible(at: int, interrupt: Callable[[], None]) -> minilite.Interpreter:
+    """Counts up to 10 by a custom operator that calls ``interrupt`` when it is given the number ``at`` first."""
+    waiting = [interrupt]
+
+    def count(options: object, x: np.ndarray) -> np.ndarray:
+        if x[0] == at and waiting:
+            waiting.pop()()
+        return np.asarray(x + 1, np.int32)
+
+    limit = Value("int32", (1,), np.array([10], np.int32))
+    less = Graph((COUNTER, limit, Value("bool", (1,))), (Call("LESS", (0, 1), (2,)),), (0,), (2,))
+    add = Graph((COUNTER, COUNTER), (Call("NEG", (0,), (1,)),), (0,), (1,))
+    model = graph_model((_while(1, 2), less, add))
+    codes = [
+        dataclasses.replace(c, builtin_code="CUSTOM", custom_code="Count") if c.name == "NEG" else c
+        for c in model.operator_codes
+    ]
+    model = dataclasses.replace(model, operator_codes=tuple(codes))
+    return minilite.Interpreter(model, custom_ops={"Count": count})
+
+
+def counted(interpreter: minilite.Interpreter) -> int:
+    interpreter.invoke()
+    return int(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+
+
+class Stop(ValueError):
+    pass
+
+
+def stop(number: int, frame: object) -> None:
+    raise Stop
+
+
+class Stopper:
+    def __call__(self, number: int, frame: object) -> None:
+        raise Stop
+
+    def method(self, number: int, frame: object) -> None:
+        raise Stop
+
+
+@pytest.mark.parametrize(
+    "handler, raised",
+    [(signal.default_int_handler, KeyboardInterrupt), (stop, Stop), (Stopper(), Stop), (Stopper().method, Stop)],
+)
+def test_a_signal_interrupts_a_loop_and_leaves_a_usable_interpreter(handler: Any, raised: type[BaseException]) -> None:
+    """What the handler raises arrives as it is, a ValueError too; the next invoke computes."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        interpreter = interruptible(5, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(raised) as caught:
+            counted(interpreter)
+        assert caught.type is raised
+        assert counted(interpreter) == 10
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_thread_interrupts_an_endless_loop() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interpreter = minilite.Interpreter(endless(), max_iterations=None)
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            interpreter.invoke()
+    finally:
+        timer.cancel()
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+    assert not interpreter._program._calling
+
+
+def test_an_error_of_a_custom_operator_is_told_as_the_operators() -> None:
+    def broken() -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(minilite.OperatorError, match=r"Count .*ValueError: mine"):
+        interruptible(5, broken).invoke()
+
+
+# ---- subgraphs that are not right ------------------------------------------------------------------------------------
 
 
 def test_a_subgraph_that_calls_itself_is_refused() -> None:

@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    ("errors",),
+    ("errors", "output_types"),
     ("spec",),
-    ("bfloat16", "cases", "fixed_point", "flexbuffers", "wiring"),
+    ("bfloat16", "cases", "fixed_point", "flexbuffers", "locating", "wiring"),
     ("custom", "gemmlowp"),
     ("ops",),
-    ("model", "kernel_sets", "delegate", "tflm"),
+    ("model", "kernel_sets", "delegate", "refusals", "tflm"),
     ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),

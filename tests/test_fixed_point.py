@@ -20,6 +20,7 @@ from minilite.fixed_point import (
     multiply_half_up,
     multiply_int64,
     round_half_away,
+    rounding_divide_by_any_pot,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
     xnnpack_activation_range,
@@ -50,6 +51,28 @@ def test_high_product_is_the_rounded_double_product(a: int, b: int) -> None:
 @given(int32, st.integers(0, 31))
 def test_division_by_a_power_of_two_rounds_ties_away_from_zero(x: int, exponent: int) -> None:
     assert rounding_divide_by_pot(x, exponent) == half_away(Fraction(x, 2**exponent))
+
+
+def in_registers(x: int, exponent: int, bits: int) -> int:
+    """gemmlowp's lines on a processor that takes shift counts modulo the register's size, bit by bit."""
+
+    def signed(value: int, width: int) -> int:
+        value &= (1 << width) - 1
+        return value - (1 << width) if value >> (width - 1) else value
+
+    mask = signed((1 << (exponent % 64)) - 1, bits)
+    remainder, threshold = x & mask, (mask >> 1) + (x < 0)
+    return (x >> (exponent % 32)) + (remainder > threshold)
+
+
+@given(int32, st.integers(-64, 127))
+@example(0, 32)
+def test_division_by_any_power_of_two_is_what_registers_make_of_it(x: int, exponent: int) -> None:
+    assert rounding_divide_by_any_pot(x, exponent) == in_registers(x, exponent, 32)
+    short = x >> 16
+    assert rounding_divide_by_any_pot(short, exponent, 16) == in_registers(short, exponent, 16)
+    if 0 <= exponent <= 31:
+        assert rounding_divide_by_any_pot(x, exponent) == rounding_divide_by_pot(x, exponent)
 
 
 @given(multipliers)

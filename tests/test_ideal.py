@@ -11,15 +11,19 @@ from hypothesis import strategies as st
 
 import minilite
 from minilite import demo, ideal
-from minilite.model import Buffer, Model, Tensor
-from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Op, TensorInfo
-from minilite.testing.kit import rows
+from minilite.engines import PIECE
+from minilite.model import Buffer, Model, Quantization, Subgraph, Tensor
+from minilite.spec import DTYPES, INTEGER_RANGE, QUANTIZED, Definition, Op, TensorInfo
+from minilite.testing.kit import Row, rows, seeded_case
 from minilite.testing.one_model import pack
 from minilite.testing.one_operator import OneOperator
 from minilite.testing.ours import compute
 from minilite.testing.seeded import SeededDraw
 from minilite.testing.strategies import one_operator
-from tests.oracle import oracle
+from tests.models import Undrawn, answered, files, folder
+from tests.oracle import OracleDied, OracleError, oracle
+from tests.small_models import Builder
+from tests.small_models import one as one_model
 
 
 def _comparable(op: Op, definition: Definition) -> bool:
@@ -87,6 +91,79 @@ def _tensor_in_floats(tensor: Tensor, info: TensorInfo, buffers: list[Buffer]) -
         buffers.append(Buffer(np.frombuffer(pack(floats), np.uint8)))
         tensor = dataclasses.replace(tensor, buffer=len(buffers) - 1)
     return dataclasses.replace(tensor, type="FLOAT32", quantization=None)
+
+
+FILES = files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))]
+
+
+def _scaled(type_: str, scale: float = 0.1) -> Quantization | None:
+    quantized = type_ in ("INT8", "UINT8", "INT16")
+    return Quantization(np.array([scale], np.float32), np.array([0])) if quantized else None
+
+
+@pytest.mark.parametrize("shape", [(PIECE + 1,), (3, PIECE // 2)])
+@pytest.mark.parametrize("name, type_", [("RELU", "INT8"), ("RELU", "FLOAT32"), ("SIN", "FLOAT16"), ("ABS", "INT16")])
+def test_large_elementwise_operators(name: str, type_: str, shape: tuple[int, ...]) -> None:
+    b = Builder()
+    x, y = (b.tensor(n, shape, type_, quantization=_scaled(type_)) for n in "xy")
+    array = (np.arange(np.prod(shape)) % 200 - 100).reshape(shape).astype(DTYPES[type_.lower()])
+    found = compute(one_model(b, name, (x,), (y,), ""), "ideal", [array])[0]
+    small = Builder()
+    x, y = (small.tensor(n, (200,), type_, quantization=_scaled(type_)) for n in "xy")
+    expected = compute(one_model(small, name, (x,), (y,), ""), "ideal", [array.reshape(-1)[:200]])[0]
+    assert (found.shape, found.dtype) == (shape, expected.dtype)
+    assert np.array_equal(found.reshape(-1), np.resize(expected, array.size))
+
+
+@pytest.mark.parametrize("name, type_", [("RELU", "FLOAT32"), ("SIN", "FLOAT16"), ("LOGICAL_NOT", "BOOL")])
+def test_a_scale_of_floats_and_bools_means_nothing(name: str, type_: str) -> None:
+    values = np.array([0, 1, 0], DTYPES[type_.lower()])
+    found = []
+    for quantization in (None, Quantization(np.array([0.1], np.float32), np.array([3]))):
+        b = Builder()
+        x, y = (b.tensor(n, (3,), type_, quantization=quantization) for n in "xy")
+        found.append(compute(one_model(b, name, (x,), (y,), ""), "ideal", [values])[0])
+    assert np.array_equal(*found)
+    assert found[0].dtype == values.dtype
+
+
+CARRIED = [r for r in rows("(READ|ASSIGN)_VARIABLE|IF|WHILE|STABLEHLO_C(ASE|OMPOSITE)")]
+
+
+@pytest.mark.parametrize("row", CARRIED, ids=str)
+def test_variables_and_subgraphs_take_values_as_they_are(row: Row) -> None:
+    """Every tensor of these models is as it was, or a sum: also with scales they compute the same everywhere."""
+    for scale in (None, 0.5):
+        case = seeded_case(row, 1)
+        model = case.model if scale is None else _all_scaled(case.model, scale)
+        found, expected = (compute(model, kernels, case.inputs) for kernels in ("ideal", "reference"))
+        for got, want in zip(found, expected, strict=True):
+            assert got.dtype == want.dtype
+            assert np.array_equal(got, want) if got.dtype.kind in "iubO" else np.allclose(got, want, equal_nan=True)
+
+
+def _all_scaled(model: Model, scale: float) -> Model:
+    """The model with the same scale for all that may have one."""
+
+    def scaled(graph: Subgraph) -> Subgraph:
+        tensors = (dataclasses.replace(t, quantization=_scaled(str(t.type), scale)) for t in graph.tensors)
+        return dataclasses.replace(graph, tensors=tuple(tensors))
+
+    return dataclasses.replace(model, subgraphs=tuple(map(scaled, model.subgraphs)))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_model_that_litert_runs(runtime: str, file: str) -> None:
+    """It runs, too, and its results have the types and shapes they have in ``reference``."""
+    where = folder()
+    assert where is not None
+    model = minilite.read(where / file)
+    try:
+        inputs, expected, _ = answered((where / file).read_bytes(), model, "reference", runtime, 0)
+    except (Undrawn, OracleError, OracleDied):
+        return  # not a model that runs
+    found = compute(model, "ideal", inputs, "auto")
+    assert [(a.dtype, a.shape) for a in found] == [(np.asarray(a).dtype, np.shape(a)) for a in expected]
 
 
 def test_float_models_are_computed_in_float64_and_rounded_once() -> None:

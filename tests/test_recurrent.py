@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minilite.cases import Arg, Case
 from minilite.engines import engine
 from minilite.errors import OperatorError
 from minilite.kernel_sets import kernel_set
@@ -49,6 +50,32 @@ def drawn(op: Op, definition: Definition, seed: int = 0, **changes: Any) -> OneO
 def allocate(model: Model) -> None:
     """Work out shapes and prepare every operator."""
     Program(model, kernel_set("reference"), engine("numpy")).plan(0).allocate()
+
+
+@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack"])
+def test_every_bit_of_an_svdf_shows(runtime: str, kernels: str) -> None:
+    """Scales at which both accumulators of the int8 kernel are the state's and the output's steps, so that neither can
+    be off by one unnoticed."""
+    random = np.random.default_rng(7)
+
+    def arg(low: int, high: int, shape: tuple[int, ...], type_: str, scale: float) -> Arg:
+        values = random.integers(low, high, shape, endpoint=True).astype(type_)
+        return Arg(shape, values, scale=scale, zero_point=0)
+
+    inputs = (
+        Arg((2, 3), scale=0.5, zero_point=0, low=-2.0, high=2.0),
+        arg(-1, 1, (6, 3), "int8", 0.25),
+        arg(-1, 1, (6, 4), "int16", 0.5),
+        arg(-9, 9, (3,), "int32", 0.0625),
+        Arg((2, 24), scale=0.125),
+    )
+    op = OPS["SVDF"]
+    definition = next(d for d in op.definitions if d.label == "int8")
+    options = {"rank": 2, "fused_activation_function": "RELU"}
+    one = build(SeededDraw(0), op, definition, Case(inputs, options, 1, 0.0625, 0, runs=6))
+    expected = oracle(runtime).run(one.content, kernels, one.inputs, again=one.again)
+    assert np.array_equal(expected, compute(one.model, kernels, one.inputs, again=one.again))
+    assert len(np.unique(expected)) > 20
 
 
 @pytest.mark.parametrize("op, definition", EXACT)

@@ -48,6 +48,11 @@ def test_a_fault_is_found_and_described(row: testing.Row) -> None:
     testing.check(Ours(fault=1), case, steps=1)
 
 
+def test_a_row_prints_as_its_name() -> None:
+    (row,) = testing.rows("ADD int8")
+    assert f"{row}" == f"{row!r}" == "ADD int8"
+
+
 def test_another_arithmetic_is_found() -> None:
     """XNNPACK's ADD is not the reference kernel's: among a few hundred cases some differ."""
     (row,) = testing.rows("ADD int8")

@@ -114,6 +114,7 @@ class Session:
         if self.ready:
             return
         self.untouched = False
+        self.plan.program.begin()
         self.plan.allocate(self._asked)
         self._homes = {}
         graph = self.plan.subgraph
@@ -160,6 +161,7 @@ class Session:
         self._homes = linked.homes if linked else {}
         if not self._homes.keys() >= self.owned:
             self.owned.intersection_update(self._homes)
+        self.plan.program.begin()
         self.plan.run(self.values, self.keep)
 
     def array(self, index: int) -> np.ndarray:

@@ -24,8 +24,6 @@ Array = np.ndarray
 
 def shapes(node: Node, input: TensorInfo, axis: TensorInfo) -> tuple[Shape]:
     input.need(input.rank >= 1, "1 dimension or more", input.rank)
-    wanted, output = str(node.options.output_type).lower(), node.outputs[0]
-    output.need(output.type == wanted, f"type {wanted} (option output_type)", output.type)
     gone = axis_within(single(axis), input.rank, axis)
     input.need(input.shape[gone] > 0, f"elements along axis {gone}", input.shape)
     return (tuple(d for i, d in enumerate(input.shape) if i != gone),)

@@ -180,7 +180,7 @@ BIDIRECTIONAL_SEQUENCE_LSTM = Op(
         activation("aux_input", optional=True),
         *(weight(f"{p}_aux_input_to_{n}_weights", optional=True) for p in ("fw", "bw") for n in NAMES),
     ),
-    outputs=(activation("fw_output"), activation("bw_output")),
+    outputs=(activation("fw_output"), activation("bw_output", optional=True)),
     definitions=tuple(map(_definition, ("float32", "int8", "uint8"))),
     shapes=shapes,
     cases=case,

@@ -103,21 +103,16 @@ def _condition(node: Node, inputs: Sequence[TensorInfo | None]) -> Subroutine:
     return cond
 
 
-def prepare_while(node: Node, *operands: TensorInfo | None) -> tuple[Subroutine, Subroutine, int | None]:
-    assert node.runtime is not None
+def prepare_while(node: Node, *operands: TensorInfo | None) -> tuple[Subroutine, Subroutine]:
     inputs = operands[: len(operands) - len(node.outputs)]
     body, _ = called(node, node.options.body_subgraph_index, inputs)
-    return _condition(node, inputs), body, node.runtime.max_iterations
+    return _condition(node, inputs), body
 
 
-def loop(prepared: tuple[Subroutine, Subroutine, int | None], *values: Array) -> tuple[Array, ...]:
-    cond, body, limit = prepared
-    rounds = 0
-    while _truth(cond(*values)[0]):
-        if rounds == limit:
-            raise OperatorError(f"the loop did not end within {limit} rounds; to allow more, raise max_iterations.")
+def loop(prepared: tuple[Subroutine, Subroutine], *values: Array) -> tuple[Array, ...]:
+    cond, body = prepared
+    while _truth(cond.compute(*values)[0]):
         values = body(*values)
-        rounds += 1
     return values
 
 

@@ -38,7 +38,7 @@ Array = np.ndarray
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
-    input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
+    check_image(input)
     filter.need(filter.rank == 4, "4 dimensions [out, height, width, in]", f"{filter.rank} {filter.shape}")
     depth, filter_depth = input.shape[3], filter.shape[3]
     fits = min(depth, filter_depth) > 0 and depth % filter_depth == 0
@@ -47,6 +47,12 @@ def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo |
     check_bias(bias, filter.shape[0])
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
     return ((input.shape[0], rows.output, columns.output, filter.shape[0]),)
+
+
+def check_image(input: TensorInfo) -> None:
+    """Any number of images, also none, but of some pixels."""
+    fits = input.rank == 4 and 0 not in input.shape[1:3]
+    input.need(fits, "4 dimensions [batch, height, width, channels] with pixels", input.shape)
 
 
 def check_bias(bias: TensorInfo | None, channels: int) -> None:
@@ -97,7 +103,7 @@ def term_by_term(input: Array, filter: Array, rows: Axis, columns: Axis) -> Arra
     groups = input.shape[3] // depth
     taps = np.ascontiguousarray(np.moveaxis(filter.reshape(groups, -1, *filter.shape[1:]), (2, 3, 4), (0, 1, 2)))
     acc = np.zeros((len(input), rows.output, columns.output, groups, len(filter) // groups), input.dtype)
-    for block in in_blocks(rows.output, acc[:, 0].size, CACHED):
+    for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
         for fy, fx in np.ndindex(filter.shape[1:3]):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)

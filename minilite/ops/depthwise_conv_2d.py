@@ -24,7 +24,7 @@ from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, requantizer
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, in_blocks
-from minilite.ops.conv_2d import check_bias, check_scales, real_multiplier, scales_case
+from minilite.ops.conv_2d import check_bias, check_image, check_scales, real_multiplier, scales_case
 from minilite.ops.windows import Axis, axes, image_size, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
@@ -32,7 +32,7 @@ Array = np.ndarray
 
 
 def shapes(node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None) -> tuple[Shape]:
-    input.need(input.rank == 4, "4 dimensions [batch, height, width, channels]", f"{input.rank} {input.shape}")
+    check_image(input)
     filter.need(filter.rank == 4, "4 dimensions [1, height, width, out]", f"{filter.rank} {filter.shape}")
     channels, outputs = input.shape[3], filter.shape[3]
     fits = filter.shape[0] == 1 and channels > 0 and outputs > 0 and outputs % channels == 0
@@ -48,12 +48,12 @@ def slide(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
     channels = input.shape[3]
     taps = filter.reshape(*filter.shape[1:3], channels, -1)
     acc = np.zeros((len(input), rows.output, columns.output, *taps.shape[2:]), input.dtype)
-    for block in in_blocks(rows.output, acc[:, 0].size, CACHED):
+    for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
         for fy, fx in np.ndindex(taps.shape[:2]):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
             acc[:, block][:, here_y, here_x] += input[:, image_y, image_x, :, None] * taps[fy, fx]
-    return acc.reshape(*acc.shape[:3], -1)
+    return acc.reshape(*acc.shape[:3], filter.shape[3])
 
 
 def float_(node: Node, input: Array, filter: Array, bias: Array | None) -> Array:
@@ -106,6 +106,7 @@ class HybridPrepared:
 def prepare_hybrid(
     node: Node, input: TensorInfo, filter: TensorInfo, bias: TensorInfo | None, output: TensorInfo
 ) -> HybridPrepared:
+    input.need(input.shape[0] > 0, "at least one image, for filters of int8", input.shape)
     rows, columns = axes(node.options, input.shape, filter.shape[1:])
     return HybridPrepared(node, rows, columns, hybrid.weight_scales(filter, 3))
 

@@ -3,12 +3,13 @@
     output = activation(input1 / input2)
 
 Quantized: ``z + round((q1 - z1) / (q2 - z2) * M)`` with ``M = s1 / (s2 * s_output)`` formed in float32 (in ``tflm`` in
-float64). The kernel
-divides by multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with the dividend
-shifted up as far as it goes, and by ``M``; the last of the three roundings takes all shifts back at once, ties away
-from zero. A divisor that is 0 is an error. LiteRT's shift goes wrong beyond 31 bits, which happens to every quotient
-below an eighth of an output step: 0 / x gives 1 step there on x86, and 1 / 100 may give the type's limit. Here they
-are 0.
+float64). The kernel divides by multiplying with a 32-bit reciprocal of ``|q2 - z2|`` (three Newton-Raphson steps), with
+the dividend shifted up as far as it goes, and by ``M``; the last of the three roundings takes all shifts back at once,
+ties away from zero. A divisor that is 0 is an error.
+
+That last shift leaves the 0 to 31 bits it is made for. Beyond 31, with every quotient below about an eighth of an
+output step, 0 / x is 1 step and 1 / 100 may be the type's limit; below 0, with quotients beyond all types, little more
+than the sign is left. C++ does not define these, x86-64 and AArch64 agree on them, and minilite follows.
 
 int32 divides towards zero and refuses a divisor of 0 as well; floats do not, they are clipped to the finite
 range.
@@ -29,7 +30,7 @@ from minilite.fixed_point import (
     activation_range,
     float_activation,
     ratio_type,
-    rounding_divide_by_pot,
+    rounding_divide_by_any_pot,
     saturating_rounding_doubling_high_mul,
 )
 from minilite.gemmlowp import reciprocal
@@ -85,8 +86,7 @@ def integer(p: Prepared, input1: Array, input2: Array) -> Array:
     headroom = _leading_sign_bits(dividend)
     quotient = saturating_rounding_doubling_high_mul(dividend << headroom, inverse)
     scaled = saturating_rounding_doubling_high_mul(quotient, p.output.q)
-    shift = np.clip(above_one + headroom - p.output.e, 0, 62)  # beyond, all of it is 0, or saturates
-    steps = rounding_divide_by_pot(scaled, shift)
+    steps = rounding_divide_by_any_pot(scaled, above_one + headroom - p.output.e)
     return np.clip(steps + p.output_zero_point, p.low, p.high).astype(p.type)
 
 
@@ -97,16 +97,20 @@ def _leading_sign_bits(x: Array) -> Array:
 
 
 def case(draw: Draw, definition: Definition) -> Case:
-    """Quantized quotients are such that the last shift is one of 0 to 31 bits."""
+    """Quantized quotients that fit the output, on ties, and at any scales at all, with last shifts of any length."""
     dividend, divisor = cases.broadcast_pair(draw)
     options = cases.activated(draw)
+    operands = data(dividend), data(divisor, nonzero=True)
     if definition.label not in ("int8", "uint8", "int16"):
-        return Case((data(dividend), data(divisor, nonzero=True)), options)
-    exact = cases.random_ties(draw, definition)
-    scales = [cases.power_of_two(draw, -8, 0) * (1 if exact else 1 + draw.random.random()) for _ in range(2)]
-    multiplier = (2**14 if definition.label == "int16" else 2**6) * (1 if exact else draw.random.uniform(1.01, 2))
-    operands = (data(dividend, scale=scales[0], nonzero=True), data(divisor, scale=scales[1], nonzero=True))
-    return Case(operands, options, output_scale=scales[0] / (scales[1] * multiplier))
+        return Case(operands, options)
+    kind = draw.choice(("fitting", "ties", "any scales"))
+    if kind == "fitting":
+        return Case(operands, options)
+    exact = kind == "ties"
+    scales = [cases.power_of_two(draw, -10, 4) * (1 if exact else 1 + draw.random.random()) for _ in range(2)]
+    steps = 2.0 ** draw.integer(4, 14) if exact else 2.0 ** draw.random.uniform(-14, 24)
+    operands = data(dividend, scale=scales[0]), data(divisor, scale=scales[1], nonzero=True)
+    return Case(operands, options, output_scale=scales[0] / (scales[1] * steps))
 
 
 DIV = Op(

@@ -250,7 +250,7 @@ def case(draw: Draw, definition: Definition) -> Case:
 FULLY_CONNECTED = Op(
     "FULLY_CONNECTED",
     inputs=(activation("input"), weight("weights", axis=0), bias_of("input", "weights", optional=True)),
-    outputs=(activation("output"), parameter("shuffled_input")),
+    outputs=(activation("output"), parameter("shuffled_input", optional=True)),
     definitions=(
         Definition("float32 float32 float32? -> float32", float_),
         Definition("int8 int8 int32? -> int8", integer, prepare),

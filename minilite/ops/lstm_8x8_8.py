@@ -68,6 +68,7 @@ def numbers(
     there = cell.projection is not None and cell.projection_bias is not None and cell.norm[FORGET] is not None
     node.need(there, "projection, its bias and layer normalization", "not all of them")
     cell_state.need(cell_state.scale == 2.0**-15, "a scale of 2**-15", cell_state.scale)
+    state.need(float(state.scale) > 0, "a positive scale", state.scale)
     gates = {g: _gate(node, cell, g, input, state) for g in (FORGET, CELL, OUTPUT)}
     gates[OUTPUT] = _misread(gates)
     return Numbers(
@@ -82,6 +83,8 @@ def numbers(
 
 def _gate(node: Node, cell: Cell, gate: int, input: TensorInfo, state: TensorInfo) -> Gate:
     total, u, v = node.intermediates[3 * gate : 3 * gate + 3]
+    for info in (total, u, v):
+        info.need(float(info.scale) > 0, "a positive scale", info.scale)
     norm = Multiplier.of(cell.norm[gate].scale)
     return Gate(
         Multiplier.of(cell.weights[gate].scale * input.scale / u.scale),

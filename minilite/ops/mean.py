@@ -3,7 +3,8 @@
     MEAN  output[kept...] = (sum of input[..., reduced, ...]) / n             SUM  output[kept...] = the sum
 
 Axes, ``keep_dims`` and the order of the elements as in :mod:`minilite.ops.reduce`. Floats are added one by one in
-float32. int32 and int64 are added in int64, and their mean is rounded towards zero; sums of them wrap.
+float32. int32 and int64 are added in int64, and their mean is rounded towards zero; sums of them wrap. A sum of
+bools is their disjunction.
 
 Quantized, with the sum ``t`` of ``n`` raw numbers and ``m = s_input / s_output``, by the kernel sets' word:
 
@@ -32,7 +33,7 @@ from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Multiplier, multiply_double_rounding, multiply_half_up, round_half_away, wrap32
 from minilite.ops.accumulate import in_order
-from minilite.ops.reduce import FLOAT, TYPES, Reduction, drawn_axes, prepare, reduction
+from minilite.ops.reduce import BOOL, FLOAT, TYPES, Reduction, drawn_axes, logical, prepare, reduction
 from minilite.spec import INTEGER_RANGE, Definition, Node, TensorInfo, activation, each
 
 Array = np.ndarray
@@ -221,6 +222,7 @@ SUM = reduction(
         *each(("int8", "int16"), TYPES, integers, prepare=prepare_integers, arithmetic="integers"),
         *each(QUANTIZED, TYPES, with_bias, prepare=prepare_bias),
         *each(("int32", "int64"), TYPES, integer_sum, prepare=prepare),
+        Definition(BOOL, logical(np.logical_or), prepare),  # LiteRT has it in its reference kernels only
     ),
     case,
     2,

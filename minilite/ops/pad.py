@@ -16,7 +16,7 @@ import numpy as np
 
 from minilite.cases import Case, Draw, boolean, data, shape, stated
 from minilite.ops.moving import ALL, USUAL, definitions
-from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
+from minilite.spec import INTEGER_RANGE, Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
 Pairs = tuple[tuple[int, int], ...]
@@ -61,7 +61,10 @@ def prepare(node: Node, input: TensorInfo, paddings: TensorInfo, *rest: TensorIn
             value.need(
                 same, f"the output's scale {output.scales} and zero point", f"{value.scales}, {value.zero_point}"
             )
-    return Prepared(pairs(paddings.known(), input, paddings), output.zero_point)
+    low, high = INTEGER_RANGE.get(output.type, (0, 0))
+    filling = output.zero_point if output.type in INTEGER_RANGE and not constant_values else 0
+    output.need(low <= filling <= high, f"a zero point from {low} to {high}, to fill with", filling)
+    return Prepared(pairs(paddings.known(), input, paddings), filling)
 
 
 def pad(p: Prepared, input: Array, paddings: Array, constant_values: Array | None = None) -> Array:

@@ -8,7 +8,8 @@ are combined in the order they have in memory; that matters to products only. No
 Largest and smallest are of raw numbers: input and output share scale and zero point. A NaN is skipped in
 ``reference``, unless it is the first element of a tensor that is reduced as a whole; elsewhere the next element
 replaces a NaN (XNNPACK works in vectors and loses other elements than these). Products of int32, int64 and integers
-without a scale wrap.
+without a scale wrap. Of bools, the largest is the disjunction, the smallest and the product the conjunction; LiteRT has
+them in its reference kernels only.
 
 Quantized products are rescaled after every factor, so that they stay in 32 bits. With ``n`` factors and
 ``m = s_input / s_output ** (1 / n)``:
@@ -236,25 +237,27 @@ def reduction(name: str, definitions: tuple[Definition, ...], cases: Any, versio
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64")
 TYPES = "T int32 -> T"
 FLOAT = "float32 int32 -> float32"
+BOOL = "bool int32 -> bool"
 
 
-def _extreme(name: str, float_function: np.ufunc, function: np.ufunc, sign: int) -> Op:
+def _extreme(name: str, float_function: np.ufunc, function: np.ufunc, of_bools: np.ufunc, sign: int) -> Op:
     lowest = -sign * float(np.finfo(np.float32).max)
     definitions = (
         Definition(FLOAT, float_skipping(float_function, lowest), prepare, "skips NaN"),
         Definition(FLOAT, float_replacing(float_function, lowest), prepare),
         *each(INTEGERS, TYPES, integer_extreme(function), prepare=prepare_same_scale),
+        Definition(BOOL, logical(of_bools), prepare),
     )
     return reduction(name, definitions, case, 3, activation("output", same_as="input"))
 
 
 def _logical(name: str, function: np.ufunc, version: int) -> Op:
-    definitions = (Definition("bool int32 -> bool", logical(function), prepare),)
+    definitions = (Definition(BOOL, logical(function), prepare),)
     return reduction(name, definitions, case, version, activation("output"))
 
 
-REDUCE_MAX = _extreme("REDUCE_MAX", np.fmax, np.maximum, 1)
-REDUCE_MIN = _extreme("REDUCE_MIN", np.fmin, np.minimum, -1)
+REDUCE_MAX = _extreme("REDUCE_MAX", np.fmax, np.maximum, np.logical_or, 1)
+REDUCE_MIN = _extreme("REDUCE_MIN", np.fmin, np.minimum, np.logical_and, -1)
 REDUCE_PROD = reduction(
     "REDUCE_PROD",
     (
@@ -264,6 +267,7 @@ REDUCE_PROD = reduction(
             Definition(f"{t} int32 -> {t}", product, prepare, label=f"plain {t}", quantized=False)
             for t in ("int8", "uint8", "int16")
         ),
+        Definition(BOOL, logical(np.logical_and), prepare),
     ),
     product_case,
     2,

@@ -71,7 +71,7 @@ def case(draw: Draw, definition: Definition) -> Case:
     return Case((data(image), size), options)
 
 
-TYPES = ("float32", "int8", "uint8", "int16", "int32", "float16", "bool", "uint16", "uint32")
+TYPES = ("float32", "int8", "uint8", "int16", "int32", "float16", "bfloat16", "bool", "uint16", "uint32")
 RESIZE_NEAREST_NEIGHBOR = Op(
     "RESIZE_NEAREST_NEIGHBOR",
     inputs=(activation("input"), parameter("size")),

@@ -331,7 +331,7 @@ BIDIRECTIONAL_SEQUENCE_RNN = Op(
         weight("fw_aux_weights", optional=True),
         weight("bw_aux_weights", optional=True),
     ),
-    outputs=(activation("fw_output"), activation("bw_output")),
+    outputs=(activation("fw_output"), activation("bw_output", optional=True)),
     definitions=_definitions(
         "float32 W W float32 float32 W W float32 float32 float32? W? W? -> float32*",
         bidirectional_float,

@@ -51,6 +51,8 @@ class Row:
     def __str__(self) -> str:
         return f"{self.op.name} {self.definition.label}"
 
+    __repr__ = __str__  # what Hypothesis prints before a case
+
     def __iter__(self) -> Iterator[Any]:
         """Operator and definition, to be unpacked."""
         return iter((self.op, self.definition))
