@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -52,6 +53,7 @@ class Session:
         self.values: dict[int, np.ndarray] = {}
         self.owned: set[int] = set()
         self._homes: dict[int, np.ndarray] = {}
+        self._busy = threading.Lock()
         self._fits: dict[int, tuple[np.dtype, Shape]] = {}
         self._asked: dict[int, Shape] = {}
         self._resized: set[int] = set()
@@ -157,6 +159,16 @@ class Session:
                     "allocation failed, since the last call."
                 )
             self.allocate()
+        if not self._busy.acquire(blocking=False):
+            raise StateError(
+                "Another thread is invoking this interpreter. Give every thread an interpreter of its own."
+            )
+        try:
+            self._invoke()
+        finally:
+            self._busy.release()
+
+    def _invoke(self) -> None:
         linked = self.plan.linked(self.keep)
         self._homes = linked.homes if linked else {}
         if not self._homes.keys() >= self.owned:
@@ -240,7 +252,7 @@ class Session:
             self._put(index, array)
 
     def _reshape(self, shapes: Mapping[int, Shape]) -> None:
-        before = {name: copy.copy(value) for name, value in vars(self).items() if name != "plan"}
+        before = {name: copy.copy(value) for name, value in vars(self).items() if name not in ("plan", "_busy")}
         try:
             for index, shape in shapes.items():
                 self.resize(index, shape)

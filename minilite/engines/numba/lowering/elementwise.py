@@ -199,7 +199,8 @@ def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
     p, compute, types = task.prepared, task.definition.compute, set(task.types)
     if types == {"float32"}:
         floats: dict[Any, str] = {add.add: "add", add.subtract: "sub", mul.multiply: "mul", divide: "div"}
-        floats[squared_difference.squared_difference] = "squared difference"
+        if compute is squared_difference.squared_difference:
+            return ("float32", "squared difference"), np.zeros(2, np.float32)
         name = floats.get(compute)
         return None if name is None else (("float32", name), bounds(task.node))
     if types != {"int8"}:
