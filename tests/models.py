@@ -138,7 +138,9 @@ def _resizes(model: Model, inputs: list[np.ndarray]) -> bool:
     return any(a.shape != tuple(graph.tensors[i].shape or ()) for i, a in zip(graph.inputs, inputs, strict=True))
 
 
-def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed: int = 0) -> Outcome:
+def run_one(
+    file: str, kernels: str = "reference", runtime: str = "litert", seed: int = 0, engine: str = "numpy"
+) -> Outcome:
     """One model, both ways."""
     where = folder()
     assert where is not None
@@ -153,7 +155,7 @@ def run_one(file: str, kernels: str = "reference", runtime: str = "litert", seed
     except Error as error:
         return Outcome(file, kernels, "error", f"{type(error).__name__}: {error}"[:300])
     try:
-        found = compute(model, kernels, inputs, "auto")
+        found = compute(model, kernels, inputs, engine)
     except UnsupportedOperatorError as error:
         return Outcome(file, kernels, "unsupported", str(error)[:300])
     except Error as error:

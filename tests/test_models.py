@@ -3,6 +3,8 @@ refuses it, minilite does, or the model is listed."""
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,15 @@ import minilite
 from tests.models import Undrawn, files, folder, inputs_of, run_one
 from tests.oracle import OracleDied, OracleError, oracle
 
+ENGINE = "numpy" if importlib.util.find_spec("numba") is None else "numba"
+"""Of what may be compiled the compiled form is tested here; the table is of the definitions."""
 FILES = files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))]
 
 
 @pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack"])
 @pytest.mark.parametrize("file", FILES)
 def test_model_equals_the_oracle(runtime: str, file: str, kernels: str) -> None:
-    outcome = run_one(file, kernels, runtime)
+    outcome = run_one(file, kernels, runtime, engine=ENGINE)
     assert outcome.verdict in ("equal", "close", "explained", "refused", "alone"), (
         f"{outcome.verdict}: {outcome.detail}"
     )

@@ -48,8 +48,7 @@ def _one_operator(row: Row) -> bool:
     return len(operators) == 1 and bool(operators[0].outputs)
 
 
-@pytest.mark.parametrize("kernels", ["reference", "builtin"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("kernels, seed", [("reference", 1), ("builtin", 2)])
 @pytest.mark.parametrize("row", [r for r in rows() if _one_operator(r)], ids=str)
 def test_declared_output_types(runtime: str, row: Row, kernels: str, seed: int) -> None:
     one = seeded_case(row, seed)

@@ -59,9 +59,9 @@ def _refusal(model: Model, kernels: str, runtime: str, inputs: list[np.ndarray])
     return ""
 
 
-@pytest.mark.parametrize("kernels", ["reference", "builtin"])
 @pytest.mark.parametrize("row", rows(), ids=str)
-def test_what_litert_refuses(runtime: str, row: Row, kernels: str) -> None:
+def test_what_litert_refuses(runtime: str, row: Row) -> None:
+    kernels = "builtin"  # LiteRT has every operator there
     one = seeded_case(row, 3)
     if len(one.model.subgraphs[0].operators) > 1:
         return
