@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -93,7 +94,9 @@ def _tensor_in_floats(tensor: Tensor, info: TensorInfo, buffers: list[Buffer]) -
     return dataclasses.replace(tensor, type="FLOAT32", quantization=None)
 
 
-FILES = files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))]
+FILES = files()[:: 1 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 4] or [
+    pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))
+]
 
 
 def _scaled(type_: str, scale: float = 0.1) -> Quantization | None:

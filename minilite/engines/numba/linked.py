@@ -236,7 +236,9 @@ def _parts(plan: Plan, keep: bool) -> list[Lowered]:
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
-    """What runs the plan with its compiled steps, or None where it has none."""
+    """What runs the plan with its compiled steps, or None where it has none; ``ideal`` has definitions of its own."""
+    if plan.kernels.ideal:
+        return None
     if patient:
         return Patient(plan, keep, threads)
     parts = _parts(plan, keep)

@@ -16,6 +16,7 @@ from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
 from minilite.ops import abs as abs_
 from minilite.ops import (
     add,
+    dequantize,
     exp,
     gelu,
     hard_swish,
@@ -126,7 +127,9 @@ def conversion(task: Task) -> list[Call] | None:
             return None
         scale = np.float32(p.scale) if p.arithmetic == "division" else np.float32(1) / np.float32(p.scale)
         name = f"quantize {p.arithmetic}"
-    elif task.types == ("int8", "float32") and np.ndim(p.scale) == 0:
+    elif task.definition.compute is dequantize.dequantize and np.ndim(p.scale) == 0:
+        if task.types != ("int8", "float32"):
+            return None
         scale, name = np.float32(p.scale), "dequantize"
     else:
         return unary(task)
