@@ -28,20 +28,19 @@ SETS = ("reference", "builtin", "xnnpack")
 def test_numba_equals_numpy(op: Op, definition: Definition, data: st.DataObject) -> None:
     """Bit for bit, floats in ``reference`` too, but for the last bit of what goes through exp. In other sets sums of
     floats have no order."""
-    one = data.draw(one_operator(op, definition))
-    for kernels in SETS:
-        slow = compute(one.model, kernels, one.inputs, "numpy")
-        fast = compute(one.model, kernels, one.inputs, "numba")
-        for a, b in zip(slow, fast, strict=True):
-            assert (a.dtype, a.shape) == (b.dtype, b.shape)
-            if a.dtype == np.float32 and kernels != "reference":
-                np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * _largest(a))
-            elif a.dtype == np.float32 and definition.ulp:
-                np.testing.assert_array_max_ulp(b, a, maxulp=1)
-            elif a.dtype == np.float32:
-                assert (a + np.float32(0)).tobytes() == (b + np.float32(0)).tobytes()  # but for the sign of 0
-            else:
-                assert a.tobytes() == b.tobytes()
+    one, kernels = data.draw(one_operator(op, definition)), data.draw(st.sampled_from(SETS))
+    slow = compute(one.model, kernels, one.inputs, "numpy")
+    fast = compute(one.model, kernels, one.inputs, "numba")
+    for a, b in zip(slow, fast, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.dtype == np.float32 and kernels != "reference":
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * _largest(a))
+        elif a.dtype == np.float32 and definition.ulp:
+            np.testing.assert_array_max_ulp(b, a, maxulp=1)
+        elif a.dtype == np.float32:
+            assert (a + np.float32(0)).tobytes() == (b + np.float32(0)).tobytes()  # but for the sign of 0
+        else:
+            assert a.tobytes() == b.tobytes()
 
 
 def _largest(x: np.ndarray) -> float:
@@ -55,13 +54,12 @@ ELEMENTWISE = [pytest.param(o, d, id=f"{o.name}-{d.label}") for o, d in rows() i
 @pytest.mark.parametrize("op, definition", ELEMENTWISE)
 @given(data=st.data())
 def test_pieces_make_the_whole(op: Op, definition: Definition, data: st.DataObject) -> None:
-    one = data.draw(one_operator(op, definition))
-    for kernels in SETS:
-        whole = compute(one.model, kernels, one.inputs, "numpy")
-        with mock.patch("minilite.engines.PIECE", 64):
-            pieces = compute(one.model, kernels, one.inputs, "numpy")
-        for a, b in zip(whole, pieces, strict=True):
-            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+    one, kernels = data.draw(one_operator(op, definition)), data.draw(st.sampled_from(SETS))
+    whole = compute(one.model, kernels, one.inputs, "numpy")
+    with mock.patch("minilite.engines.PIECE", 64):
+        pieces = compute(one.model, kernels, one.inputs, "numpy")
+    for a, b in zip(whole, pieces, strict=True):
+        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 def test_every_compiled_operator_has_a_row() -> None:
