@@ -213,12 +213,13 @@ def test_every_kernel_can_be_kept(kind: tuple[str, ...]) -> None:
 
 
 SCRIPT = """
-import sys, numpy as np, minilite
-i = minilite.Interpreter(sys.argv[1], engine=sys.argv[2], kernels="xnnpack")
-i.allocate_tensors(); d = i.get_input_details()[0]
-i.set_tensor(d["index"], np.arange(np.prod(d["shape"])).reshape(d["shape"]).astype(d["dtype"]))
-i.invoke()
-print(i.get_tensor(i.get_output_details()[0]["index"]).tolist(), "numba" in sys.modules)
+import os, sys, numpy as np, minilite
+for kernels in os.environ.get("KERNELS", "xnnpack").split():
+    i = minilite.Interpreter(sys.argv[1], engine=sys.argv[2], kernels=kernels)
+    i.allocate_tensors(); d = i.get_input_details()[0]
+    i.set_tensor(d["index"], np.arange(np.prod(d["shape"])).reshape(d["shape"]).astype(d["dtype"]))
+    i.invoke()
+    print(i.get_tensor(i.get_output_details()[0]["index"]).tolist(), "numba" in sys.modules)
 """
 MODEL = Path(minilite.__file__).parent / "demo" / "fashion_int8.tflite"
 
@@ -242,6 +243,15 @@ def test_kept_code_runs_without_numba(tmp_path: Path) -> None:
     nowhere = tmp_path / "file"
     nowhere.write_text("not a folder")
     assert script(nowhere) == first
+
+
+def test_code_of_several_processes_lives_together(tmp_path: Path) -> None:
+    """Each process names what it compiles first alike."""
+    sets = ("xnnpack", "reference", "builtin")
+    alone = [script(tmp_path, KERNELS=kernels) for kernels in sets]
+    both = script(tmp_path, KERNELS=" ".join(sets)).splitlines()
+    assert [line.split("]")[0] for line in both] == [text.split("]")[0] for text in alone]
+    assert "True" not in "".join(both)
 
 
 def test_no_compiling_when_numba_is_told_not_to(tmp_path: Path) -> None:

@@ -96,12 +96,13 @@ def _file(kind: Kind) -> Path:
 SYMBOL = "minilite_kernel"
 
 
-@cache
 def _linker() -> Any:
+    """A linker for one kernel: what two processes have compiled may have the same names inside."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    _kept.append(llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine))
+    return _kept[-1]
 
 
 def _load(kind: Kind) -> int:
