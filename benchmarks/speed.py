@@ -24,7 +24,7 @@ from typing import Any
 for pool in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # three pools of threads on two cores would fight
     os.environ.setdefault(pool, "1")
 
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402  # its BLAS reads the number of threads when it is imported
 
 RESOLVERS = {"reference": "BUILTIN_REF", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
 

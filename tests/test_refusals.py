@@ -55,7 +55,7 @@ def _refusal(model: Model, kernels: str, runtime: str, inputs: list[np.ndarray])
     except OracleError as error:
         return str(error)
     except OracleDied:
-        pass  # an assertion in a kernel, or worse
+        return ""  # an assertion in a kernel, or worse
     return ""
 
 

@@ -143,7 +143,7 @@ def _where_to(task: Task, arrays: list[Array | None], fill: Array | None) -> lis
             other = [None if a is None else a + np.int32(1) if i == 0 else a for i, a in enumerate(arrays)]
             moved = task.definition.compute(task.prepared, *other)
             results = [np.where(moved == results[0], np.int32(-1), results[0])]
-    except Exception:  # a definition that wants its own type of elements
+    except (ArithmeticError, TypeError, ValueError):  # a definition that wants its own type of elements
         return None
     for info, numbers in zip(task.node.outputs, results, strict=True):
         if numbers.shape != info.shape or numbers.dtype != np.int32:
