@@ -30,9 +30,9 @@ def every() -> list[Kind]:
         *(("softmax", what) for what in ("float32", "table", "gemmlowp")),
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),
-        *(("elementwise", "binary", *kind) for kind in binary),
+        *(("binary", *kind) for kind in binary),
         *(("batch_matmul", "float32", how) for how in sums),
         *(("batch_matmul", "int8", rounding) for rounding in ("float32", "fixed")),
-        ("elementwise", "pairs"),
+        ("binary", "int8", "pairs"),
         ("moving",),
     ]

@@ -9,8 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilite.engines.numba.kernels.matmul import fused, separate
 from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
+from minilite.engines.numba.kernels.sums import MULTIPLY_ADD
 from minilite.engines.numba.kernels.vectors import (
     F32,
     I8,
@@ -22,13 +22,11 @@ from minilite.engines.numba.kernels.vectors import (
     Value,
     constant,
     get_i64,
-    lanes_below,
     load,
-    masked_store,
     quotient,
     remainder,
     splat,
-    store,
+    store_some,
     vector,
 )
 
@@ -60,8 +58,7 @@ def _row(type_: str, how: str) -> Any:
                     at = builder.add(builder.add(rhs, beside), builder.mul(term.index, rhs_stride))
                     many, acc = load(builder, vector(element), at), builder.load(place)
                     if is_float:
-                        multiply_add = {"fused": fused, "separate": separate}[how]
-                        builder.store(multiply_add(builder, acc, splat(builder, one), many), place)
+                        builder.store(MULTIPLY_ADD[how](builder, acc, splat(builder, one), many), place)
                     else:
                         a = builder.sub(splat(builder, builder.sext(one, I32)), zeros[0])
                         b = builder.sub(builder.sext(many, lanes), zeros[1])
@@ -69,12 +66,7 @@ def _row(type_: str, how: str) -> Any:
                 result = builder.load(place)
                 if not is_float:
                     result = builder.trunc(rounded(builder, result, bounds), vector(I8))
-                to, left = builder.add(out, beside), builder.sub(columns, first)
-                with builder.if_else(builder.icmp_signed(">=", left, constant(I64, LANES))) as (whole, part):
-                    with whole:
-                        store(builder, result, to)
-                    with part:
-                        masked_store(builder, result, to, lanes_below(builder, left))
+                store_some(builder, result, builder.add(out, beside), builder.sub(columns, first))
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 8), generate

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
+from minilite.engines.numba.kernels.sums import dot4
 from minilite.engines.numba.kernels.vectors import (
     I8,
     I16,
@@ -27,34 +28,20 @@ from minilite.engines.numba.kernels.vectors import (
     INT64,
     Builder,
     Value,
-    call,
     constant,
     get_i64,
     load,
-    masked_store,
     put_i64,
     quotient,
     remainder,
     splat,
     store,
+    store_some,
     vector,
 )
 from minilite.engines.numba.packing import CHANNEL_BYTES
 
-VNNI = {16: "llvm.x86.avx512.vpdpbusd.128", 32: "llvm.x86.avx512.vpdpbusd.256", 64: "llvm.x86.avx512.vpdpbusd.512"}
 BLOCKS = (16, 32, 64)
-
-
-def _dot4(builder: Builder, dot: str, acc: Value, unsigned: Value, signed: Value) -> Value:
-    """Every lane plus the dot product of its four unsigned and four signed bytes."""
-    if dot == "vnni":
-        return call(builder, VNNI[unsigned.type.count], acc.type, acc, unsigned, signed)
-    u, s = (builder.bitcast(v, acc.type) for v in (unsigned, signed))
-    for byte in range(4):
-        up, down = constant(acc.type, 24 - 8 * byte), constant(acc.type, 24)
-        product = builder.mul(builder.lshr(builder.shl(u, up), down), builder.ashr(builder.shl(s, up), down))
-        acc = builder.add(acc, product)
-    return acc
 
 
 def _unpacked(builder: Builder, a: Value, b: Value, half: int) -> Value:
@@ -120,9 +107,6 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
             block = CHANNEL_BYTES[rounding] * lanes // 16
             bounds = Bounds(builder, constants, lanes)
             rounded = [ROUNDINGS[rounding](builder, channels, v * block, lanes) for v in range(4)]
-            numbers = constant(vector(I32, width), list(range(width)))
-            mask = builder.icmp_signed("<", numbers, splat(builder, builder.trunc(left, I32), width))
-            whole = builder.icmp_signed(">=", left, constant(I64, width))
             filters = [[load(builder, bytes_, weights, (4 * t + v) * width, 1) for v in range(4)] for t in range(taps)]
             with cgutils.for_range(builder, count, intp=I64) as loop:
                 here = builder.add(columns, builder.mul(loop.index, step))
@@ -131,7 +115,7 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
                     at = builder.add(here, builder.mul(tap, constant(I64, t)))
                     for v in range(4):
                         column = load(builder, bytes_, at, v * width)
-                        sums[v] = _dot4(builder, dot, sums[v], column, filters[t][v])
+                        sums[v] = dot4(builder, dot, sums[v], column, filters[t][v])
                 if not taps:
                     places = [cgutils.alloca_once_value(builder, s) for s in sums]
                     with cgutils.for_range(builder, number, intp=I64) as inner:
@@ -139,16 +123,11 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
                         filter_ = builder.add(weights, builder.mul(inner.index, constant(I64, 4 * width)))
                         for v in range(4):
                             column, values = (load(builder, bytes_, p, v * width) for p in (at, filter_))
-                            builder.store(_dot4(builder, dot, builder.load(places[v]), column, values), places[v])
+                            builder.store(dot4(builder, dot, builder.load(places[v]), column, values), places[v])
                     sums = [builder.load(place) for place in places]
                 steps = [r.steps(builder, s, bounds) for r, s in zip(rounded, sums, strict=True)]
                 result = bounds.packed(builder, steps, packs=dot == "vnni")
-                to = builder.add(out, builder.mul(loop.index, out_step))
-                with builder.if_else(whole) as (all_, some):
-                    with all_:
-                        store(builder, result, to)
-                    with some:
-                        masked_store(builder, result, to, mask)
+                store_some(builder, result, builder.add(out, builder.mul(loop.index, out_step)), left)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 11), generate

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minilite.engines.numba.kernels.matmul import fused, separate
+from minilite.engines.numba.kernels.sums import MULTIPLY_ADD
 from minilite.engines.numba.kernels.vectors import (
     F32,
     I64,
@@ -24,14 +24,12 @@ from minilite.engines.numba.kernels.vectors import (
     clip,
     constant,
     get_i64,
-    lanes_below,
     load,
-    masked_store,
     put_i64,
     quotient,
     remainder,
     splat,
-    store,
+    store_some,
     vector,
 )
 
@@ -43,7 +41,7 @@ def outputs(how: str, size: int) -> Any:
     constants)``: so many outputs of 16 channels, beside each other. ``rows`` is the address of each image row's
     address, then of each row's bytes from column to column; ``step`` and ``tap`` count columns. ``size`` is that of a
     square filter, 0 for any."""
-    multiply_add = {"fused": fused, "separate": separate}[how]
+    multiply_add = MULTIPLY_ADD[how]
 
     @intrinsic
     def run(typing: Any, rows: Any, count: Any, step: Any, tap: Any, filter_rows: Any, filter_columns: Any,
@@ -54,8 +52,6 @@ def outputs(how: str, size: int) -> Any:
             weights, bias, out, out_step, left, constants = arguments[7:]
             first = load(builder, FLOATS, bias)
             low, high = (splat(builder, load(builder, F32, constants, 4 * i)) for i in range(2))
-            mask = lanes_below(builder, left)
-            whole = builder.icmp_signed(">=", left, constant(I64, LANES))
             filters = [load(builder, FLOATS, weights, 64 * i, 64) for i in range(size * size)]
             pixels = builder.mul(filter_rows, constant(I64, 8))
             with cgutils.for_range(builder, count, intp=I64) as x:
@@ -86,12 +82,7 @@ def outputs(how: str, size: int) -> Any:
                             builder.store(multiply_add(builder, builder.load(place), column, filter_), place)
                     acc = builder.load(place)
                 result = clip(builder, acc if how == "fused" else builder.fadd(acc, first), low, high)
-                to = builder.add(out, builder.mul(x.index, out_step))
-                with builder.if_else(whole) as (all_, some):
-                    with all_:
-                        store(builder, result, to)
-                    with some:
-                        masked_store(builder, result, to, mask)
+                store_some(builder, result, builder.add(out, builder.mul(x.index, out_step)), left)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 13), generate

@@ -26,8 +26,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
+from minilite.engines.numba.kernels.rows import band, copy, gather
+from minilite.engines.numba.kernels.sums import MULTIPLY_ADD, dot4
 from minilite.engines.numba.kernels.vectors import (
-    CHUNK,
     F32,
     I8,
     I32,
@@ -36,55 +37,17 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
-    call,
     clip,
     constant,
-    copy_chunk,
-    fill_chunk,
     get_i64,
-    lanes_below,
     load,
-    masked_store,
     quotient,
     remainder,
     splat,
-    store,
-    suffix,
+    store_some,
     vector,
 )
 from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, IN_PLACE, PANEL, ROWS, TILE_SUMS
-
-# ---- one step of a sum -----------------------------------------------------------------------------------------------
-
-
-def dot4_vnni(builder: Builder, acc: Value, unsigned: Value, signed: Value) -> Value:
-    """Every lane plus the dot product of its four unsigned and four signed bytes (AVX-512 VNNI)."""
-    return call(builder, "llvm.x86.avx512.vpdpbusd.512", vector(I32), acc, unsigned, signed)
-
-
-def dot4_portable(builder: Builder, acc: Value, unsigned: Value, signed: Value) -> Value:
-    """The same in shifts and products that any target has."""
-    u, s = (builder.bitcast(v, vector(I32)) for v in (unsigned, signed))
-    for byte in range(4):
-        up = constant(vector(I32), 24 - 8 * byte)
-        down = constant(vector(I32), 24)
-        product = builder.mul(builder.lshr(builder.shl(u, up), down), builder.ashr(builder.shl(s, up), down))
-        acc = builder.add(acc, product)
-    return acc
-
-
-DOTS = {"vnni": dot4_vnni, "portable": dot4_portable}
-
-
-def fused(builder: Builder, acc: Value, a: Value, b: Value) -> Value:
-    """``a * b + acc``, rounded once."""
-    return call(builder, f"llvm.fma.{suffix(acc.type)}", acc.type, a, b, acc)
-
-
-def separate(builder: Builder, acc: Value, a: Value, b: Value) -> Value:
-    """``a * b + acc``, rounded twice: the reference kernels' arithmetic."""
-    return builder.fadd(acc, builder.fmul(a, b))
-
 
 # ---- tiles -----------------------------------------------------------------------------------------------------------
 
@@ -123,15 +86,9 @@ def _sums(
 def _stored(builder: Builder, values: list[Value], address: Value, columns: Value, size: int) -> None:
     """Store a row of vectors, of which ``columns`` lanes are wanted."""
     lanes = values[0].type.count
-    everything = builder.icmp_signed(">=", columns, constant(I64, len(values) * lanes))
-    with builder.if_else(everything) as (whole, part):
-        with whole:
-            for v, value in enumerate(values):
-                store(builder, value, address, v * lanes * size)
-        with part:
-            for v, value in enumerate(values):
-                mask = lanes_below(builder, columns, v * lanes, lanes)
-                masked_store(builder, value, builder.add(address, constant(I64, v * lanes * size)), mask)
+    for v, value in enumerate(values):
+        left = builder.sub(columns, constant(I64, v * lanes))
+        store_some(builder, value, builder.add(address, constant(I64, v * lanes * size)), left)
 
 
 def _tile(generate_: Callable[[Builder, Tile], None]) -> Any:
@@ -162,7 +119,7 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
                 at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
                 four = builder.bitcast(splat(builder, load(builder, I32, at)), bytes_)
                 for v in range(width):
-                    builder.store(DOTS[dot](builder, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
+                    builder.store(dot4(builder, dot, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
 
         start = [load(builder, vector(I32), tile.channels, v * block, 64) for v in range(width)]
         sums = _sums(builder, tile, height, width, start, body)
@@ -184,7 +141,7 @@ def float_tile(step_of: str, height: int, width: int) -> Any:
     """A tile of float32; ``constants`` is the address of low and high, float32 each. With fused sums the bias comes
     first, with separate ones last, as in the kernels that have them."""
     floats = vector(F32)
-    multiply_add = {"fused": fused, "separate": separate}[step_of]
+    multiply_add = MULTIPLY_ADD[step_of]
 
     def generate(builder: Builder, tile: Tile) -> None:
         def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
@@ -210,91 +167,11 @@ def float_tile(step_of: str, height: int, width: int) -> Any:
     return _tile(generate)
 
 
-# ---- rows ------------------------------------------------------------------------------------------------------------
-
-
-@register_jitable
-def copy(target: int, source: int, size: int, flip: int) -> None:
-    """Copy ``size`` bytes, each xor ``flip``; up to 63 bytes behind them are read and written, too."""
-    at = 0
-    while at < size:
-        copy_chunk(target + at, source + at, flip)
-        at += CHUNK
-
-
-@register_jitable
-def fill(target: int, size: int, value: int) -> None:
-    """Set ``size`` bytes, and up to 63 behind them."""
-    at = 0
-    while at < size:
-        fill_chunk(target + at, value)
-        at += CHUNK
-
-
-@register_jitable
-def gather(target: int, stride: int, first: int, last: int, image: int, window: int, flip: int, padding: int) -> None:
-    """Windows ``first`` to ``last`` of an image, a row of scratch each. ``window`` is the address of its numbers:
-
-    input rows and columns, bytes of a pixel and of its part; output rows and columns; filter rows and columns; strides,
-    dilations, padding above and left. Every byte is xor ``flip``; outside of the image they are ``padding``."""
-    height, width = get_i64(window), get_i64(window + 8)
-    pixel, part = get_i64(window + 16), get_i64(window + 24)
-    out_height, out_width = get_i64(window + 32), get_i64(window + 40)
-    filter_height, filter_width = get_i64(window + 48), get_i64(window + 56)
-    stride_y, stride_x = get_i64(window + 64), get_i64(window + 72)
-    dilation_y, dilation_x = get_i64(window + 80), get_i64(window + 88)
-    above, left = get_i64(window + 96), get_i64(window + 104)
-    together = dilation_x == 1 and pixel == part
-    line = quotient(first, out_width)
-    x, y = remainder(first, out_width), remainder(line, out_height)
-    base = image + quotient(line, out_height) * height * width * pixel
-    for row in range(first, last):
-        at = target + (row - first) * stride
-        from_x = x * stride_x - left
-        for fy in range(filter_height):
-            iy = y * stride_y - above + fy * dilation_y
-            if iy < 0 or iy >= height:
-                fill(at, filter_width * part, padding)
-                at += filter_width * part
-            elif together and from_x >= 0 and from_x + filter_width <= width:
-                copy(at, base + (iy * width + from_x) * pixel, filter_width * part, flip)
-                at += filter_width * part
-            else:
-                for fx in range(filter_width):
-                    ix = from_x + fx * dilation_x
-                    if ix < 0 or ix >= width:
-                        fill(at, part, padding)
-                    else:
-                        copy(at, base + (iy * width + ix) * pixel, part, flip)
-                    at += part
-        x += 1
-        if x == out_width:
-            x, y = 0, y + 1
-            if y == out_height:
-                y, base = 0, base + height * width * pixel
-
-
-@register_jitable
-def band(target: int, top: int, count: int, line: int, image: int, window: int, flip: int, padding: int) -> None:
-    """``count`` rows of an image with its padding, ``line`` bytes each, from row ``top`` on."""
-    height, width, pixel = get_i64(window), get_i64(window + 8), get_i64(window + 16)
-    before = min(get_i64(window + 104) * pixel, line)
-    inside = max(min(width * pixel, line - before), 0)
-    for row in range(count):
-        y, at = top + row, target + row * line
-        if y < 0 or y >= height:
-            fill(at, line, padding)
-        else:
-            fill(at, before, padding)
-            copy(at + before, image + y * width * pixel, inside, flip)
-            fill(at + before + inside, line - before - inside, padding)
-
-
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 
 
 def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int], None]:
-    """The kernel of a kind: ``int8`` (how: a name of :data:`DOTS`) or ``float32`` (how: fused or separate).
+    """The kernel of a kind: ``int8`` (how: vnni or portable) or ``float32`` (how: fused or separate).
 
     Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
     of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,

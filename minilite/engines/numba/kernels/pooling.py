@@ -25,13 +25,11 @@ from minilite.engines.numba.kernels.vectors import (
     clip,
     constant,
     get_i64,
-    lanes_below,
     load,
-    masked_store,
     quotient,
     remainder,
     splat,
-    store,
+    store_some,
     suffix,
     vector,
 )
@@ -112,11 +110,7 @@ def _window(type_: str, combine: Callable[..., Value], start: float, finish: Fin
                     builder.store(combine(builder, builder.load(place), x), place)
             result = finish(builder, builder.load(place), channels, constants, count)
             result = result if type_ == "float32" else builder.trunc(result, vector(I8))
-            with builder.if_else(builder.icmp_signed(">=", left, constant(I64, LANES))) as (whole, part):
-                with whole:
-                    store(builder, result, out)
-                with part:
-                    masked_store(builder, result, out, lanes_below(builder, left))
+            store_some(builder, result, out, left)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 10), generate

@@ -90,6 +90,16 @@ def lanes_below(builder: Builder, count: Value, first: int = 0, lanes: int = LAN
     return builder.icmp_signed("<", numbers, splat(builder, builder.trunc(count, I32), lanes))
 
 
+def store_some(builder: Builder, value: Value, address: Value, count: Value) -> None:
+    """Store the lanes of a vector whose numbers are below ``count`` (an i64); nothing beside them is written."""
+    lanes = value.type.count
+    with builder.if_else(builder.icmp_signed(">=", count, constant(I64, lanes))) as (whole, part):
+        with whole:
+            store(builder, value, address)
+        with part:
+            masked_store(builder, value, address, lanes_below(builder, count, 0, lanes))
+
+
 def least(builder: Builder, x: Value, bound: Value, most: bool = False) -> Value:
     """The smaller (``most``: the larger) of each two lanes; of floats ``x`` where it is NaN. (In these very words an
     instruction of x86.)"""

@@ -159,7 +159,7 @@ def binary(task: Task) -> list[Call] | None:
     units = outer[0][0] * outer[1][0]
     row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
     work = math.prod(output.shape) // (4 if size == 4 else 8)
-    return [Call(("elementwise", "binary", *kind) if kind[1] else ("elementwise", "pairs"), units, row, work=work)]
+    return [Call(("binary", *kind), units, row, work=work)]
 
 
 def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
@@ -168,7 +168,7 @@ def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
         return None
     every = np.arange(256, dtype=np.uint8).view(np.int8)
     found = np.asarray(task.definition.compute(task.prepared, every[:, None], every[None, :]))
-    return (("int8", ""), np.ascontiguousarray(found)) if found.shape == (256, 256) else None
+    return (("int8", "pairs"), np.ascontiguousarray(found)) if found.shape == (256, 256) else None
 
 
 OF_TWO_BYTES = (add.integer, add.integer_one_shift, mul.integer, squared_difference.integer)
