@@ -44,6 +44,8 @@ class Oracle:
     """One runtime in one child process: ``litert`` (ai-edge-litert), ``tf`` (tensorflow's tf.lite), ``tflm``
     (tflite-micro) or ``minilite``."""
 
+    module = "tests.oracle_child"
+
     def __init__(self, runtime: str = "litert", seconds: float = 60.0):
         self.runtime, self.seconds = runtime, seconds
         self.child: subprocess.Popen[bytes] | None = None
@@ -99,7 +101,7 @@ class Oracle:
     def _child(self) -> subprocess.Popen[bytes]:
         if self.child is None or self.child.poll() is not None:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "tests.oracle_child", self.runtime],
+                [sys.executable, "-m", self.module, self.runtime],
                 cwd=Path(__file__).parent.parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

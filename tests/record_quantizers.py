@@ -1,0 +1,66 @@
+"""Record what TFLiteConverter's quantizers make of the random networks (needs the extra ``tensorflow``).
+
+    python -m tests.record_quantizers [COUNT]
+
+Recorded are networks that TFLiteConverter's optimizer leaves as they are: where it merges, folds or drops an operator
+(other than RESHAPE, which changes no number) the two files do not say the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+
+from minilite.model import Model
+from tests.oracle import OracleDied, OracleError
+from tests.quantized_form import Operand, between, described
+from tests.quantizer_networks import SEEDS, network, samples
+from tests.quantizer_recording import PATH, Answer, Recording, checksum, ranged, save
+from tests.tf_quantizers import converter
+
+SCHEMES = ("int8", "int16x8")
+
+
+def record(seed: int) -> Recording | None:
+    """All answers about one network; None where the optimizer changed it."""
+    model = network(seed)
+    data = samples(model, seed)
+    ranges = converter().ranges(model, data)
+    recording = Recording(seed, checksum(model))
+    for scheme in SCHEMES:
+        try:
+            quantized = converter().quantized(scheme, model, data)
+        except (OracleError, OracleDied) as error:
+            print(f"{seed} {scheme}: {' '.join(str(error).split())[:150]}")
+            continue
+        operands = described(model, quantized)
+        if rewritten(operands):
+            print(f"{seed} {scheme}: not recorded, without {rewritten(operands)}")
+            return None
+        recording.answers[scheme] = Answer(ranges, operands, between(quantized))
+    return recording
+
+
+def rewritten(operands: list[Operand]) -> set[str]:
+    """Operators that are gone. RESHAPE may go: what it gives has the numbers of what it takes."""
+    kinds = {o.where.split()[1] for o in operands if not o.type and o.where.split()[2] == "out"}
+    return kinds - {"RESHAPE"}
+
+
+def main(wanted: int) -> None:
+    recordings: list[Recording] = []
+    models: dict[int, Model] = {}
+    for seed in count():
+        recording = record(seed)
+        if recording is not None and recording.answers:
+            recordings.append(recording)
+            models[seed] = network(seed)
+        if len(recordings) == wanted:
+            break
+    save(recordings, {seed: ranged(model) for seed, model in models.items()})
+    schemes = {scheme: sum(scheme in r.answers for r in recordings) for scheme in SCHEMES}
+    print(f"{len(recordings)} networks of {seed + 1} seeds, {schemes}, {PATH.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS)
