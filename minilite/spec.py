@@ -392,6 +392,10 @@ class Op:
             return next((d for d in fitting if d.quantized in (None, quantized)), fitting[0])
         raise self._no_kernel(node)
 
+    def has_kernel(self, inputs: Sequence[str | None], outputs: Sequence[str]) -> bool:
+        """Whether a definition takes operands of these types, None for an absent one, and gives results of those."""
+        return any(_match(d.input_types, inputs) and _match(d.output_types, outputs) for d in self.definitions)
+
     def check_operands(self, node: Node) -> None:
         """Raise :class:`OperatorError` unless the outputs are as many as they should be and a definition takes the
         inputs' types; shapes may then rely on both."""
