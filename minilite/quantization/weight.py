@@ -1,0 +1,127 @@
+"""The weights of a model: which constants they are, and what becomes of one.
+
+A :class:`Weight` is a float32 constant that operators of the same needs read. What a scheme makes of it is a
+:class:`Rounded`: a grid, and the integers on it. A :data:`Choice` says which: :func:`nearest` rounds; searched clipping
+(:mod:`minilite.quantization.clipping`) and rounding with data (:mod:`minilite.quantization.rounding`) are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minilite.errors import ArgumentError
+from minilite.model import Model, Operator
+from minilite.ops import OPS
+from minilite.quantization.editing import GraphEdit, ModelEdit, Use
+from minilite.quantization.grid import Array, Grid
+from minilite.quantization.numbers import Numbers
+
+Excluded = Container[tuple[int, int]]
+"""Operators to leave alone, as (subgraph, operator)."""
+
+QUANTIZED_TYPES = ("INT2", "INT4", "INT8", "UINT8", "INT16")
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A float32 constant and the operands that need it in one form: ``axis`` is what may have a scale for each slice
+    (None: one scale), ``bits`` how wide its integers are."""
+
+    subgraph: int
+    tensor: int
+    name: str
+    values: Array
+    axis: int | None
+    bits: int
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """Integers (int64) on a grid. In blocks, ``block_scales`` [rows, blocks] take the place of the grid's scales."""
+
+    grid: Grid
+    integers: Array
+    block_scales: Array | None = None
+
+    @property
+    def block_size(self) -> int:
+        """Values along the last dimension that share a scale; 0 when not in blocks."""
+        return 0 if self.block_scales is None else self.integers.shape[-1] // self.block_scales.shape[-1]
+
+    def values(self) -> Array:
+        """The real numbers, float32."""
+        if self.block_scales is None:
+            return self.grid.dequantize(self.integers)
+        scales = np.repeat(self.block_scales.astype(np.float32), self.block_size, axis=-1)
+        return (scales * self.integers).astype(np.float32)
+
+
+Choice = Callable[[Weight], Rounded]
+
+
+def nearest(numbers: Numbers) -> Choice:
+    """Scales from the largest magnitude, values rounded to the nearest: what both of Google's quantizers do.
+
+    8 bits leave the lowest integer out, 4 bits would not reach it."""
+
+    def choose(weight: Weight) -> Rounded:
+        grid = numbers.weight(weight.values, weight.axis, weight.bits)
+        return Rounded(grid, numbers.integers(weight.values, grid, narrow=weight.bits >= 8))
+
+    return choose
+
+
+def weight_axis(name: str, operator: Operator, position: int, rank: int) -> int | None:
+    """The dimension along which an operand may have a scale for each slice: the row's, and of BATCH_MATMUL's
+    right-hand side that of the result's columns."""
+    if name == "BATCH_MATMUL":
+        adjoint = operator.options is not None and operator.options.get("adj_y", False)
+        return rank - (2 if adjoint else 1) if position == 1 else None
+    axis = OPS[name].of(operator.options or {}).operand(position).axis
+    return axis if axis is None else axis % rank
+
+
+Want = Callable[[GraphEdit, int, int], tuple[int | None, int] | None]
+"""(graph, operator, position) -> the axis and bits that a scheme wants an operand's constant in, or None."""
+
+
+def weights(graph: GraphEdit, want: Want, exclude: Excluded = ()) -> Iterator[Weight]:
+    """Every form in which a float32 constant is wanted, constant by constant."""
+    for tensor, values in graph.constants():
+        forms: dict[tuple[int | None, int], list[Use]] = {}
+        for use in graph.uses(tensor):
+            form = None if (graph.index, use[0]) in exclude else want(graph, *use)
+            if form is not None:
+                forms.setdefault(form, []).append(use)
+        name = graph.original.tensors[tensor].name or ""
+        for (axis, bits), uses in forms.items():
+            yield Weight(graph.index, tensor, name, values, axis, bits, tuple(uses))
+
+
+def float_edit(model: Model) -> ModelEdit:
+    """An edit of a float model. Raises :class:`ArgumentError` for one that is already quantized or has no float
+    constants."""
+    edit = ModelEdit(model)
+    for graph in edit.graphs:
+        for i, operator in enumerate(graph.original.operators):
+            _refuse_quantized(graph, i, operator)
+    if not any(True for graph in edit.graphs for _ in graph.constants()):
+        raise ArgumentError("the model has no float32 constants: expected weights to quantize, got none.")
+    return edit
+
+
+def _refuse_quantized(graph: GraphEdit, index: int, operator: Operator) -> None:
+    for tensor in (*(operator.inputs or ()), *(operator.outputs or ())):
+        found = graph.original.tensors[tensor] if tensor >= 0 else None
+        if found is None or found.type not in QUANTIZED_TYPES or found.quantization is None:
+            continue
+        if (found.quantization.scales is not None and found.quantization.scales.size) or found.quantization.details:
+            raise ArgumentError(
+                f"the model is already quantized: {graph.name(index)} (operator {index} of subgraph {graph.index}) "
+                f"has tensor {tensor} {found.name!r} of {found.type} with scales. Expected a float32 model; quantize "
+                "the one this was made from."
+            )
