@@ -21,6 +21,7 @@ from minilite.errors import (
     UnresolvedCustomError,
     UnsupportedBuiltinError,
     UnsupportedOperatorError,
+    WorkerError,
 )
 from minilite.interpreter import (
     Delegate,
@@ -56,6 +57,7 @@ __all__ = [
     "UnresolvedCustomError",
     "UnsupportedBuiltinError",
     "UnsupportedOperatorError",
+    "WorkerError",
     "load_delegate",
     "read",
     "run",

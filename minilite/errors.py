@@ -12,7 +12,8 @@
     ├── NotAnArrayError         (AttributeError) a signature's input is no array
     ├── ResizeError             (RuntimeError)  a tensor cannot take that shape
     ├── DelegateError           (OSError, ValueError)  a delegate, which minilite does not have
-    └── StateError              (RuntimeError)  the call is right, but not now
+    ├── StateError              (RuntimeError)  the call is right, but not now
+    └── WorkerError             (RuntimeError)  a worker of an executor died or cannot be reached
 
 Each is also the built-in class LiteRT raises in the same situation, so scripts that catch that keep working.
 """
@@ -74,3 +75,7 @@ class DelegateError(Error, OSError, ValueError):
 
 class StateError(Error, RuntimeError):
     """The call is legal, but not in the interpreter's present state."""
+
+
+class WorkerError(Error, RuntimeError):
+    """A worker of the caller's executor died, or cannot be reached; the cause is chained."""

@@ -224,13 +224,17 @@ class Plan:
 
     def run(self, values: dict[int, np.ndarray], keep: bool = False) -> None:
         """Compute every step. ``values`` holds the inputs and variables by tensor index, and receives the results;
-        intermediate results are dropped after their last use unless ``keep``."""
+        intermediate results are dropped after their last use unless ``keep``, or somebody watches the program."""
+        watcher = self.program.watcher
+        keep = keep or watcher is not None
         linked = self.linked(keep)
         with np.errstate(all="ignore"):
             if linked is None:
                 self.run_steps(values, keep)
             else:
                 linked.run(values, keep)
+        if watcher is not None:
+            watcher(self, values)
 
     def run_steps(self, values: dict[int, np.ndarray], keep: bool) -> None:
         """Compute the schedule by the steps' definitions."""

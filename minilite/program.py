@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from minilite.memory import DEFAULT_LIMIT, check_limit
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.spec import DTYPES, Shape, TensorInfo
+
+if TYPE_CHECKING:
+    from minilite.watching import Watcher
 
 ITERATIONS = 10_000_000
 """How often subgraphs may be called in one invoke unless told otherwise."""
@@ -47,6 +50,7 @@ class Program:
         self.max_iterations = check_limit(max_iterations, "max_iterations")
         self.custom_ops = custom_rows(custom_ops)
         self.resources: dict[Any, Any] = {}
+        self.watcher: Watcher | None = None
         self._callees: dict[int, Callee] = {}
         self._calling: list[int] = []
         self._spent: Counter[str] = Counter()
