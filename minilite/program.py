@@ -7,9 +7,9 @@ Both ask the :class:`Program` of their plan, through the protocol :class:`minili
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from minilite.model import Model
 from minilite.plan import Plan
 from minilite.spec import DTYPES, Shape, TensorInfo
 
-if TYPE_CHECKING:
-    from minilite.watching import Watcher
-
 ITERATIONS = 10_000_000
 """How often subgraphs may be called in one invoke unless told otherwise."""
+
+Watcher = Callable[[Plan, Mapping[int, np.ndarray]], None]
+"""Called with a plan, and the values of its tensors, each time that it was run (:mod:`minilite.watching`)."""
 
 
 class Program:

@@ -11,22 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from minilite.errors import ArgumentError, StateError
-
-if TYPE_CHECKING:
-    from minilite.interpreter import Interpreter
-    from minilite.plan import Plan
+from minilite.interpreter import Interpreter
+from minilite.plan import Plan
+from minilite.program import Watcher
 
 See = Callable[[int, int, np.ndarray], None]
 """Told the subgraph's index, the tensor's index and its value, which is to be read, and not kept: the next run writes
 into the same memory."""
-
-Watcher = Callable[["Plan", Mapping[int, np.ndarray]], None]
-"""Called with a plan, and the values of its tensors, each time that it was run."""
 
 
 @contextmanager

@@ -26,6 +26,7 @@ LAYERS = (
     ("plan",),
     ("program",),
     ("interpreter",),
+    ("watching",),
     ("inspection", "quantization", "demo", "testing"),
     ("run_command",),
     ("profile_command",),
