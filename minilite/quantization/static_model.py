@@ -1,25 +1,20 @@
-"""``quantize``: a float model and representative data in, an integer model out."""
+"""A model by a static scheme: all its subgraphs, their inputs and outputs, and what became of each operator."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from minilite.errors import ArgumentError, ArgumentTypeError
+from minilite.errors import ArgumentError
 from minilite.model import Model
 from minilite.quantization.graph import Graph, graph
 from minilite.quantization.grid import Grid
 from minilite.quantization.pruning import pruned
 from minilite.quantization.rewriting import Rewriter, Stock
-from minilite.quantization.schemes import STATIC, Scheme, as_litert
+from minilite.quantization.schemes import STATIC, Scheme
 from minilite.quantization.selecting import Pattern, selected
 from minilite.quantization.static import Assignment, solve
-from minilite.reader import read
 
 FLOAT = "float32"
 
@@ -33,29 +28,6 @@ class Decision:
     name: str
     scheme: str
     reason: str = ""
-
-
-def as_model(model: Model | bytes | str | os.PathLike[str]) -> Model:
-    """A model from a path, the bytes of a file, or itself. Raises :class:`ArgumentTypeError` for anything else."""
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, bytes | bytearray | str | os.PathLike):
-        return read(model)
-    raise ArgumentTypeError(f"expected a path, the bytes of a .tflite file or a Model, got {type(model).__name__}.")
-
-
-def check_float(model: Model) -> None:
-    """Raise :class:`ArgumentError` for a model that is quantized already, or holds nothing to quantize."""
-    for s, subgraph in enumerate(model.subgraphs):
-        for i, tensor in enumerate(subgraph.tensors):
-            q = tensor.quantization
-            if q is not None and q.scales is not None and q.scales.size and tensor.type != "FLOAT32":
-                raise ArgumentError(
-                    f"the model is quantized already: tensor {i} {tensor.name or ''!r} of subgraph {s} is "
-                    f"{tensor.type} with a scale. Give the float32 model that it was made from."
-                )
-    if not any(t.type == "FLOAT32" for s in model.subgraphs for t in s.tensors):
-        raise ArgumentError("the model has no float32 tensors: there is nothing to quantize.")
 
 
 def quantize_static(
@@ -140,13 +112,3 @@ def _end(g: Graph, found: Assignment, tensor: int, type_: str, side: str) -> Gri
         f"{side} {g.name(tensor)} is {grid.type} inside of the model: expected float32, {grid.type}"
         f"{' or uint8' if grid.type == 'int8' else ''} outside, got {type_}."
     )
-
-
-def as_ranges(calibration: Any) -> dict[tuple[int, int], tuple[float, float]]:
-    """The ranges of a calibration, as pairs of float32 values."""
-    return {key: (float(np.float32(lo)), float(np.float32(hi))) for key, (lo, hi) in calibration.ranges.items()}
-
-
-def style(scheme: Scheme, method: str) -> Scheme:
-    """The scheme as the tool has it whose calibration is used: litert-quantizer's for ``ema``."""
-    return as_litert(scheme) if method == "ema" else scheme
