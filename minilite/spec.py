@@ -393,8 +393,10 @@ class Op:
         raise self._no_kernel(node)
 
     def has_kernel(self, inputs: Sequence[str | None], outputs: Sequence[str]) -> bool:
-        """Whether a definition takes operands of these types, None for an absent one, and gives results of those."""
-        return any(_match(d.input_types, inputs) and _match(d.output_types, outputs) for d in self.definitions)
+        """Whether a definition takes operands of these types, None for an absent one, and gives results of those,
+        its 8- and 16-bit integers standing for real numbers."""
+        able = [d for d in self.definitions if d.quantized is not False]
+        return any(_match(d.input_types, inputs) and _match(d.output_types, outputs) for d in able)
 
     def check_operands(self, node: Node) -> None:
         """Raise :class:`OperatorError` unless the outputs are as many as they should be and a definition takes the

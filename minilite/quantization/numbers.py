@@ -12,7 +12,8 @@ Both compute in float32 where it shows in the last bit. ``TFLITE`` is TFLiteConv
     weights: scale = f32(f32(m + m) / 254)       q = round_half_away(f32(w * f32(1 / scale)))
 
 with m the largest magnitude. A range narrower than 1e-6 is widened: by 1e-6 on each side for activations, to 5e-7 on
-each side for constants. ``LITERT`` is litert-quantizer's (0.11): scale = (hi - lo) / 255, weights m / 127 (4 bits: m /
+each side for constants; not so for weights in ``TFLITE_16``, its formulas for int16x8, where only a slice of zeros is.
+``LITERT`` is litert-quantizer's (0.11): scale = (hi - lo) / 255, weights m / 127 (4 bits: m /
 7), quotients instead of products with the reciprocal, halves rounded to even, and a least range of 1e-9.
 
 int16 grids are symmetric in both: scale = max(|lo|, |hi|) / 32767.
@@ -81,6 +82,7 @@ class Tflite(Numbers):
     """TFLiteConverter's."""
 
     name: str = "tflite"
+    widens_weights: bool = True
 
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
         low, high = min(float(f32(lo)), 0.0), max(float(f32(hi)), 0.0)
@@ -99,7 +101,8 @@ class Tflite(Numbers):
     def weight(self, values: Array, axis: int | None, bits: int = 8) -> Grid:
         type_, most = _symmetric(bits)
         m = magnitudes(values, axis)
-        m = np.where(2 * m.astype(np.float64) <= 1e-6, np.maximum(m, f32(5e-7)), m).astype(f32)
+        narrow = 2 * m.astype(np.float64) <= 1e-6 if self.widens_weights else m == 0
+        m = np.where(narrow, np.maximum(m, f32(5e-7)), m).astype(f32)
         scales = ((m + m) / f32(2 * most)).astype(f32)
         return per_tensor(type_, scales[0]) if axis is None else per_axis(type_, scales, axis)
 
@@ -143,4 +146,4 @@ class Litert(Numbers):
             return np.asarray(np.rint(values / scales))
 
 
-TFLITE, LITERT = Tflite(), Litert()
+TFLITE, TFLITE_16, LITERT = Tflite(), Tflite(widens_weights=False), Litert()

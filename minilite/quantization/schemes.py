@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from minilite.quantization.graph import Graph, Node, Use
-from minilite.quantization.numbers import LITERT, TFLITE, Numbers
+from minilite.quantization.numbers import LITERT, TFLITE, TFLITE_16, Numbers
 from minilite.quantization.recurrent import OPERAND_TYPES, layer_refusal
 
 
@@ -74,7 +74,8 @@ class Scheme:
     ``pushes`` says how operands that must share a scale come to do so. True: the result's range, or the first known
     one, is pushed up into whoever computes the operands, as TFLiteConverter does for int8, and costs one rounding.
     False: every tensor keeps its own range and is requantized in front of the operator, as TFLiteConverter does for
-    int16 and litert-quantizer always. ``float_`` gives the reason for operators that stay float; with ``only``, all
+    int16 and litert-quantizer always. ``adjusts_bias`` names what is done about a bias that its scale does not suffice for
+    (:data:`minilite.quantization.operands.ADJUSTMENTS`). ``float_`` gives the reason for operators that stay float; with ``only``, all
     others do."""
 
     name: str
@@ -83,7 +84,7 @@ class Scheme:
     numbers: Numbers = TFLITE
     weight_bits: int = 8
     pushes: bool = False
-    adjusts_bias: bool = False
+    adjusts_bias: str = ""
     float_: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
 
@@ -130,8 +131,8 @@ def _listed(types: tuple[list[str | None], list[str]]) -> str:
     return f"{' '.join(t or 'none' for t in inputs)} -> {' '.join(outputs)}"
 
 
-INT8 = Scheme("int8", "int8", "int32", pushes=True, adjusts_bias=True, float_=_NEVER | _FLOAT_IN_INT8)
-INT16X8 = Scheme("int16x8", "int16", "int64", float_=_NEVER)
+INT8 = Scheme("int8", "int8", "int32", pushes=True, adjusts_bias="both", float_=_NEVER | _FLOAT_IN_INT8)
+INT16X8 = Scheme("int16x8", "int16", "int64", TFLITE_16, adjusts_bias="weights first", float_=_NEVER)
 STATIC = {scheme.name: scheme for scheme in (INT8, INT16X8)}
 
 
@@ -139,4 +140,4 @@ def as_litert(scheme: Scheme) -> Scheme:
     """The scheme as litert-quantizer has it: its formulas, its operators, no pushing and no adjusted biases."""
     missing = frozenset({"HARD_SWISH", "SPACE_TO_DEPTH", "SQUARED_DIFFERENCE"} if scheme is INT16X8 else ())
     only = _LITERT_INT8 - missing
-    return dataclasses.replace(scheme, numbers=LITERT, pushes=False, adjusts_bias=False, float_=_NEVER, only=only)
+    return dataclasses.replace(scheme, numbers=LITERT, pushes=False, adjusts_bias="", float_=_NEVER, only=only)

@@ -11,6 +11,7 @@ Some kernels move integers without rescaling them: their operands and results mu
 3. Ranges that are left are final. Then operators hand on what they know, starting from the end of the graph: a final
    grid of the only operand, of the only result, of the first that has one; else a grid that is not final.
 4. A tensor that two groups claim keeps the grid it got first, and is requantized for the other.
+5. What a float operator computes gets no grid but its own: without one, the operators that read it stay float.
 
 *Requantizing* (:func:`requantized`): every tensor keeps its own range, a result with a single operand takes that one's,
 and operands on another grid than the result of several are requantized in front of the operator.
@@ -89,40 +90,31 @@ def requantized(graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str
 def dropped(graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str) -> set[int]:
     """Tensors whose own ranges do not count (steps 1 and 2)."""
     groups = {node.index: group(graph, node) for node in nodes}
-    work, gone = sorted(ranged), set()
-    seen: set[int] = set()
-    while work:
-        tensor = work.pop()
-        producer = graph.producers.get(tensor)
-        if producer is not None and producer.index in groups and _is_fixed(producer, tensor, type_):
-            gone.add(tensor)
-        for node, _ in graph.readers.get(tensor, ()):
-            operands, results = groups.get(node.index, ([], []))
-            if len(operands) == 1:
-                follow = {u.tensor for u in results if u.tensor in ranged}
-                gone |= follow
-                work.extend(follow - seen)
-                seen |= follow
-    work = sorted(set(ranged) - gone)
+    followed = {
+        u.tensor for operands, results in groups.values() if len(operands) == 1 for u in results if u.tensor in ranged
+    }
+    given = {u.tensor for node in nodes for u in node.outputs if fixed(u, type_) is not None}
+    gone = followed | given.intersection(ranged)
+    work, seen = sorted(set(ranged) - gone), set[int]()
     while work:
         producer = graph.producers.get(work.pop())
         operands, results = groups.get(producer.index, ([], [])) if producer else ([], [])
         if results:
-            follow = {u.tensor for u in operands if u.tensor in ranged}
-            work.extend(follow - seen)
-            gone |= follow
-            seen |= follow
-    return gone
-
-
-def _is_fixed(producer: Node, tensor: int, type_: str) -> bool:
-    return any(u.tensor == tensor and fixed(u, type_) is not None for u in producer.outputs)
+            above = {u.tensor for u in operands if u.tensor in ranged} - seen
+            work.extend(above)
+            seen |= above
+    return gone | seen
 
 
 def pushed(graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str) -> Shared:
     """Grids pushed through the operators that share them, see the module. ``nodes`` are those that will be integers."""
     gone = dropped(graph, nodes, ranged, type_)
-    return _Pushing(graph, nodes, {t: g for t, g in ranged.items() if t not in gone}, type_).run()
+    shared = _Pushing(graph, nodes, {t: g for t, g in ranged.items() if t not in gone}, type_).run()
+    ours = {node.index for node in nodes}
+    for tensor in gone:
+        if tensor in graph.producers and graph.producers[tensor].index not in ours:
+            shared.tensors.pop(tensor, None)
+    return shared
 
 
 class _Pushing:

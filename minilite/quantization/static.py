@@ -8,19 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from minilite.quantization import recurrent
-from minilite.quantization.graph import Graph, Node, Place, Use
+from minilite.quantization.graph import Graph, Node, Place
 from minilite.quantization.grid import Array, Grid
+from minilite.quantization.operands import constants
 from minilite.quantization.schemes import Scheme
 from minilite.quantization.sharing import Shared, pushed, requantized
-
-BIAS_MAX = (2**31 - 1) // 2
-"""The largest bias in steps of its scale: half of int32, which leaves the other half to the products."""
-
-SYMMETRIC = {("PRELU", "alpha")}
-"""Constants that are no weights and have zero point 0 all the same."""
 
 Ranges = Mapping[int, tuple[float, float]]
 
@@ -58,12 +51,16 @@ def solve(graph: Graph, ranges: Ranges, wanted: Mapping[int, Scheme | None], per
         for index, reason in missing.items():
             del found.schemes[index]
             found.reasons[index] = reason
-    for node in _chosen(graph, found):
-        _fill(graph, node, found, per_channel)
+    for node in chosen(graph, found):
+        if node.name in recurrent.OPERAND_TYPES:
+            recurrent.keep_with_output(node, found.shared)
+    found.constants = constants(
+        graph, [(n, found.schemes[n.index]) for n in chosen(graph, found)], found.shared, per_channel
+    )
     return found
 
 
-def _chosen(graph: Graph, found: Assignment) -> list[Node]:
+def chosen(graph: Graph, found: Assignment) -> list[Node]:
     return [node for node in graph.nodes if node.index in found.schemes]
 
 
@@ -71,13 +68,13 @@ def _share(graph: Graph, found: Assignment) -> dict[int, str]:
     """Work out the grids; the nodes that lack one, and what they lack."""
     found.shared, found.own = Shared(), {}
     for scheme in dict.fromkeys(found.schemes.values()):
-        nodes = [n for n in _chosen(graph, found) if found.schemes[n.index] == scheme]
+        nodes = [n for n in chosen(graph, found) if found.schemes[n.index] == scheme]
         ours = _ranged(graph, nodes, found.ranges, scheme)
         solved = (pushed if scheme.pushes else requantized)(graph, nodes, ours, scheme.activations)
         _merge(graph, nodes, found, solved)
         for tensor, grid in ours.items():
             found.own.setdefault(tensor, grid)
-    return {n.index: lack for n in _chosen(graph, found) if (lack := _lacks(graph, n, found.shared)) is not None}
+    return {n.index: lack for n in chosen(graph, found) if (lack := _lacks(graph, n, found.shared)) is not None}
 
 
 def _ranged(graph: Graph, nodes: list[Node], ranges: Ranges, scheme: Scheme) -> dict[int, Grid]:
@@ -127,82 +124,3 @@ def _lacks(graph: Graph, node: Node, shared: Shared) -> str | None:
         if shared.written(node, use) is None:
             return f"no range was recorded for {graph.name(use.tensor)}"
     return None
-
-
-# ---- constants -------------------------------------------------------------------------------------------------------
-
-
-def _fill(graph: Graph, node: Node, found: Assignment, per_channel: bool) -> None:
-    """The integers of a node's constant operands: weights first, since biases follow from them."""
-    scheme = found.schemes[node.index]
-    if node.name in recurrent.OPERAND_TYPES:
-        recurrent.keep_with_output(node, found.shared)
-    for use in graph.floats(node.inputs):
-        if use.tensor not in graph.constants or use.operand.role == "bias":
-            continue
-        grid = found.shared.reads.get((node.index, use.position)) or _constant_grid(
-            graph, node, use, scheme, per_channel
-        )
-        narrow = grid.axis is not None or use.operand.role == "weight" or (node.name, use.operand.name) in SYMMETRIC
-        found.constants[node.index, use.position] = (
-            grid,
-            scheme.numbers.integers(graph.constants[use.tensor], grid, narrow and grid.type == "int8"),
-        )
-    for use in graph.floats(node.inputs):
-        if use.operand.role == "bias":
-            _fill_bias(graph, node, use, found, scheme)
-
-
-def _constant_grid(graph: Graph, node: Node, use: Use, scheme: Scheme, per_channel: bool) -> Grid:
-    values = graph.constants[use.tensor]
-    if node.name in recurrent.OPERAND_TYPES:
-        return recurrent.weight(node, use, values, scheme.numbers)
-    if use.operand.role == "weight":
-        axis = use.operand.axis if per_channel else None
-        return scheme.numbers.weight(values, axis, scheme.weight_bits)
-    if (node.name, use.operand.name) in SYMMETRIC and scheme.activations == "int8":
-        return scheme.numbers.weight(values, None)
-    return scheme.numbers.constant(values, scheme.activations)
-
-
-def _fill_bias(graph: Graph, node: Node, use: Use, found: Assignment, scheme: Scheme) -> None:
-    """``scale = input scale * weight scale``; where int32 would not hold the bias, larger scales of both."""
-    source, weights = (node.named(name) for name in use.operand.scale_of)
-    assert source is not None
-    assert weights is not None
-    read = found.shared.read(node, source)
-    assert read is not None
-    values = graph.constants[use.tensor]
-    place = (node.index, weights.position)
-    if place not in found.constants:  # weights that are computed
-        computed = found.shared.read(node, weights)
-        assert computed is not None
-        grid = scheme.numbers.bias(read.scales[0], computed, scheme.bias)
-    else:
-        weight = found.constants[place][0]
-        grid = scheme.numbers.bias(read.scales[0], weight, scheme.bias)
-        if scheme.adjusts_bias:
-            weight, grid = _adjusted(values, read, weight, grid)
-            if weight is not found.constants[place][0]:
-                again = scheme.numbers.integers(graph.constants[weights.tensor], weight, narrow=True)
-                found.constants[place] = (weight, again)
-    found.constants[node.index, use.position] = (grid, scheme.numbers.integers(values, grid))
-
-
-def _adjusted(values: Array, source: Grid, weight: Grid, bias: Grid) -> tuple[Grid, Grid]:
-    """Both grids, with larger scales in the channels whose bias exceeds :data:`BIAS_MAX` steps."""
-    largest = np.abs(values.reshape(-1).astype(np.float64))
-    if weight.axis is None:
-        largest = largest.max(initial=0, keepdims=True)
-    if len(largest) != len(bias.scales):
-        return weight, bias
-    over = largest / bias.scales > BIAS_MAX
-    if not over.any():
-        return weight, bias
-    wider = largest / BIAS_MAX
-    scales = np.where(over, wider / float(source.scales[0]), weight.scales).astype(np.float32)
-    biases = np.where(over, wider, bias.scales).astype(np.float32)
-    return (
-        Grid(weight.type, scales, weight.zero_points, weight.axis),
-        Grid(bias.type, biases, bias.zero_points, bias.axis),
-    )
