@@ -7,7 +7,7 @@ operator of two tensors that both are functions of the same one (``x * logistic(
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,17 +26,21 @@ BYTES = ("int8", "uint8")
 
 @dataclass
 class Lowered:
-    """A step and its calls; None where its definition runs."""
+    """A step and its calls, None where its definition runs; ``writes``: the tensors it makes."""
 
     step: Step
     calls: list[Call] | None
+    writes: tuple[int, ...]
 
 
 def lowered(schedule: Iterable[Step], seen: set[int], keep: bool) -> list[Lowered]:
     """The schedule with its calls; ``seen`` are the tensors that are looked at afterwards, with ``keep`` all are."""
     tables: dict[int, tuple[int, Array]] = {}
     parts = [_lowered(step, tables) for step in schedule]
-    return parts if keep else _needed(parts, seen)
+    if keep:
+        return parts
+    _activate(parts, seen)
+    return _needed(parts, seen)
 
 
 def _lowered(step: Step, tables: dict[int, tuple[int, Array]]) -> Lowered:
@@ -44,10 +48,10 @@ def _lowered(step: Step, tables: dict[int, tuple[int, Array]]) -> Lowered:
     task = Task.of(step)
     found = None if task is None else _table(task, tables)
     if task is None or found is None:
-        return Lowered(step, lower(step))
+        return Lowered(step, lower(step), tuple(step.outputs))
     tables[task.output.index] = found
     source, entries = found
-    return Lowered(step, [table_call(Place(source), entries, task.output)])
+    return Lowered(step, [table_call(Place(source), entries, task.output)], tuple(step.outputs))
 
 
 def _table(task: Task, tables: dict[int, tuple[int, Array]]) -> tuple[int, Array] | None:
@@ -76,6 +80,60 @@ def _table(task: Task, tables: dict[int, tuple[int, Array]]) -> tuple[int, Array
     return sources.pop(), np.ascontiguousarray(task.definition.compute(task.prepared, *values))
 
 
+def _activate(parts: list[Lowered], seen: set[int]) -> None:
+    """Have layers of floats end in the activation behind them."""
+    readers: dict[int, list[Lowered | None]] = {tensor: [None] for tensor in seen}
+    for part in parts:
+        for tensor in part.step.inputs:
+            readers.setdefault(tensor, []).append(part)
+    for layer in parts:
+        name, last = _activation(layer, readers)
+        if last is None:
+            continue
+        assert layer.calls
+        call = layer.calls[0]
+        kind = (*call.kind[:3], name) if call.kind[0] == "matmul" else (*call.kind[:2], name, *call.kind[3:])
+        output = Place(last.writes[0])
+        layer.calls = [replace(call, kind=kind, row=(call.row[0], output, *call.row[2:]))]
+        layer.writes, last.writes, last.calls = last.writes, (), []
+
+
+LAYERS = (("matmul", "float32", "fused", "none"), ("depthwise_float", "fused", "none"))
+
+
+def _activation(layer: Lowered, readers: dict[int, list[Lowered | None]]) -> tuple[str, Lowered | None]:
+    """The activation that alone reads a layer's output, and the part that ends it."""
+    calls = layer.calls or ()
+    if len(calls) != 1 or not any(calls[0].kind[: len(kind)] == kind for kind in LAYERS):
+        return "none", None
+    if _bounded(layer):
+        return "none", None
+    (output,) = layer.writes
+    reading = readers.get(output, [])
+    kinds = [_kind(part) for part in reading]
+    if kinds == [("elementwise", "unary", "hard swish")]:
+        return "hard swish", reading[0]
+    if kinds == [("elementwise", "unary", "fast sigmoid"), ("binary", "float32", "mul")]:
+        sigmoid, product = reading
+        assert sigmoid is not None
+        assert product is not None
+        (gate,) = sigmoid.writes
+        if not _bounded(product) and readers.get(gate) == [product] and set(product.step.inputs) == {output, gate}:
+            return "swish", product
+    return "none", None
+
+
+def _bounded(part: Lowered) -> bool:
+    """Whether a float operator has an activation already. (Layers have their bounds at 4, operators of two at 3.)"""
+    assert part.calls
+    call = part.calls[0]
+    return bool(np.isfinite(np.asarray(call.row[3 if call.kind[0] == "binary" else 4])).any())
+
+
+def _kind(part: Lowered | None) -> tuple[str, ...] | None:
+    return part.calls[0].kind if part and part.calls and len(part.calls) == 1 else None
+
+
 def _needed(parts: list[Lowered], seen: set[int]) -> list[Lowered]:
     """The parts whose results somebody reads."""
     wanted = set(seen)
@@ -84,7 +142,7 @@ def _needed(parts: list[Lowered], seen: set[int]) -> list[Lowered]:
             wanted.update(part.step.inputs)
     kept = []
     for part in reversed(parts):
-        if part.calls is None or wanted.intersection(part.step.outputs):
+        if part.calls is None or wanted.intersection(part.writes):
             kept.append(part)
             for call in part.calls or ():
                 wanted.update(p.tensor for p in call.places)

@@ -16,15 +16,16 @@ FUNCTIONS = (
 def every() -> list[Kind]:
     """The kernels, the commonest first."""
     sums = ("separate", "fused")
+    floats = [("separate", "none"), *(("fused", activation) for activation in ("none", "swish", "hard swish"))]
     permutes = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
     binary = [("float32", name) for name in ("add", "sub", "mul", "div", "squared difference")]
     binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed")]
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
         *(("matmul", "int8", dot(), rounding) for rounding in ROUNDINGS),
-        *(("matmul", "float32", how, "none") for how in sums),
+        *(("matmul", "float32", *how) for how in floats),
         *(("depthwise", dot(), rounding, taps) for rounding, taps in product(("float32", "fixed"), ("3", "0"))),
-        *(("depthwise_float", how, size) for how, size in product(sums, ("3", "5", "0"))),
+        *(("depthwise_float", *how, *steps) for how, steps in product(floats, (*product("35", "12"), ("0", "0")))),
         *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
         *(("pooling", "int8", what) for what in ("bias", "fixed")),
         *(("softmax", what) for what in ("float32", "table", "gemmlowp")),

@@ -29,7 +29,7 @@ class Program:
     ``reads`` are the tensors that no program makes, ``inputs`` the same with the memory they are copied to; ``outputs``
     those that others read, with the memory they are in."""
 
-    parts: list[tuple[Step, list[Call]]]
+    parts: list[Lowered]
     reads: list[int] = field(default_factory=list)
     inputs: list[tuple[int, Array]] = field(default_factory=list)
     outputs: dict[int, Array] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Program:
     @property
     def calls(self) -> list[Call]:
         """The calls of all steps."""
-        return [call for _, calls in self.parts for call in calls]
+        return [call for part in self.parts for call in part.calls or ()]
 
 
 class Linked:
@@ -55,9 +55,9 @@ class Linked:
             if part.calls is None:
                 self.blocks.append(part.step)
             elif self.blocks and isinstance(self.blocks[-1], Program):
-                self.blocks[-1].parts.append((part.step, part.calls))
+                self.blocks[-1].parts.append(part)
             else:
-                self.blocks.append(Program([(part.step, part.calls)]))
+                self.blocks.append(Program([part]))
         self.homes: dict[int, Array] = {}
         self._place(keep, threads)
 
@@ -85,7 +85,7 @@ class Linked:
         }
         for block in self.programs:
             block.inputs = [(t, views[t]) for t in block.reads]
-            block.outputs = {t: views[t] for step, _ in block.parts for t in step.outputs if keep or t in seen}
+            block.outputs = {t: views[t] for part in block.parts for t in part.writes if keep or t in seen}
             block.rows = np.zeros((len(block.calls), ROW // 8), np.int64)
             for row, call in zip(block.rows, block.calls, strict=True):
                 row[:4] = objects.address(call.kind), call.units, call.piece, self.scratch.ctypes.data + scratch
@@ -102,7 +102,7 @@ class Linked:
         """For each program the tensors that no program has made."""
         made: set[int] = set()
         for block in self.programs:
-            made.update(t for step, _ in block.parts for t in step.outputs)
+            made.update(t for part in block.parts for t in part.writes)
             yield [t for t in dict.fromkeys(p.tensor for c in block.calls for p in c.places) if t not in made]
 
     def _lives(self, seen: set[int], keep: bool) -> dict[int, tuple[int, int]]:
@@ -117,8 +117,8 @@ class Linked:
                 continue
             for tensor in block.reads:
                 first.setdefault(tensor, position)
-            for step, calls in block.parts:
-                for tensor in {*(p.tensor for c in calls for p in c.places), *step.outputs}:
+            for part in block.parts:
+                for tensor in {*(p.tensor for c in part.calls or () for p in c.places), *part.writes}:
                     first.setdefault(tensor, position)
                     last[tensor] = position
                 position += 1
@@ -151,11 +151,11 @@ class Linked:
                 if values[index] is not home:
                     np.copyto(home, values[index])
             rows, second, _, scratch = block.start
-            for step, calls in block.parts:
-                start = time.perf_counter()
-                self._run(rows, second, len(calls), scratch)
-                yield step, "numba", time.perf_counter() - start
-                rows += len(calls) * ROW
+            for part in block.parts:
+                start, count = time.perf_counter(), len(part.calls or ())
+                self._run(rows, second, count, scratch)
+                yield part.step, "numba", time.perf_counter() - start
+                rows += count * ROW
             values.update(block.outputs)
 
     def _run_step(self, step: Step, values: dict[int, Array], keep: bool) -> None:

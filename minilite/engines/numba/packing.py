@@ -12,9 +12,11 @@ Array = np.ndarray
 
 LANES = 16
 PANEL = 64
-"""Output channels that are computed together; the last panel may have 16, 32 or 48."""
-TILE_SUMS = 24
-"""Vectors of sums that a tile keeps in registers."""
+"""Output channels that are computed together, at most. Of integers the last panel may have 16, 32 or 48; floats are cut
+into panels that differ by 16 at most."""
+HEIGHTS = {1: (24, 7), 2: (12, 7), 3: (8, 7), 4: (6, 5)}
+"""Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers; the second size is
+for what the first leaves over. (Halving 224 five times leaves 7, and 49 is 4 times 6 and 5 times 5.)"""
 CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192}
 """Bytes that 16 channels take in an integer kernel's table, by its rounding."""
 
@@ -54,17 +56,22 @@ def panel_order(channels: int) -> Array:
 def in_panels(matrix: Array, per_step: int) -> Array:
     """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat; of integers
     in :func:`panel_order`."""
+    integers = matrix.dtype == np.int8
     channels, terms = matrix.shape
     steps = padded(terms, per_step) // per_step
     wide = np.zeros((padded(channels, LANES), steps * per_step), matrix.dtype)
     wide[:channels, :terms] = matrix
-    if matrix.dtype == np.int8:
+    if integers:
         wide = wide[panel_order(channels)]
     packed = aligned(wide.size, matrix.dtype)
-    for start in range(0, len(wide), PANEL):
-        panel = wide[start : start + PANEL]
+    start = 0
+    while start < len(wide):
+        vectors = (len(wide) - start) // LANES
+        size = LANES * (min(vectors, 4) if integers else -(-vectors // -(-vectors // 4)))
+        panel = wide[start : start + size]
         part = panel.reshape(len(panel), steps, per_step).transpose(1, 0, 2)
         packed[start * steps * per_step :][: part.size] = part.reshape(-1)
+        start += size
     return packed
 
 

@@ -1,18 +1,19 @@
 """Depthwise convolutions of float32: every channel with filters of its own, 16 channels at a time.
 
-Image rows that are missing above or below are a row of zeros. In each row of outputs those whose window is inside of
-the image from left to right go through code that has the filter in registers; the others add what is inside.
+Outputs beside each other are computed together, so that a column of the image is loaded once for all of them. Rows
+that are missing above or below are left out; columns that are missing are read from a pixel of zeros.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
+from minilite.engines.numba.kernels.functions import activated
 from minilite.engines.numba.kernels.sums import MULTIPLY_ADD
 from minilite.engines.numba.kernels.vectors import (
     F32,
@@ -21,11 +22,9 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
-    clip,
     constant,
     get_i64,
     load,
-    put_i64,
     quotient,
     remainder,
     splat,
@@ -34,67 +33,128 @@ from minilite.engines.numba.kernels.vectors import (
 )
 
 FLOATS = vector(F32)
+TOGETHER = (7, 4, 1)
+"""How many outputs are computed together where a row has as many. (Halving 224 four times leaves 14.)"""
 
 
-def outputs(how: str, size: int) -> Any:
-    """``outputs(rows, count, step, tap, filter_rows, filter_columns, filter_width, weights, bias, out, out_step, left,
-    constants)``: so many outputs of 16 channels, beside each other. ``rows`` is the address of each image row's
-    address, then of each row's bytes from column to column; ``step`` and ``tap`` count columns. ``size`` is that of a
-    square filter, 0 for any."""
+class Block(NamedTuple):
+    """What outputs beside each other are told. ``image`` is the address of the first one's first column in the first
+    row that is there; ``column`` its number, of ``width``; columns lie ``pixel`` bytes apart, the filter's rows
+    ``line``."""
+
+    image: Value
+    column: Value
+    width: Value
+    pixel: Value
+    line: Value
+    rows: Value
+    taps: Value
+    step: Value
+    dilation: Value
+    filters: Value
+    filter_line: Value
+    bias: Value
+    out: Value
+    out_step: Value
+    left: Value
+    constants: Value
+    outside: Value
+
+
+def _columns(builder: Builder, block: Block, line: Value, checked: bool) -> Callable[[Value], Value]:
+    """What loads a column of a row by its number from the block's first one."""
+
+    def column(number: Value) -> Value:
+        here = builder.add(line, builder.mul(number, block.pixel))
+        if checked:
+            inside = builder.icmp_unsigned("<", builder.add(block.column, number), block.width)
+            here = builder.select(inside, here, block.outside)
+        return load(builder, FLOATS, here)
+
+    return column
+
+
+def _block(how: str, activation: str, count: int, taps: int, step: int, checked: bool) -> Any:
+    """``count`` outputs of 16 channels. ``taps`` columns of the filter and ``step`` columns from output to output, with
+    no dilation, or 0 where they are told."""
     multiply_add = MULTIPLY_ADD[how]
 
+    def row(builder: Builder, block: Block, line: Value, filters: Value, sums: list[Value]) -> None:
+        column = _columns(builder, block, line, checked)
+        found = [column(constant(I64, c)) for c in range((count - 1) * step + taps)]
+        for tap in range(taps):
+            filter_ = load(builder, FLOATS, filters, 64 * tap, 64)
+            for i, place in enumerate(sums):
+                builder.store(multiply_add(builder, builder.load(place), found[i * step + tap], filter_), place)
+
+    def any_row(builder: Builder, block: Block, line: Value, filters: Value, sums: list[Value]) -> None:
+        column = _columns(builder, block, line, checked)
+        with cgutils.for_range(builder, block.taps, intp=I64) as tap:
+            filter_ = load(builder, FLOATS, builder.add(filters, builder.mul(tap.index, constant(I64, 64))), 0, 64)
+            first = builder.mul(tap.index, block.dilation)
+            for i, place in enumerate(sums):
+                found = column(builder.add(first, builder.mul(block.step, constant(I64, i))))
+                builder.store(multiply_add(builder, builder.load(place), found, filter_), place)
+
     @intrinsic
-    def run(typing: Any, rows: Any, count: Any, step: Any, tap: Any, filter_rows: Any, filter_columns: Any,
-            filter_width: Any, weights: Any, bias: Any, out: Any, out_step: Any, left: Any,
-            constants: Any) -> Any:  # fmt: skip
+    def run(typing: Any, image: Any, column: Any, width: Any, pixel: Any, line: Any, rows: Any, taps_: Any, step_: Any,
+            dilation: Any, filters: Any, filter_line: Any, bias: Any, out: Any, out_step: Any, left: Any,
+            constants: Any, outside: Any) -> Any:  # fmt: skip
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-            rows, count, step, tap, filter_rows, filter_columns, filter_width = arguments[:7]
-            weights, bias, out, out_step, left, constants = arguments[7:]
-            first = load(builder, FLOATS, bias)
-            low, high = (splat(builder, load(builder, F32, constants, 4 * i)) for i in range(2))
-            filters = [load(builder, FLOATS, weights, 64 * i, 64) for i in range(size * size)]
-            pixels = builder.mul(filter_rows, constant(I64, 8))
-            with cgutils.for_range(builder, count, intp=I64) as x:
-                acc = first if how == "fused" else constant(FLOATS, 0.0)
-                if size:
-                    for fy in range(size):
-                        start = load(builder, I64, rows, 8 * fy)
-                        pixel = load(builder, I64, rows, 8 * size + 8 * fy)
-                        at = builder.add(start, builder.mul(builder.mul(x.index, step), pixel))
-                        for fx in range(size):
-                            here = builder.add(at, builder.mul(builder.mul(tap, constant(I64, fx)), pixel))
-                            acc = multiply_add(builder, acc, load(builder, FLOATS, here), filters[fy * size + fx])
-                else:
-                    place = cgutils.alloca_once_value(builder, acc)
-                    builder.store(acc, place)
-                    with cgutils.for_range(builder, filter_rows, intp=I64) as fy:
-                        entry = builder.add(rows, builder.mul(fy.index, constant(I64, 8)))
-                        pixel = load(builder, I64, builder.add(entry, pixels))
-                        at = builder.add(load(builder, I64, entry), builder.mul(builder.mul(x.index, step), pixel))
-                        line = builder.mul(fy.index, filter_width)
-                        with cgutils.for_range(builder, filter_columns, intp=I64) as fx:
-                            here = builder.add(at, builder.mul(builder.mul(tap, fx.index), pixel))
-                            number = builder.add(line, fx.index)
-                            filter_ = load(
-                                builder, FLOATS, builder.add(weights, builder.mul(number, constant(I64, 64)))
-                            )
-                            column = load(builder, FLOATS, here)
-                            builder.store(multiply_add(builder, builder.load(place), column, filter_), place)
-                    acc = builder.load(place)
-                result = clip(builder, acc if how == "fused" else builder.fadd(acc, first), low, high)
-                store_some(builder, result, builder.add(out, builder.mul(x.index, out_step)), left)
+            block = Block(*arguments)
+            start = load(builder, FLOATS, block.bias)
+            sums = [cgutils.alloca_once(builder, FLOATS) for _ in range(count)]
+            for place in sums:
+                builder.store(start if how == "fused" else constant(FLOATS, 0.0), place)
+            with cgutils.for_range(builder, block.rows, intp=I64) as fy:
+                here = builder.add(block.image, builder.mul(fy.index, block.line))
+                filters = builder.add(block.filters, builder.mul(fy.index, block.filter_line))
+                (row if taps else any_row)(builder, block, here, filters, sums)
+            low, high = (splat(builder, load(builder, F32, block.constants, 4 * i)) for i in range(2))
+            for i, place in enumerate(sums):
+                total = builder.load(place)
+                total = total if how == "fused" else builder.fadd(total, start)
+                at = builder.add(block.out, builder.mul(block.out_step, constant(I64, i)))
+                store_some(builder, activated(builder, activation, total, low, high), at, block.left)
             return context.get_dummy_value()
 
-        return types.void(*[INT64] * 13), generate
+        return types.void(*[INT64] * 17), generate
 
     return run
 
 
-def kernel(how: str, size: str) -> Callable[[int, int, int, int], None]:
-    """A unit is an output row. Its row: image, output, weights, biases, constants, a pixel of zeros (addresses);
-    channels; input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding
-    above and left. Scratch holds two numbers for each row of the filter."""
-    inner, edge = outputs(how, int(size)), outputs(how, 0)
+def _line(how: str, activation: str, count: int, taps: int, step: int) -> Any:
+    """Outputs of 16 channels, ``count`` at a time, of all of which there are at least so many; the last ones overlap
+    those before."""
+    inside, edge = (_block(how, activation, count, taps, step, checked) for checked in (False, True))
+
+    @register_jitable
+    def line(out_width: int, image: int, left: int, width: int, pixel: int, dilated_line: int, rows: int, taps_: int,
+             step_: int, dilation: int, filters: int, filter_line: int, bias: int, out: int, channels: int,
+             constants: int, outside: int) -> None:  # fmt: skip
+        x = 0
+        while x < out_width:
+            x = min(x, out_width - count)
+            column = x * step_ - left
+            here, to = image + column * pixel, out + x * pixel
+            if column >= 0 and column + (count - 1) * step_ + (taps_ - 1) * dilation < width:
+                inside(here, column, width, pixel, dilated_line, rows, taps_, step_, dilation, filters, filter_line,
+                       bias, to, pixel, channels, constants, outside)  # fmt: skip
+            else:
+                edge(here, column, width, pixel, dilated_line, rows, taps_, step_, dilation, filters, filter_line,
+                     bias, to, pixel, channels, constants, outside)  # fmt: skip
+            x += count
+
+    return line
+
+
+def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, int, int, int], None]:
+    """``taps`` and ``step``: columns of the filter and from output to output where columns are not dilated; "0": any. A
+    unit is an output row. Its row: image, output, weights, biases, constants, a pixel of zeros (addresses); channels;
+    input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding above and
+    left."""
+    many, some, one = (_line(how, activation, count, int(taps), int(step)) for count in TOGETHER)
+    most, least = TOGETHER[:2]
 
     def depthwise(row: int, first: int, last: int, scratch: int) -> None:
         image, out, weights = get_i64(row), get_i64(row + 8), get_i64(row + 16)
@@ -105,42 +165,28 @@ def kernel(how: str, size: str) -> Callable[[int, int, int, int], None]:
         stride_y, stride_x = get_i64(row + 104), get_i64(row + 112)
         dilation_y, dilation_x = get_i64(row + 120), get_i64(row + 128)
         above, left = get_i64(row + 136), get_i64(row + 144)
-        pixel = depth * 4
-        begin = min(quotient(left + stride_x - 1, stride_x), out_width)
-        end = quotient(max(width - (filter_width - 1) * dilation_x + left - 1 + stride_x, 0), stride_x)
-        end = max(min(end, out_width), begin)
+        pixel, filter_line = depth * 4, filter_width * 64
         for unit in range(first, last):
             top = remainder(unit, out_height) * stride_y - above
-            base = image + quotient(unit, out_height) * height * width * pixel
-            here = out + unit * out_width * pixel
+            begin, end = 0, filter_height
+            while begin < end and top + begin * dilation_y < 0:
+                begin += 1
+            while begin < end and top + (end - 1) * dilation_y >= height:
+                end -= 1
+            here = image + (quotient(unit, out_height) * height + top + begin * dilation_y) * width * pixel
+            to, line = out + unit * out_width * pixel, dilation_y * width * pixel
             for channel in range(0, depth, LANES):
-                filters = weights + channel * filter_height * filter_width * 4
-                bias = biases + channel * 4
-                x = 0
-                while x < out_width:
-                    if begin <= x < end:
-                        count, fx, taps = end - x, 0, filter_width
-                    else:
-                        count, fx = 1, 0
-                        while x * stride_x - left + fx * dilation_x < 0 and fx < filter_width:
-                            fx += 1
-                        taps = filter_width - fx
-                        while taps > 0 and x * stride_x - left + (fx + taps - 1) * dilation_x >= width:
-                            taps -= 1
-                    column = x * stride_x - left + fx * dilation_x
-                    for fy in range(filter_height):
-                        y = top + fy * dilation_y
-                        missing = y < 0 or y >= height
-                        place = base + (y * width + column) * pixel + channel * 4
-                        put_i64(scratch + 8 * fy, outside if missing else place)
-                        put_i64(scratch + 8 * (filter_height + fy), 0 if missing else pixel)
-                    to = here + x * pixel + channel * 4
-                    if taps == filter_width:
-                        inner(scratch, count, stride_x, dilation_x, filter_height, filter_width, filter_width, filters,
-                              bias, to, pixel, depth - channel, constants)  # fmt: skip
-                    else:
-                        edge(scratch, count, stride_x, dilation_x, filter_height, taps, filter_width,
-                             filters + fx * 64, bias, to, pixel, depth - channel, constants)  # fmt: skip
-                    x += count
+                filters = weights + channel * filter_height * filter_width * 4 + begin * filter_line
+                at, bias, on = here + channel * 4, biases + channel * 4, to + channel * 4
+                rest = depth - channel
+                if out_width >= most:
+                    many(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
+                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                elif out_width >= least:
+                    some(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
+                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                else:
+                    one(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
+                        filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
 
     return depthwise

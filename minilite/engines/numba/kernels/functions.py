@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from minilite.engines.numba.kernels.rounding import MAGIC
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
@@ -77,23 +78,38 @@ def sigmoid(builder: Builder, x: Value, constants: Value) -> Value:
     return builder.fdiv(_one(), builder.fadd(_one(), exp(builder, builder.fneg(x))))
 
 
+FAST_EXP = (0.00832708973274527, 0.04187728976902046, 0.16666906511955354, 0.4999930836736847, 1.0, 1.0)
+"""exp on [-log(2) / 2, log(2) / 2] to 2.2e-7, the last two given."""
+
+
 def fast_exp(builder: Builder, x: Value) -> Value:
-    """exp in float32, to about one unit in the last place; between exp(-87) and exp(88)."""
+    """exp in float32, to about 3 units in the last place; between exp(-87) and exp(88)."""
     inside = clip(builder, x, _one(-87.0), _one(88.0))
-    n = _round(builder, "rint", builder.fmul(inside, _one(LOG2E)))
-    rest = _fma(builder, n, _one(-0.693359375), inside)
-    rest = _fma(builder, n, _one(2.12194440e-4), rest)
-    series = _one(1 / 720)
-    for term in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
+    shifted = _fma(builder, inside, _one(LOG2E), _one(MAGIC))  # its last bits are the exponent
+    n = builder.fsub(shifted, _one(MAGIC))
+    rest = _fma(builder, n, _one(-LN2), inside)
+    series = _one(FAST_EXP[0])
+    for term in FAST_EXP[1:]:
         series = _fma(builder, series, rest, _one(term))
     integers = vector(I32)
-    exponent = builder.shl(builder.add(builder.fptosi(n, integers), constant(integers, 127)), constant(integers, 23))
-    return builder.fmul(series, builder.bitcast(exponent, FLOATS))
+    exponent = builder.shl(builder.bitcast(shifted, integers), constant(integers, 23))
+    return builder.bitcast(builder.add(builder.bitcast(series, integers), exponent), FLOATS)
 
 
 def fast_sigmoid(builder: Builder, x: Value, constants: Value) -> Value:
     """:func:`sigmoid` by :func:`fast_exp`."""
     return builder.fdiv(_one(), builder.fadd(_one(), fast_exp(builder, builder.fneg(x))))
+
+
+def fast_swish(builder: Builder, x: Value) -> Value:
+    """``x * sigmoid(x)`` by :func:`fast_exp`."""
+    return builder.fdiv(x, builder.fadd(_one(), fast_exp(builder, builder.fneg(x))))
+
+
+def fast_hard_swish(builder: Builder, x: Value) -> Value:
+    """:func:`hard_swish` with a product for its quotient."""
+    gate = clip(builder, _fma(builder, x, _one(1 / 6), _one(0.5)), _one(0.0), _one(1.0))
+    return builder.fmul(x, gate)
 
 
 def sigmoid_cut(builder: Builder, x: Value, constants: Value) -> Value:
@@ -216,6 +232,15 @@ def dequantize(builder: Builder, x: Value, constants: Value) -> Value:
 
 def _scale(builder: Builder, constants: Value) -> tuple[Value, Value]:
     return splat(builder, load(builder, F32, constants)), splat(builder, load(builder, I32, constants, 4))
+
+
+ACTIVATIONS: dict[str, Callable[[Builder, Value], Value]] = {"swish": fast_swish, "hard swish": fast_hard_swish}
+"""What layers of floats may end in instead of bounds."""
+
+
+def activated(builder: Builder, name: str, x: Value, low: Value, high: Value) -> Value:
+    """A layer's result after its activation: ``none`` clips it."""
+    return clip(builder, x, low, high) if name == "none" else ACTIVATIONS[name](builder, x)
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {

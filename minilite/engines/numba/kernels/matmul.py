@@ -12,8 +12,8 @@ Integers  Rows are stored xor 128, as unsigned numbers ``a + 128``: the dot prod
           order in which packing four vectors to bytes takes them.
 Floats    Rows as they are; filters packed ``[panel, terms, channels]``; fused or separate multiply and add.
 
-Tiles at the lower edge overlap the ones above rather than being smaller; blocks of fewer rows than a tile go row by
-row.
+Tiles come in two heights that cover most blocks without rest; else the last one overlaps the one above. Blocks of
+fewer rows than a tile go row by row.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+from minilite.engines.numba.kernels.functions import activated
 from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
 from minilite.engines.numba.kernels.rows import band, copy, gather
 from minilite.engines.numba.kernels.sums import MULTIPLY_ADD, dot4
@@ -37,7 +38,6 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
-    clip,
     constant,
     get_i64,
     load,
@@ -47,7 +47,7 @@ from minilite.engines.numba.kernels.vectors import (
     store_some,
     vector,
 )
-from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, IN_PLACE, PANEL, ROWS, TILE_SUMS
+from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, HEIGHTS, IN_PLACE, ROWS
 
 # ---- tiles -----------------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
     return _tile(generate)
 
 
-def float_tile(step_of: str, height: int, width: int) -> Any:
+def float_tile(step_of: str, activation: str, height: int, width: int) -> Any:
     """A tile of float32; ``constants`` is the address of low and high, float32 each. With fused sums the bias comes
     first, with separate ones last, as in the kernels that have them."""
     floats = vector(F32)
@@ -162,16 +162,62 @@ def float_tile(step_of: str, height: int, width: int) -> Any:
             if step_of == "separate":
                 values = [builder.fadd(acc, b) for acc, b in zip(values, biases, strict=True)]
             at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
-            _stored(builder, [clip(builder, x, low, high) for x in values], at, tile.columns, 4)
+            _stored(builder, [activated(builder, activation, x, low, high) for x in values], at, tile.columns, 4)
 
     return _tile(generate)
+
+
+# ---- sweeps ----------------------------------------------------------------------------------------------------------
+
+
+@register_jitable
+def _few(count: int, many: int, few: int) -> int:
+    """How many tiles of the second size go before those of the first so that both cover all rows; 0 where none do."""
+    for tiles in range(many):
+        rest = count - tiles * few
+        if rest >= 0 and remainder(rest, many) == 0:
+            return tiles
+    return 0
+
+
+def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
+    """All rows of a block times one panel that is ``width`` vectors wide, by the tiles of ``tile(height, width)``."""
+    many, few = (max(2, 8 // width), 1) if portable else HEIGHTS[width]
+    large, small, single = tile(many, width), tile(few, width), tile(1, width)
+
+    @register_jitable
+    def rows_of(count: int, rows: int, stride: int, segments: int, segment_stride: int, steps: int, weights: int,
+                channels: int, out: int, out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
+        i = 0
+        if count < few:
+            while i < count:
+                single(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
+                       out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+                i += 1
+            return
+        first = _few(count, many, few) * few
+        if count < many:
+            first = count
+        while i < first:
+            i = min(i, count - few)
+            small(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
+                  out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+            i += few
+        while i < count:
+            i = min(i, count - many)
+            large(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
+                  out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+            i += many
+
+    return rows_of
 
 
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 
 
 def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int], None]:
-    """The kernel of a kind: ``int8`` (how: vnni or portable) or ``float32`` (how: fused or separate).
+    """The kernel of a kind: ``int8`` (how: vnni or portable) or ``float32`` (how: fused or separate; in the place of a
+    rounding the activation).
 
     Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
     of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,
@@ -182,58 +228,40 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
     channel_bytes = 64 if is_float else CHANNEL_BYTES[rounding]
 
     def tile(height: int, width: int) -> Any:
-        return float_tile(how, height, width) if is_float else integer_tile(how, rounding, height, width)
+        return float_tile(how, rounding, height, width) if is_float else integer_tile(how, rounding, height, width)
 
-    def sweep(width: int) -> Any:
-        """All rows of a block times one panel that is ``width`` vectors wide."""
-        height = max(1, (8 if how == "portable" else TILE_SUMS) // width)
-        many, single = tile(height, width), tile(1, width)
-
-        @register_jitable
-        def rows_of(count: int, rows: int, stride: int, segments: int, segment_stride: int, steps: int, weights: int,
-                    channels: int, out: int, out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
-            if count < height:
-                for i in range(count):
-                    single(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
-                           out + i * out_stride, out_stride, columns, constants)  # fmt: skip
-                return
-            i = 0
-            while i < count:
-                i = min(i, count - height)
-                many(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
-                     out + i * out_stride, out_stride, columns, constants)  # fmt: skip
-                i += height
-
-        return rows_of
-
-    one, two, three, four = (sweep(width) for width in (1, 2, 3, 4))
+    one, two, three, four = (sweep(tile, width, how == "portable") for width in (1, 2, 3, 4))
 
     @register_jitable
     def panels(count: int, lines: int, out: int, row: int) -> None:
         """So many rows times all panels."""
-        weights, channels, constants = get_i64(row + 16), get_i64(row + 24), get_i64(row + 32)
+        panel, channels, constants = get_i64(row + 16), get_i64(row + 24), get_i64(row + 32)
         columns, segment, segments = get_i64(row + 48), get_i64(row + 56), get_i64(row + 64)
         stride, segment_stride, out_stride = get_i64(row + 72), get_i64(row + 80), get_i64(row + 96)
         steps = segment // 4
         column = 0
         while column < columns:
             left = columns - column
-            panel = weights + column * segments * segment
-            here = channels + column // LANES * channel_bytes
-            to = out + column * size
-            if left > 3 * LANES:
-                four(
-                    count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants
-                )
-            elif left > 2 * LANES:
-                three(
-                    count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants
-                )
-            elif left > LANES:
-                two(count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants)
+            vectors = (left + LANES - 1) // LANES
+            width = min(vectors, 4)
+            if is_float:
+                cuts = (vectors + 3) // 4
+                width = quotient(vectors + cuts - 1, cuts)
+            table, to = channels + column // LANES * channel_bytes, out + column * size
+            if width == 4:
+                four(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                    constants)  # fmt: skip
+            elif width == 3:
+                three(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                    constants)  # fmt: skip
+            elif width == 2:
+                two(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                    constants)  # fmt: skip
             else:
-                one(count, lines, stride, segments, segment_stride, steps, panel, here, to, out_stride, left, constants)
-            column += PANEL
+                one(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                    constants)  # fmt: skip
+            panel += width * LANES * segments * segment
+            column += width * LANES
 
     def matmul(row: int, first: int, last: int, scratch: int) -> None:
         image, out, rows = get_i64(row), get_i64(row + 8), get_i64(row + 40)

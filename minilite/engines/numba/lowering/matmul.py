@@ -188,7 +188,7 @@ def _in_a_band(rows: Axis, columns: Axis, units: int, groups: int, terms: int) -
     if rows.filter * columns.filter == 1 or columns.dilation > 1 or groups > 1:
         return False
     vectors = -(-units // packing.LANES)
-    height = packing.TILE_SUMS // min(vectors, 4)
+    height = packing.HEIGHTS[min(vectors, 4)][0]
     if columns.output < height:
         return False
     wasted = packing.padded(columns.output, height) / columns.output - 1
@@ -255,10 +255,11 @@ def _depthwise_float(task: Task) -> list[Call] | None:
     rows, columns = axes(task.node.options, input.shape, filter.shape[1:])
     channels = filter.shape[3]
     start = np.zeros(channels, np.float32) if bias is None else value(bias)
-    size = rows.filter if rows.filter == columns.filter and rows.filter in (3, 5) else 0
+    known = columns.filter in (3, 5) and columns.stride in (1, 2) and columns.dilation == 1
+    steps = (columns.filter, columns.stride) if known else (0, 0)
     return [
         Call(
-            ("depthwise_float", _sums(task), str(size)),
+            ("depthwise_float", _sums(task), "none", *map(str, steps)),
             input.shape[0] * rows.output,
             (
                 *(Place(input.index), Place(task.output.index), packing.float_filters(value(filter)[0])),
@@ -266,7 +267,6 @@ def _depthwise_float(task: Task) -> list[Call] | None:
                 *(channels, rows.size, columns.size, rows.output, columns.output, rows.filter, columns.filter),
                 *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
             ),
-            scratch=16 * rows.filter,
             work=int(np.prod(task.output.shape)) * filter.shape[1] * filter.shape[2] // 16,
         )
     ]

@@ -1,0 +1,78 @@
+"""Steps that are put together before they are compiled give what they give one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minilite
+from minilite.cases import Call, Graph, Value
+from minilite.testing.graph_model import graph_model
+
+pytest.importorskip("minilite.engines.numba.linked")
+
+
+def ran(content: bytes, x: np.ndarray, engine: str) -> tuple[list[np.ndarray], minilite.Interpreter]:
+    interpreter = minilite.Interpreter(model_content=content, kernels="xnnpack", engine=engine)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()], interpreter
+
+
+def kinds(interpreter: minilite.Interpreter) -> list[tuple[str, ...]]:
+    """The kernels of a compiled plan."""
+    linked: Any = interpreter._main.plan.linked()
+    return [call.kind for program in linked.programs for call in program.calls]
+
+
+def layer(op: str, depth: int, activation: str) -> tuple[list[Value], Call]:
+    """Values 0 to 3 (image, weights, bias, output) and the layer, 7 by 9 pixels."""
+    rng = np.random.default_rng(depth)
+    shape = (depth, 1, 1, depth) if op == "CONV_2D" else (1, 3, 3, depth)
+    arrays = rng.normal(size=shape).astype(np.float32), rng.normal(size=depth).astype(np.float32)
+    image = (1, 7, 9, depth)
+    values = [Value("float32", image), *(Value("float32", a.shape, a) for a in arrays), Value("float32", image)]
+    options = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "fused_activation_function": activation}
+    if op == "DEPTHWISE_CONV_2D":
+        options["depth_multiplier"] = 1
+    return values, Call(op, (0, 1, 2), (3,), options)
+
+
+SWISH = (Call("LOGISTIC", (3,), (4,)), Call("MUL", (3, 4), (5,)))
+ENDS = {
+    "hard swish": ((Call("HARD_SWISH", (3,), (5,)),), (5,), "NONE", True),
+    "swish": (SWISH, (5,), "NONE", True),
+    "swish, factors exchanged": ((SWISH[0], Call("MUL", (4, 3), (5,))), (5,), "NONE", True),
+    "a gate that is an output": (SWISH, (4, 5), "NONE", False),
+    "a layer that is an output": (SWISH, (3, 5), "NONE", False),
+    "a layer with bounds": (SWISH, (5,), "RELU", False),
+    "a product with bounds": (
+        (SWISH[0], Call("MUL", (3, 4), (5,), {"fused_activation_function": "RELU6"})),
+        (5,),
+        "NONE",
+        False,
+    ),
+    "another reader": ((*SWISH, Call("ADD", (3, 5), (6,))), (6,), "NONE", False),
+    "the square of the gate": ((SWISH[0], Call("MUL", (4, 4), (5,))), (5,), "NONE", False),
+}
+
+
+@pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+@pytest.mark.parametrize("end", ENDS)
+@given(depth=st.sampled_from((1, 8, 16, 40)), seed=st.integers(0, 99))
+def test_activations_become_part_of_layers(op: str, end: str, depth: int, seed: int) -> None:
+    calls, outputs, activation, together = ENDS[end]
+    values, first = layer(op, depth, activation)
+    values += [Value("float32", values[0].shape)] * 3
+    content = graph_model([Graph(tuple(values), (first, *calls), (0,), outputs)]).to_bytes()
+    x = np.random.default_rng(seed).normal(size=values[0].shape).astype(np.float32)
+    slow, _ = ran(content, 3 * x, "numpy")
+    fast, interpreter = ran(content, 3 * x, "numba")
+    for a, b in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * max(float(np.abs(a).max()), 1.0))
+    assert (len(kinds(interpreter)) == 1) == together
