@@ -5,7 +5,10 @@ import minilite
 interpreter = minilite.Interpreter("model.tflite")      # LiteRT's API
 outputs = minilite.run("model.tflite", image)           # one call: outputs by name
 model = minilite.read("model.tflite")                   # the file as plain data
+small = minilite.quantize(model, "int8", samples)       # another one, of integers
 """
+
+from typing import TYPE_CHECKING, Any
 
 from minilite.errors import (
     ArgumentError,
@@ -35,12 +38,17 @@ from minilite.interpreter import (
 from minilite.model import Model
 from minilite.reader import read
 
+if TYPE_CHECKING:
+    from minilite.quantization import Calibration, Converter, OpsSet, Optimize, calibrate, quantize
+
 __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
     "ArgumentOverflowError",
     "ArgumentTypeError",
+    "Calibration",
+    "Converter",
     "Delegate",
     "DelegateError",
     "Error",
@@ -51,6 +59,8 @@ __all__ = [
     "NotAnArrayError",
     "OpResolverType",
     "OperatorError",
+    "OpsSet",
+    "Optimize",
     "ResizeError",
     "SignatureRunner",
     "StateError",
@@ -58,7 +68,20 @@ __all__ = [
     "UnsupportedBuiltinError",
     "UnsupportedOperatorError",
     "WorkerError",
+    "calibrate",
     "load_delegate",
+    "quantize",
     "read",
     "run",
 ]
+
+_QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize")
+
+
+def __getattr__(name: str) -> Any:
+    """The quantizer's names, imported when they are asked for: running models does not wait for them."""
+    if name not in _QUANTIZATION:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from minilite import quantization
+
+    return getattr(quantization, name)

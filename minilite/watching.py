@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+
 import numpy as np
 
 from minilite.errors import ArgumentError, StateError

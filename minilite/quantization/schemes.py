@@ -74,9 +74,9 @@ class Scheme:
     ``pushes`` says how operands that must share a scale come to do so. True: the result's range, or the first known
     one, is pushed up into whoever computes the operands, as TFLiteConverter does for int8, and costs one rounding.
     False: every tensor keeps its own range and is requantized in front of the operator, as TFLiteConverter does for
-    int16 and litert-quantizer always. ``adjusts_bias`` names what is done about a bias that its scale does not suffice for
-    (:data:`minilite.quantization.operands.ADJUSTMENTS`). ``float_`` gives the reason for operators that stay float; with ``only``, all
-    others do."""
+    int16 and litert-quantizer always. ``adjusts_bias`` names what is done about a bias that its scale does not suffice
+    for (:data:`minilite.quantization.operands.ADJUSTMENTS`). ``float_`` gives the reason for operators that stay float;
+    with ``only``, all others do."""
 
     name: str
     activations: str

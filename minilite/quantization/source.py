@@ -1,0 +1,72 @@
+"""The float model that a quantizer starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+
+from minilite.constants import constant_array
+from minilite.errors import ArgumentError, ArgumentTypeError
+from minilite.model import Buffer, Model, Operator, Subgraph
+from minilite.quantization.pruning import pruned
+from minilite.reader import read
+
+
+def as_model(model: Model | bytes | str | os.PathLike[str]) -> Model:
+    """A model from a path, the bytes of a file, or itself. Raises :class:`ArgumentTypeError` for anything else."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, bytes | bytearray | str | os.PathLike):
+        return read(model)
+    raise ArgumentTypeError(f"expected a path, the bytes of a .tflite file or a Model, got {type(model).__name__}.")
+
+
+def check_float(model: Model) -> None:
+    """Raise :class:`ArgumentError` for a model that is quantized already, or holds nothing to quantize."""
+    for s, subgraph in enumerate(model.subgraphs):
+        for i, tensor in enumerate(subgraph.tensors):
+            q = tensor.quantization
+            scaled = q is not None and (q.details is not None or (q.scales is not None and q.scales.size > 0))
+            if scaled and tensor.type != "FLOAT32":
+                raise ArgumentError(
+                    f"the model is already quantized: tensor {i} {tensor.name or ''!r} of subgraph {s} is "
+                    f"{tensor.type} with a scale. Quantize the float32 model that it was made from."
+                )
+    if not any(t.type == "FLOAT32" for s in model.subgraphs for t in s.tensors):
+        raise ArgumentError("the model has no float32 tensors: there is nothing to quantize.")
+
+
+def with_float32_constants(model: Model) -> Model:
+    """The model with float32 constants in place of float16 ones that a DEQUANTIZE widens; tensors keep their index."""
+    codes = [c.name for c in model.operator_codes]
+    if "DEQUANTIZE" not in codes or not any(t.type == "FLOAT16" for s in model.subgraphs for t in s.tensors):
+        return model
+    buffers = list(model.buffers)
+    subgraphs = tuple(_widened(model, s, codes, buffers) for s in model.subgraphs)
+    return pruned(dataclasses.replace(model, subgraphs=subgraphs, buffers=tuple(buffers)))
+
+
+def _widened(model: Model, subgraph: Subgraph, codes: list[str], buffers: list[Buffer]) -> Subgraph:
+    tensors, kept = list(subgraph.tensors), []
+    for operator in subgraph.operators:
+        values = _half(model, subgraph, operator) if codes[operator.opcode_index] == "DEQUANTIZE" else None
+        target = (operator.outputs or (-1,))[0]
+        if values is None or target in subgraph.outputs:
+            kept.append(operator)
+            continue
+        buffers.append(Buffer(np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)))
+        tensors[target] = dataclasses.replace(tensors[target], buffer=len(buffers) - 1)
+    still = {i for o in kept for i in o.inputs or ()}
+    for operator in subgraph.operators:
+        for i in operator.inputs or ():
+            if i not in still and tensors[i].type == "FLOAT16":
+                tensors[i] = dataclasses.replace(tensors[i], buffer=0)
+    return dataclasses.replace(subgraph, tensors=tuple(tensors), operators=tuple(kept))
+
+
+def _half(model: Model, subgraph: Subgraph, operator: Operator) -> np.ndarray | None:
+    index = (operator.inputs or (-1,))[0]
+    tensor = subgraph.tensors[index]
+    return constant_array(model, tensor, index) if tensor.type == "FLOAT16" else None
