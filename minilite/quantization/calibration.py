@@ -244,7 +244,8 @@ class _Reader:
 def _range(pair: Any, what: str) -> Range:
     """Two numbers as a range that float32 can hold."""
     try:
-        low, high = (np.float32(end) for end in pair)
+        with np.errstate(over="ignore"):
+            low, high = (np.float32(end) for end in pair)
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"{what}: expected (lowest, highest), got {pair!r}.") from None
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):

@@ -90,8 +90,9 @@ def _bin(value: float, exponent: int) -> int:
 
 def _exponent(low: float, high: float) -> int:
     """The smallest width's exponent with which there is room from ``low`` to ``high``, and bins have int64 numbers."""
-    largest = max(abs(low), abs(high))
-    exponent = max(FINEST, math.frexp(high - low)[1] - ROOM.bit_length(), math.frexp(largest)[1] - 60)
+    largest, wide = max(abs(low), abs(high)), high - low
+    exponent = FINEST if not wide else max(FINEST, math.frexp(wide)[1] - ROOM.bit_length())
+    exponent = exponent if not largest else max(exponent, math.frexp(largest)[1] - 60)
     while _bin(high, exponent) - _bin(low, exponent) >= ROOM:
         exponent += 1
     return exponent

@@ -81,6 +81,8 @@ class Recorder:
         self._lows: list[Any] = []
         self._highs: list[Any] = []
         self._wrong: set[Key] = set()
+        self._variables = [p for (s, i), p in self._place.items() if model.subgraphs[s].tensors[i].is_variable]
+        self._begins = True
 
     def record(self, samples: Sequence[Sample], first: int) -> Recording:
         """Run samples. Raises :class:`ArgumentError` when a tensor is NaN or infinite."""
@@ -97,6 +99,10 @@ class Recorder:
         self._wrong.clear()
         if self.settings.reset_variables:
             self._interpreter.reset_all_variables()
+        if self.settings.reset_variables or self._begins:
+            for place in self._variables:  # what they begin with is read as well
+                self._lows[place] = self._highs[place] = 0.0
+        self._begins = False
         session = self._interpreter._session(sample.subgraph)
         session.feed(sample.arrays)
         session.invoke()

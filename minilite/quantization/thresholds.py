@@ -5,7 +5,8 @@
 ``entropy``     the symmetric threshold at which the quantized distribution tells most about the true one: the one with
                 the least Kullback-Leibler divergence of the values, those outside moved to the ends, from what is left
                 of them in so many levels. Source: S. Migacz, "8-bit Inference with TensorRT", GTC 2017. Zeros are
-                left out of the count, because they are always represented exactly.
+                left out of the count, because they are always represented exactly. Any other value that many elements
+                share, such as a constant background's, draws the threshold in too far: use ``mse`` then.
 
 ``mse``         the range with the least mean squared error. Within it, a value is off by at most half a step, in the
                 mean square step**2 / 12; outside, by its distance from the end. Zeros are always exact. Source: the
@@ -86,6 +87,8 @@ FRACTIONS = 64
 
 def mse(histogram: Histogram, type_: str) -> Range:
     """The range of least squared error for a type."""
+    if histogram.low == histogram.high:
+        return histogram.low, histogram.high
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     fractions = np.arange(1, FRACTIONS + 1) / FRACTIONS
     i, j = _least(histogram, low * fractions, high * fractions, type_)
