@@ -1,4 +1,4 @@
-"""The command line: ``minilite inspect``, ``minilite run``, ``minilite demo``.
+"""The command line: ``minilite inspect``, ``run``, ``quantize``, ``profile``, ``warmup``, ``demo``.
 
 Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
 :mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
@@ -159,6 +159,53 @@ def run(
     _print(_console(), run_command.describe(result))
     if output is not None:
         run_command.save(output, result.outputs)
+
+
+@app.command()
+@_reported
+def quantize(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .tflite file to write.")],
+    scheme: Annotated[
+        str, typer.Option(help="int8, int16x8, dynamic_range, float16, weights_int8 or weights_int4.")
+    ] = "int8",
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    calibration: Annotated[
+        str, typer.Option(help="minmax, tflite, ema, percentile, entropy, mse, or a saved calibration (.json).")
+    ] = "minmax",
+    ranges: Annotated[
+        Path | None, typer.Option(help="Ranges to use instead of measured ones: .json of {tensor: [min, max]}.")
+    ] = None,
+    save_calibration: Annotated[Path | None, typer.Option(help="Keep the measured ranges in this .json file.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Operators to leave float: regular expression of operator or tensor.")
+    ] = None,
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
+    input_type: Annotated[str, typer.Option(help="Of the model's inputs: float32, int8, uint8, int16.")] = "float32",
+    output_type: Annotated[str, typer.Option(help="Of the model's outputs.")] = "float32",
+) -> None:
+    """Quantize a float model, and show what changed."""
+    from minilite import quantize_command
+
+    for path in (output, save_calibration):
+        if path is not None and not path.parent.is_dir():
+            raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    settings = {
+        "calibration": calibration,
+        "ranges": ranges,
+        "exclude": exclude or [],
+        "per_channel": not per_tensor,
+        "inference_input_type": input_type,
+        "inference_output_type": output_type,
+    }
+    result = quantize_command.quantize_file(model, scheme, data or [], settings)
+    result.found.model.save(output)
+    if save_calibration is not None:
+        quantize_command.save_calibration(result, save_calibration)
+    _print(_console(), quantize_command.describe(result))
 
 
 @app.command()

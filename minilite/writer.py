@@ -49,17 +49,19 @@ def to_bytes(model: Model) -> bytes:
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model as a .tflite file.
 
-    A file that is there already is replaced, not overwritten: models read from it keep their constants.
+    The file is there as a whole or not at all. One that is there already is replaced, not overwritten: models read
+    from it keep their constants.
     """
     content = to_bytes(model)
     target = Path(path).resolve()
-    if not target.is_file():
+    if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
         target.write_bytes(content)
         return
     beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         beside.write_bytes(content)
-        shutil.copymode(target, beside)
+        if target.exists():
+            shutil.copymode(target, beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

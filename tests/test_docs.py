@@ -29,7 +29,7 @@ LAYERS = (
     ("watching",),
     ("inspection", "quantization", "demo", "testing"),
     ("run_command",),
-    ("profile_command",),
+    ("profile_command", "quantize_command"),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

@@ -1,0 +1,105 @@
+"""What ``minilite quantize`` does: samples from files, a quantized model, and what changed."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilite.errors import ArgumentError
+from minilite.inspection.listing import Section, columns
+from minilite.model import Model
+from minilite.quantization import Quantized, quantized
+from minilite.quantization.differences import Noise, noise
+from minilite.quantization.lint import CalibrationWarning
+from minilite.quantization.representative import RepresentativeDataset
+from minilite.quantization.source import with_float32_constants
+from minilite.quantization.static_model import FLOAT
+from minilite.reader import read
+from minilite.run_command import load_all
+
+WORST = 5
+COMPARED = 16
+"""Samples that the worst tensors are looked for with."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out, the sizes of both files in bytes, and each tensor's noise where samples were given."""
+
+    found: Quantized
+    before: int
+    after: int
+    noise: list[Noise]
+
+
+def quantize_file(path: Path, scheme: str, files: Sequence[str], settings: dict[str, Any]) -> Result:
+    """Quantize a file with samples from ``[NAME=]FILE``\\ s. Warnings of the calibration are in its findings."""
+    floats = read(path)
+    data = samples(files)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)  # shown from the findings
+        found = quantized(floats, scheme, data, **settings)
+    return Result(found, path.stat().st_size, len(found.model.to_bytes()), _noise(floats, found.model, data))
+
+
+def save_calibration(result: Result, path: Path) -> None:
+    """Keep the measured ranges. Raises :class:`ArgumentError` for a scheme that measures none."""
+    if result.found.calibration is None:
+        raise ArgumentError("--save-calibration: this scheme measures no ranges")
+    result.found.calibration.save(path)
+
+
+def samples(files: Sequence[str]) -> Any:
+    """Arrays (N, ...) for the inputs, by name or in order; None without files."""
+    arrays = list(load_all(files))
+    if not arrays:
+        return None
+    named = {name: array for name, array in arrays if name is not None}
+    if len(named) == len(arrays):
+        return next(iter(named.values())) if len(named) == 1 else named
+    if len(arrays) > 1:
+        raise ArgumentError("give the inputs' names where there are several files: --data NAME=FILE")
+    return arrays[0][1]
+
+
+def _noise(floats: Model, written: Model, data: Any) -> list[Noise]:
+    if data is None:
+        return []
+    source = with_float32_constants(floats)
+    return noise(source, written, itertools.islice(iter(RepresentativeDataset(source, data)), COMPARED))
+
+
+def describe(result: Result) -> Iterator[Section]:
+    """Sizes, operators by what became of them, those left float and why, the worst tensors, the findings."""
+    yield f"{result.before:,} bytes became {result.after:,} ({result.before / result.after:.2f} times smaller)", []
+    decisions = result.found.decisions
+    if decisions:
+        counts = Counter(d.scheme for d in decisions)
+        yield "Operators", [f"{count} x {scheme}" for scheme, count in counts.most_common()]
+    left = [d for d in decisions if d.scheme == FLOAT]
+    if left:
+        rows = [(str(d.operator), d.name, d.reason) for d in left]
+        yield "Left float", columns(rows, right=(0,))
+    yield from _worst(result.noise)
+    if result.found.calibration is not None and result.found.calibration.findings:
+        yield "Look at the calibration", [f.message for f in result.found.calibration.findings]
+
+
+def _worst(noises: Iterable[Noise]) -> Iterator[Section]:
+    ordered = sorted((n for n in noises if np.isfinite(n.sqnr)), key=lambda n: n.sqnr)[:WORST]
+    if ordered:
+        rows = [("SQNR", "operator", "tensor"), *((f"{n.sqnr:.1f} dB", n.operator, _short(n.tensor)) for n in ordered)]
+        yield f"Tensors with the most noise, over {COMPARED} samples at most", columns(rows, right=(0,))
+
+
+def _short(name: str) -> str:
+    """The first of the names that a converter joined with semicolons."""
+    first, _, rest = name.partition(";")
+    return f"{first}; ..." if rest else first
