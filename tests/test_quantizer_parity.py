@@ -11,10 +11,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+import minilite
 from minilite.model import Model
-from minilite.quantization.static_model import quantize_static
-from minilite.quantization.schemes import STATIC
-from tests.quantized_form import Operand, between, described
+from tests.quantized_form import Operand, described
 from tests.quantizer_faults import compared
 from tests.quantizer_networks import network
 from tests.quantizer_recording import PATH, Answer, Ranges, Recording, load
@@ -45,12 +44,10 @@ def answers(request: pytest.FixtureRequest, seed: int) -> dict[str, Answer]:
 
 def quantized(model: Model, scheme: str, ranges: Ranges) -> Model:
     """minilite's, with int8 inputs and outputs, or float ones: as recorded."""
-    keys = {str(t.name): (0, i) for i, t in enumerate(model.subgraphs[0].tensors)}
+    names = {t.name for t in model.subgraphs[0].tensors}
+    known = {name: pair for name, pair in ranges.items() if name in names}  # without an LSTM's inner ones
     type_ = "int8" if scheme == "int8" else "float32"
-    known = {keys[name]: pair for name, pair in ranges.items() if name in keys}
-    return quantize_static(
-        model, STATIC[scheme], known, inference_input_type=type_, inference_output_type=type_
-    )[0]
+    return minilite.quantize(model, scheme, ranges=known, inference_input_type=type_, inference_output_type=type_)
 
 
 def listed(pairs: list[tuple[Operand, Operand]]) -> str:
