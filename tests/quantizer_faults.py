@@ -46,7 +46,7 @@ def compared(
 
 def excused(scheme: str, theirs: Operand, ours: Operand, spoilt: dict[str, str]) -> str | None:
     """Why two operands may differ; None if there is no reason."""
-    _, name, side, position, tensor = theirs.where.split(maxsplit=4)
+    _, name, side, _, tensor = theirs.where.split(maxsplit=4)
     if scheme == "int8":
         if (theirs.type, ours.type) == ("FLOAT32", "INT8") and name in ("ARG_MAX", "LESS"):
             return NO_FLOAT_RESULT
@@ -78,7 +78,9 @@ def _spoilt(model: Model, scheme: str, theirs: Iterable[Operand]) -> dict[str, s
     kinds = {"int8": {"REVERSE_V2": REVERSED}, "int16x8": {"SUM": SUMMED}}[scheme]
     graph = model.subgraphs[0]
     names = [str(t.name) for t in graph.tensors]
-    tiny = {o.where.split()[4] for o in theirs if any(0 < s < LEAST for s in o.scales)} if scheme == "int16x8" else set()
+    tiny = (
+        {o.where.split()[4] for o in theirs if any(0 < s < LEAST for s in o.scales)} if scheme == "int16x8" else set()
+    )
     spoilt = dict.fromkeys(tiny & set(names), ZERO_RANGE)
     for index, operator in enumerate(graph.operators):
         name = model.operator_codes[operator.opcode_index].name

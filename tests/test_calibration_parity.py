@@ -25,7 +25,7 @@ reads what it must not where the batch is larger than one and the window as larg
 @functools.cache
 def recorded() -> dict[int, Ranges]:
     """Of every third network."""
-    found = {r.seed: next(iter(r.answers.values())).ranges for r in load(network)}
+    found = {r.seed: next(iter(r.answers.values())).ranges for r in load(network) if r.seed not in GARBAGE}
     return {seed: found[seed] for seed in sorted(found)[::3]}
 
 
@@ -46,7 +46,7 @@ def with_zero(pair: tuple[float, float]) -> tuple[float, float]:
     return min(pair[0], 0.0), max(pair[1], 0.0)
 
 
-@pytest.mark.parametrize("seed", [s for s in recorded() if s not in GARBAGE])
+@pytest.mark.parametrize("seed", list(recorded()))
 def test_ranges(seed):
     model = network(seed)
     ours = calibrate(model, samples(model, seed), "tflite", engine="numpy", lint=False)
@@ -59,7 +59,7 @@ def test_ranges(seed):
         np.testing.assert_allclose(mine, with_zero(pair), rtol=0, atol=1e-6 * limits[name], err_msg=name)
 
 
-@pytest.mark.parametrize("seed", [s for s in recorded() if s not in GARBAGE])
+@pytest.mark.parametrize("seed", list(recorded()))
 def test_zero_points(seed):
     """Equal, but where the recorded range puts zero halfway between two."""
     model = network(seed)

@@ -30,6 +30,10 @@ from minilite.quantization.grid import Array, Grid, per_axis, per_tensor
 from minilite.spec import INTEGER_RANGE
 
 f32 = np.float32
+LEAST = np.finfo(f32).tiny
+"""The least scale whose reciprocal is finite, and the largest magnitude of a range that counts as none: the maximum
+that TFLiteConverter's calibration starts from. For int16 its quantizer divides it by 32767, and goes on with
+infinities."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Numbers:
 
     def bias(self, input_scale: np.floating, weight: Grid, type_: str) -> Grid:
         """int32 (int64 beside int16): the product of the scales in float32, per axis where the weights are."""
-        scales = (f32(input_scale) * weight.scales).astype(f32)
+        with np.errstate(under="ignore"):
+            scales = np.maximum(f32(input_scale) * weight.scales, LEAST).astype(f32)
         return Grid(type_, scales, np.zeros(len(scales), np.int64), 0 if weight.axis is not None else None)
 
     def integers(self, values: Array, grid: Grid, narrow: bool = False) -> Array:
@@ -87,7 +92,8 @@ class Tflite(Numbers):
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
         low, high = min(float(f32(lo)), 0.0), max(float(f32(hi)), 0.0)
         if type_ == "int16":
-            return per_tensor(type_, f32(max(-low, high) / 32767) or f32(1e-6 / 32767))
+            largest = max(-low, high)
+            return per_tensor(type_, f32((largest if largest > LEAST else 1e-6) / 32767))
         if high - low < 1e-6:
             low, high = low - 1e-6, high + 1e-6
         return self._asymmetric(low, high, type_)

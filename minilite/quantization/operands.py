@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -23,14 +23,17 @@ Chosen = Sequence[tuple[Node, Scheme]]
 """The nodes that become integers, each with its scheme."""
 
 
-def constants(graph: Graph, chosen: Chosen, shared: Shared, per_channel: bool) -> dict[Place, tuple[Grid, Array]]:
-    """The grid and the integers of every constant float operand of the nodes."""
+def constants(
+    graph: Graph, chosen: Chosen, shared: Shared, own: Mapping[int, Grid], per_channel: bool
+) -> dict[Place, tuple[Grid, Array]]:
+    """The grid and the integers of every constant float operand of the nodes. ``own`` has the grids that tensors would
+    have by their own ranges."""
     grids: dict[Place, Grid] = {}
     for node, scheme in chosen:
         for use in _constant(graph, node, bias=False):
             read = shared.reads.get((node.index, use.position))
             grids[node.index, use.position] = read or _grid(graph, node, use, scheme, per_channel)
-    _fit_biases(graph, chosen, shared, grids)
+    _fit_biases(graph, chosen, shared, own, grids)
     found = {}
     for node, scheme in chosen:
         for use in (*_constant(graph, node, bias=False), *_constant(graph, node, bias=True)):
@@ -62,13 +65,15 @@ def _grid(graph: Graph, node: Node, use: Use, scheme: Scheme, per_channel: bool)
 # ---- biases ----------------------------------------------------------------------------------------------------------
 
 
-def _fit_biases(graph: Graph, chosen: Chosen, shared: Shared, grids: dict[Place, Grid]) -> None:
+def _fit_biases(
+    graph: Graph, chosen: Chosen, shared: Shared, own: Mapping[int, Grid], grids: dict[Place, Grid]
+) -> None:
     """Add the grids of biases, ``scale = input scale * weight scale``. A bias too large for that is given a larger
     scale, and so are its weights; where the scheme shares weights, all operators that read them get the largest."""
     shares = [(n, s) for n, s in chosen if s.adjusts_bias == "weights first"]
     for node, scheme in chosen:
         for use in _constant(graph, node, bias=True):
-            _fit(graph, node, use, scheme, shared, grids)
+            _fit(graph, node, use, scheme, shared, own, grids)
     widest: dict[tuple[int, int | None], Array] = {}
     weights = [(n, u) for n, _ in shares for u in _constant(graph, n, bias=False) if u.operand.role == "weight"]
     for node, use in weights:
@@ -103,13 +108,24 @@ def _product(node: Node, bias: Use, scheme: Scheme, shared: Shared, grids: dict[
     return scheme.numbers.bias(_read(node, source, shared).scales[0], weight, scheme.bias)
 
 
-def _fit(graph: Graph, node: Node, bias: Use, scheme: Scheme, shared: Shared, grids: dict[Place, Grid]) -> None:
+def _fit(
+    graph: Graph,
+    node: Node,
+    bias: Use,
+    scheme: Scheme,
+    shared: Shared,
+    own: Mapping[int, Grid],
+    grids: dict[Place, Grid],
+) -> None:
     source, weights = _sources(node, bias)
     grid = _product(node, bias, scheme, shared, grids)
     place = (node.index, weights.position)
     if place in grids and scheme.adjusts_bias:
         adjust = ADJUSTMENTS[scheme.adjusts_bias]
-        grids[place], grid = adjust(graph.constants[bias.tensor], _read(node, source, shared), grids[place], grid)
+        read = _read(node, source, shared)
+        if scheme.adjusts_bias == "weights first":
+            read = own.get(source.tensor, read)
+        grids[place], grid = adjust(graph.constants[bias.tensor], read, grids[place], grid)
     grids[node.index, bias.position] = grid
 
 
@@ -133,7 +149,8 @@ def _both(values: Array, source: Grid, weight: Grid, bias: Grid) -> tuple[Grid, 
 
 
 def _weights_first(values: Array, source: Grid, weight: Grid, bias: Grid) -> tuple[Grid, Grid]:
-    """Larger scales of the weights in the channels whose bias is half of int32 or more; the bias's follow."""
+    """Larger scales of the weights in the channels whose bias is half of int32 or more; the bias's follow. ``source``
+    is the input's grid by its own range: which scale it shares is settled later in TFLiteConverter."""
     largest = _largest(values, weight)
     over = largest >= 0.5 * float(source.scales[0]) * weight.scales.astype(np.float64) * (2**31 - 1)
     if not over.any():

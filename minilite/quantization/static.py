@@ -54,9 +54,8 @@ def solve(graph: Graph, ranges: Ranges, wanted: Mapping[int, Scheme | None], per
     for node in chosen(graph, found):
         if node.name in recurrent.OPERAND_TYPES:
             recurrent.keep_with_output(node, found.shared)
-    found.constants = constants(
-        graph, [(n, found.schemes[n.index]) for n in chosen(graph, found)], found.shared, per_channel
-    )
+    schemes = [(n, found.schemes[n.index]) for n in chosen(graph, found)]
+    found.constants = constants(graph, schemes, found.shared, found.own, per_channel)
     return found
 
 

@@ -53,7 +53,7 @@ def quantize_static(
         own = {tensor: limits for (s, tensor), limits in ranges.items() if s == g.index}
         found = solve(g, own, {n.index: chosen.get((g.index, n.index), scheme) for n in g.nodes}, per_channel)
         types = (inference_input_type, inference_output_type) if g.index in entered else (FLOAT, FLOAT)
-        subgraphs.append(Rewriter(g, found, stock, _ends(g, found, *types)).run())
+        subgraphs.append(Rewriter(g, found, stock, _ends(g, found, scheme, *types)).run())
         decisions += _decisions(g, found)
     written = dataclasses.replace(
         model, subgraphs=tuple(subgraphs), buffers=tuple(stock.buffers), operator_codes=tuple(stock.codes)
@@ -84,17 +84,17 @@ def _decisions(g: Graph, found: Assignment) -> list[Decision]:
 # ---- inputs and outputs ----------------------------------------------------------------------------------------------
 
 
-def _ends(g: Graph, found: Assignment, input_type: str, output_type: str) -> dict[int, Grid | None]:
+def _ends(g: Graph, found: Assignment, scheme: Scheme, input_type: str, output_type: str) -> dict[int, Grid | None]:
     """The grids that the float inputs and outputs have outside; None for float32."""
     ends: dict[int, Grid | None] = {}
     for tensors, type_, side in ((g.subgraph.outputs, output_type, "output"), (g.subgraph.inputs, input_type, "input")):
         for t in tensors:
             if g.is_float(t) and t not in g.constants:
-                ends[t] = _end(g, found, t, type_, side)
+                ends[t] = _end(g, found, scheme, t, type_, side)
     return ends
 
 
-def _end(g: Graph, found: Assignment, tensor: int, type_: str, side: str) -> Grid | None:
+def _end(g: Graph, found: Assignment, scheme: Scheme, tensor: int, type_: str, side: str) -> Grid | None:
     if type_ == FLOAT:
         return None
     producer = g.producers.get(tensor)
@@ -102,6 +102,8 @@ def _end(g: Graph, found: Assignment, tensor: int, type_: str, side: str) -> Gri
     if producer is not None and producer.index in found.schemes:
         grid = next(found.shared.written(producer, u) for u in producer.outputs if u.tensor == tensor)
     grid = grid or found.shared.tensors.get(tensor) or found.own.get(tensor)
+    if grid is None and tensor in found.ranges:  # it is float inside, too
+        grid = scheme.numbers.activation(*found.ranges[tensor], scheme.activations)
     if grid is None:
         raise ArgumentError(f"{side} {g.name(tensor)} cannot be {type_}: no range is known for it. Ask for float32.")
     if grid.type == type_:
