@@ -88,7 +88,7 @@ def calibrate(
     findings: tuple[Finding, ...] = ()
     if lint:
         findings = (*of_data(measured.samples, dataset.float64), *whole.findings(), *measured.findings())
-        warn(findings, stacklevel=2)
+        warn(findings)
     return measured.calibration(findings, percent, activations)
 
 
@@ -154,13 +154,13 @@ class _Measured:
         only = self.samples < 2 or not np.isfinite([lows.second[i], highs.second[i]]).all()
         second = (lows.most[i], highs.most[i]) if only else (lows.second[i], highs.second[i])
         return Statistics(
-            low=-float(lows.most[i]),
-            high=float(highs.most[i]),
+            low=0.0 - float(lows.most[i]),
+            high=0.0 + float(highs.most[i]),
             low_sample=int(lows.sample[i]),
             high_sample=int(highs.sample[i]),
-            second_low=-float(second[0]),
+            second_low=0.0 - float(second[0]),
             second_high=float(second[1]),
-            mean_low=-float(lows.mean[i]),
+            mean_low=0.0 - float(lows.mean[i]),
             mean_high=float(highs.mean[i]),
         )
 

@@ -6,8 +6,8 @@ met. Everything here is a suspicion, worked out from numbers whose size does not
 ``few``         fewer than 100 samples.
 ``float64``     an input was given as float64, and converted.
 ``unscaled``    an input's values are all whole numbers, some beyond 16: most likely pixels that were not scaled.
-``growing``     a range has grown by more than 5 % in the last quarter of the samples: there are too few of them, or
-                they are sorted.
+``growing``     a range has grown by more than 5 % in the third quarter of the samples, and again in the last: there
+                are too few of them, or they are sorted.
 ``dominated``   one sample alone makes a range more than twice what all others would.
 ``constant``    a tensor has had a single value in all samples.
 ``saturating``  every tenth sample, kept aside, goes beyond the range of the others by more than a quarter of it.
@@ -17,6 +17,7 @@ met. Everything here is a suspicion, worked out from numbers whose size does not
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -106,7 +107,7 @@ def of_extremes(model: Model, keys: Sequence[Key], extremes: Extremes) -> Iterat
         if not extremes.computed[i]:
             yield Finding("unseen", name, f"{name!r} was never computed: no sample takes the branch it is in.")
         elif low[i] == high[i]:
-            yield Finding("constant", name, f"{name!r} was {low[i]:g} in every sample, so its range is unknown.")
+            yield Finding("constant", name, f"{name!r} was {low[i] + 0:g} in every sample, so its range is unknown.")
         else:
             found = next(((kind, said[i]) for kind, said in kinds if i in said), None)  # one cause, one finding
             if found:
@@ -137,17 +138,23 @@ def _dominated(extremes: Extremes) -> Said:
 
 
 def _growing(extremes: Extremes) -> Said:
-    first_late = -(-3 * extremes.samples // 4)
-    early = np.arange(1, BLOCKS + 1) << extremes.highs.shift <= first_late
     if extremes.samples < 16:
         return "growing", {}
-    before = _width(*(peaks.blocks[early].max(axis=0) for peaks in (extremes.lows, extremes.highs)))
+    half, late = (_until(extremes, quarters) for quarters in (2, 3))
     width = _width(extremes.lows.most, extremes.highs.most)
+    still = (width > (1 + GROWTH) * late) & (late > (1 + GROWTH) * half)
     return "growing", {
-        int(i): f"the range was {before[i]:.4g} wide after three quarters of the samples and is {width[i]:.4g} at the "
-        "end. Take more samples, and shuffle them."
-        for i in np.flatnonzero(width > (1 + GROWTH) * before)
+        int(i): f"the range was {half[i]:.4g} wide after half of the samples, {late[i]:.4g} after three quarters and "
+        f"{width[i]:.4g} at the end. Take more samples, and shuffle them."
+        for i in np.flatnonzero(still)
     }
+
+
+def _until(extremes: Extremes, quarters: int) -> Array:
+    """The ranges' widths over the first so many quarters of the samples."""
+    end = -(-quarters * extremes.samples // 4)
+    early = np.arange(1, BLOCKS + 1) << extremes.highs.shift <= end
+    return _width(*(peaks.blocks[early].max(axis=0) for peaks in (extremes.lows, extremes.highs)))
 
 
 def _saturating(extremes: Extremes) -> Said:
@@ -181,15 +188,23 @@ def of_average(model: Model, keys: Sequence[Key], extremes: Extremes, average: A
         )
 
 
-def warn(findings: Sequence[Finding], stacklevel: int) -> None:
-    """One warning for all findings."""
+def warn(findings: Sequence[Finding]) -> None:
+    """One warning for all findings, at the line outside of minilite that calls it."""
     if not findings:
         return
     counts = ", ".join(f"{n} {kind}" for kind, n in Counter(f.kind for f in findings).items())
     shown = "".join(f"\n  {f.kind}: {f.message}" for f in findings[:SHOWN])
     more = f"\n  and {len(findings) - SHOWN} more in Calibration.findings" if len(findings) > SHOWN else ""
-    warnings.warn(f"calibration: {counts}{shown}{more}", CalibrationWarning, stacklevel + 1)
+    warnings.warn(f"calibration: {counts}{shown}{more}", CalibrationWarning, stacklevel=_outside())
 
 
 SHOWN = 5
 """Findings that a warning spells out."""
+
+
+def _outside() -> int:
+    """How many calls up from :func:`warn` the first one outside of minilite is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minilite":
+        frame, level = frame.f_back, level + 1
+    return level
