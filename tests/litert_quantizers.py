@@ -13,7 +13,9 @@ RECIPES = {"ema int8": "static_wi8_ai8", "ema int16x8": "static_wi8_ai16"}
 """Its static recipes, by what they are called in the recording."""
 
 
-def quantized(model: Model, samples: list[list[np.ndarray]], scheme: str) -> tuple[Model, dict[str, tuple[float, float]]]:
+def quantized(
+    model: Model, samples: list[list[np.ndarray]], scheme: str
+) -> tuple[Model, dict[str, tuple[float, float]]]:
     """What it makes of a float model, and the ranges it took for that: moving averages."""
     from litert_quantizer import quantizer, recipe  # type: ignore[import-not-found, unused-ignore]  # no extra of ours
 

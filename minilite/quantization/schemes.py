@@ -74,7 +74,8 @@ class Scheme:
     ``pushes`` says how operands that must share a scale come to do so. True: the result's range, or the first known
     one, is pushed up into whoever computes the operands, as TFLiteConverter does for int8, and costs one rounding.
     False: every tensor keeps its own range and is requantized in front of the operator, as TFLiteConverter does for
-    int16 and litert-quantizer always. ``adjusts_bias`` names what is done about a bias that its scale does not suffice
+    int16 and litert-quantizer always; ``meets_halfway`` spares that where nobody else reads the operand, as
+    litert-quantizer does. ``adjusts_bias`` names what is done about a bias that its scale does not suffice
     for (:data:`minilite.quantization.operands.ADJUSTMENTS`). ``float_`` gives the reason for operators that stay float;
     with ``only``, all others do."""
 
@@ -84,6 +85,7 @@ class Scheme:
     numbers: Numbers = TFLITE
     weight_bits: int = 8
     pushes: bool = False
+    meets_halfway: bool = False
     adjusts_bias: str = ""
     float_: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
@@ -140,4 +142,6 @@ def as_litert(scheme: Scheme) -> Scheme:
     """The scheme as litert-quantizer has it: its formulas, its operators, no pushing and no adjusted biases."""
     missing = frozenset({"HARD_SWISH", "SPACE_TO_DEPTH", "SQUARED_DIFFERENCE"} if scheme is INT16X8 else ())
     only = _LITERT_INT8 - missing
-    return dataclasses.replace(scheme, numbers=LITERT, pushes=False, adjusts_bias="", float_=_NEVER, only=only)
+    return dataclasses.replace(
+        scheme, numbers=LITERT, pushes=False, meets_halfway=True, adjusts_bias="", float_=_NEVER, only=only
+    )

@@ -67,9 +67,13 @@ def fixed(use: Use, type_: str) -> Grid | None:
 # ---- requantizing ----------------------------------------------------------------------------------------------------
 
 
-def requantized(graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str) -> Shared:
-    """Every tensor on the grid of its own range, see the module. ``nodes`` are those that will be integers."""
+def requantized(
+    graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str, meets_halfway: bool = False
+) -> Shared:
+    """Every tensor on the grid of its own range, see the module. ``nodes`` are those that will be integers. With
+    ``meets_halfway`` an operand that nobody else reads is computed on the result's grid right away."""
     shared = Shared({t: g for t, g in ranged.items()})
+    free = _free(graph, nodes, type_) if meets_halfway else set()
     for node in nodes:
         operands, results = group(graph, node)
         inner = [u for u in operands if u.tensor not in graph.constants]
@@ -77,11 +81,20 @@ def requantized(graph: Graph, nodes: Collection[Node], ranged: Grids, type_: str
             if (grid := shared.tensors.get(inner[0].tensor)) is not None:
                 shared.tensors.update({u.tensor: grid for u in results})
         elif operands and results and (grid := shared.tensors.get(results[0].tensor)) is not None:
-            shared.reads.update({(node.index, u.position): grid for u in operands})
+            shared.tensors.update({u.tensor: grid for u in operands if u.tensor in free})
+            shared.reads.update({(node.index, u.position): grid for u in operands if u.tensor not in free})
         for use in node.outputs:
             if (grid := fixed(use, type_)) is not None:
                 shared.tensors[use.tensor] = grid
     return shared
+
+
+def _free(graph: Graph, nodes: Collection[Node], type_: str) -> set[int]:
+    """Results that may be on any grid, and that only one operator reads."""
+    results = {
+        u.tensor for node in nodes if not any(group(graph, node)) for u in node.outputs if fixed(u, type_) is None
+    }
+    return {t for t in results if len(graph.readers.get(t, ())) == 1 and t not in graph.subgraph.outputs}
 
 
 # ---- pushing ---------------------------------------------------------------------------------------------------------

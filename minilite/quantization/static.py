@@ -69,7 +69,10 @@ def _share(graph: Graph, found: Assignment) -> dict[int, str]:
     for scheme in dict.fromkeys(found.schemes.values()):
         nodes = [n for n in chosen(graph, found) if found.schemes[n.index] == scheme]
         ours = _ranged(graph, nodes, found.ranges, scheme)
-        solved = (pushed if scheme.pushes else requantized)(graph, nodes, ours, scheme.activations)
+        if scheme.pushes:
+            solved = pushed(graph, nodes, ours, scheme.activations)
+        else:
+            solved = requantized(graph, nodes, ours, scheme.activations, scheme.meets_halfway)
         _merge(graph, nodes, found, solved)
         for tensor, grid in ours.items():
             found.own.setdefault(tensor, grid)
