@@ -274,10 +274,12 @@ def pictures(count: int = COUNT) -> np.ndarray:
 
 
 @contextmanager
-def dask() -> Iterator[Executor]:
+def cluster() -> Iterator[Executor]:
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with cluster, distributed.Client(cluster) as client, client.get_executor() as executor:
+    dask = pytest.importorskip("dask")
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})  # do not start a worker again that has died
+    local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with local, distributed.Client(local) as client, client.get_executor() as executor:
         yield executor
 
 
@@ -293,7 +295,7 @@ def threads() -> Iterator[Executor]:
         yield executor
 
 
-@pytest.mark.parametrize("kind", [threads, processes, dask])
+@pytest.mark.parametrize("kind", [threads, processes, cluster])
 def test_every_executor_gives_the_same_calibration(kind: Any) -> None:
     model = small_models.convolution()
     with kind() as executor:
@@ -303,17 +305,23 @@ def test_every_executor_gives_the_same_calibration(kind: Any) -> None:
         assert alone.samples == COUNT
 
 
-def test_a_worker_that_dies_is_said_to_have_died() -> None:
-    with processes() as executor:
+class Sabotaged(Executor):
+    """Ends the worker that is given the third task."""
 
-        def ending() -> Iterator[list[np.ndarray]]:
-            for i, picture in enumerate(pictures()):
-                if i == executing.CHUNK:
-                    executor.submit(os._exit, 3)
-                yield [picture[None]]
+    def __init__(self, executor: Executor):
+        self.executor, self.tasks = executor, 0
 
-        with pytest.raises(WorkerError, match="a worker of ProcessPoolExecutor failed with BrokenProcessPool"):
-            calibrate(small_models.convolution(), ending, executor=executor)
+    def submit(self, function: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+        self.tasks += 1
+        if self.tasks == 3:
+            return self.executor.submit(os._exit, 3)
+        return self.executor.submit(function, *arguments)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(processes, "BrokenProcessPool"), (cluster, "KilledWorker")])
+def test_a_worker_that_dies_is_said_to_have_died(kind: Any, said: str) -> None:
+    with kind() as executor, pytest.raises(WorkerError, match=f"a worker of Sabotaged failed with {said}"):
+        calibrate(small_models.convolution(), pictures(), executor=Sabotaged(executor))
 
 
 def test_an_executor_that_is_shut_down() -> None:

@@ -18,12 +18,16 @@ from tests import models, small_models
 
 
 def doubled() -> Model:
-    """y = 2 x of shape (1, 8), and silent = 0 x."""
+    """y = x + x of shape (1, 8), and silent = 0 x."""
     b = small_models.Builder()
     x, y, silent = (b.tensor(name, (1, 8)) for name in ("x", "y", "silent"))
-    two, zero = b.constant("two", np.float32(2)), b.constant("zero", np.float32(0))
-    steps = [small_models.operator(0, (x, c), (t,), "MulOptions") for c, t in ((two, y), (zero, silent))]
-    return Model((OperatorCode("MUL"),), (b.subgraph((x,), (y, silent), *steps),), tuple(b.buffers))
+    zero = b.constant("zero", np.float32(0))
+    steps = (
+        small_models.operator(0, (x, x), (y,), "AddOptions"),
+        small_models.operator(1, (x, zero), (silent,), "MulOptions"),
+    )
+    codes = OperatorCode("ADD"), OperatorCode("MUL")
+    return Model(codes, (b.subgraph((x,), (y, silent), *steps),), tuple(b.buffers))
 
 
 def noise(count: int = 300, seed: int = 0) -> np.ndarray:
@@ -78,6 +82,13 @@ def test_pixels_that_were_not_scaled() -> None:
     (found,) = findings(pixels)
     assert (found.kind, found.tensor) == ("unscaled", "x")
     assert "whole numbers up to 255" in found.message
+
+
+def test_a_model_that_scales_its_input_may_have_pixels() -> None:
+    b = small_models.Builder()
+    x, y = b.tensor("x", (1, 8)), b.tensor("y", (1, 8))
+    model = small_models.one(b, "MUL", (x, b.constant("scale", np.float32(1 / 255))), (y,), "MulOptions")
+    assert calibrate(model, np.round(noise() * 127.5 + 127.5).astype(np.float32)).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Recordings of a dataset, made here or by an executor's workers; the same ones either way.
 
-Samples are divided into chunks of a fixed number, so nothing depends on how many workers there are. As many chunks are
-under way as keep them busy, and no more: memory stays the same however many samples there are. Each worker makes its
-interpreter once, from bytes that are sent along until it has been seen to have them.
+Samples are sent in chunks, and recordings are taken back in the samples' order. As many chunks are under way as keep
+the workers busy, and no more: memory stays the same however many samples there are. Each worker makes its interpreter
+once, from bytes that are sent along with the first chunks, and again to a worker that says it has not got them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from minilite.reader import read
 CHUNK = 32
 """Samples in a recording."""
 
+LARGEST = 1 << 23
+"""Bytes of samples after which a chunk is sent, however few they are."""
+
 Chunk = tuple[int, Sequence[Sample]]
 """The number of the first sample, and the samples."""
 
@@ -37,20 +40,26 @@ def recordings(
     A model whose state goes on from sample to sample is always run here, in order. Raises :class:`WorkerError` when a
     worker dies, and what running the model raises."""
     if executor is None or _has_state(model, settings):
-        recorder = Recorder(model, settings)
-        for first, chunk in chunks(samples):
-            yield recorder.record(chunk, first)
+        recorder, remaining, first = Recorder(model, settings), iter(samples), 0
+        while rows := len((recording := recorder.record(itertools.islice(remaining, CHUNK), first)).lows):
+            yield recording
+            first += rows
     else:
         yield from _Sender(model, settings, executor).recordings(chunks(samples))
 
 
 def chunks(samples: Iterable[Sample]) -> Iterator[Chunk]:
-    """The samples in lists of :data:`CHUNK`."""
-    remaining = iter(samples)
-    first = 0
-    while chunk := list(itertools.islice(remaining, CHUNK)):
+    """The samples in lists of :data:`CHUNK`, or of fewer large ones."""
+    chunk: list[Sample] = []
+    first = size = 0
+    for sample in samples:
+        chunk.append(sample)
+        size += sum(array.nbytes for array in sample.arrays.values())
+        if len(chunk) == CHUNK or size >= LARGEST:
+            yield first, chunk
+            first, chunk, size = first + len(chunk), [], 0
+    if chunk:
         yield first, chunk
-        first += len(chunk)
 
 
 def _has_state(model: Model, settings: Settings) -> bool:

@@ -5,7 +5,8 @@ met. Everything here is a suspicion, worked out from numbers whose size does not
 
 ``few``         fewer than 100 samples.
 ``float64``     an input was given as float64, and converted.
-``unscaled``    an input's values are all whole numbers, some beyond 16: most likely pixels that were not scaled.
+``unscaled``    an input's values are all whole numbers, some beyond 16, and the model does not begin with scaling it:
+                most likely pixels that were not scaled.
 ``growing``     a range has grown by more than 5 % in the third quarter of the samples, and again in the last: there
                 are too few of them, or they are sorted.
 ``dominated``   one sample alone makes a range more than twice what all others would.
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilite.constants import constant_array
 from minilite.model import Model
 from minilite.quantization.inputs import Array
 from minilite.quantization.observers import BLOCKS, HELD_BACK, Extremes
@@ -78,14 +80,27 @@ class WholeNumbers:
 
     def findings(self) -> Iterator[Finding]:
         for key, largest in self.largest.items():
-            if largest > LARGE:
+            if largest > LARGE and not _scaled_inside(self.model, key):
                 name = name_of(self.model, key)
                 yield Finding(
                     "unscaled",
                     name,
                     f"input {name!r} has whole numbers up to {largest:g} only. If these are pixels, scale them as in "
-                    "training; if the model does that itself, all is well.",
+                    "training.",
                 )
+
+
+def _scaled_inside(model: Model, key: Key) -> bool:
+    """Whether all that the model does with an input is to scale it, or shift it, by constants."""
+    graph = model.subgraphs[key[0]]
+    users = [o for o in graph.operators if key[1] in (o.inputs or ())]
+    others = [i for o in users for i in o.inputs or () if i != key[1]]
+    names = {model.operator_codes[o.opcode_index].name for o in users}
+    constants = [i for i in others if constant_array(model, graph.tensors[i], i) is not None]
+    return bool(users) and names <= SCALING and len(constants) == len(others) == len(users)
+
+
+SCALING = {"ADD", "SUB", "MUL", "DIV"}
 
 
 def of_data(samples: int, float64: Iterable[str]) -> Iterator[Finding]:

@@ -50,7 +50,8 @@ class Peaks:
         self.held = np.maximum(self.held, rows[aside].max(axis=0, initial=-np.inf))
         self.others = np.maximum(self.others, rows[~aside].max(axis=0, initial=-np.inf))
         seen = rows > -np.inf
-        self._sum += np.where(seen, rows, 0).sum(axis=0, dtype=np.float64)
+        for row in np.where(seen, rows, 0):  # one by one: sums of floats depend on how they are divided
+            self._sum += row
         self._count += seen.sum(axis=0)
         self._coarsen(int(index[-1]))
         np.maximum.at(self.blocks, index >> self.shift, rows)

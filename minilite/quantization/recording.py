@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,12 @@ class Recorder:
         self._variables = [p for (s, i), p in self._place.items() if model.subgraphs[s].tensors[i].is_variable]
         self._begins = True
 
-    def record(self, samples: Sequence[Sample], first: int) -> Recording:
-        """Run samples. Raises :class:`ArgumentError` when a tensor is NaN or infinite."""
+    def record(self, samples: Iterable[Sample], first: int) -> Recording:
+        """Run samples, one after the other. Raises :class:`ArgumentError` when a tensor is NaN or infinite."""
         self._histograms = [Histogram() for _ in self.keys] if self.settings.histograms else []
         with watched(self._interpreter, self._see):
             rows = [self._row(sample, first + i) for i, sample in enumerate(samples)]
-        shape = (2, len(samples), len(self.keys))
-        lows, highs = np.array(rows, np.float32).reshape(shape[1], 2, shape[2]).swapaxes(0, 1)
+        lows, highs = np.array(rows, np.float32).reshape(len(rows), 2, len(self.keys)).swapaxes(0, 1)
         return Recording(first, lows, highs, tuple(self._histograms) if self._histograms else None)
 
     def _row(self, sample: Sample, position: int) -> tuple[list[Any], list[Any]]:
