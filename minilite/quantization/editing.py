@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from minilite.constants import constant_array
 from minilite.model import Buffer, Metadata, Model, Operator, OperatorCode, Quantization, Subgraph, Tensor
 from minilite.quantization.grid import Array
+from minilite.quantization.pruning import pruned
 
 Use = tuple[int, int]
 """An operator, by its index in the original subgraph, and the position among its inputs."""
@@ -171,7 +172,7 @@ class ModelEdit:
         self.metadata.append(Metadata(name, len(self.buffers) - 1))
 
     def finish(self) -> Model:
-        """The changed model. Buffers nobody refers to any more are dropped, and the others move up."""
+        """The changed model, without the buffers that only the original needed."""
         model = dataclasses.replace(
             self.model,
             operator_codes=tuple(self.codes),
@@ -179,30 +180,13 @@ class ModelEdit:
             buffers=tuple(self.buffers),
             metadata=tuple(self.metadata),
         )
-        return _without(model, _buffers_of(self.model) - _buffers_of(model))
+        return pruned(model)
 
 
-def _buffers_of(model: Model) -> set[int]:
-    """The buffers somebody refers to."""
-    of_tensors = {t.buffer for g in model.subgraphs for t in g.tensors}
-    return {0, *of_tensors, *(m.buffer for m in model.metadata), *(model.metadata_buffer or ())}
-
-
-def _without(model: Model, dropped: set[int]) -> Model:
-    kept = [i for i in range(len(model.buffers)) if i not in dropped]
-    new = {old: i for i, old in enumerate(kept)}
-    subgraphs = tuple(
-        dataclasses.replace(
-            g, tensors=tuple(dataclasses.replace(t, buffer=new.get(t.buffer, t.buffer)) for t in g.tensors)
-        )
-        for g in model.subgraphs
-    )
-    metadata = tuple(dataclasses.replace(m, buffer=new.get(m.buffer, m.buffer)) for m in model.metadata)
-    numbers = None if model.metadata_buffer is None else tuple(new.get(i, i) for i in model.metadata_buffer)
-    return dataclasses.replace(
-        model,
-        subgraphs=subgraphs,
-        buffers=tuple(model.buffers[i] for i in kept),
-        metadata=metadata,
-        metadata_buffer=numbers,
-    )
+def with_constants(model: Model, arrays: Mapping[tuple[int, int], Array]) -> Model:
+    """The model with other values for constants, by (subgraph, tensor); types and shapes stay."""
+    edit = ModelEdit(model)
+    for (subgraph, tensor), array in arrays.items():
+        graph = edit.graphs[subgraph]
+        graph.tensors[tensor] = dataclasses.replace(graph.tensors[tensor], buffer=edit.buffer(array.tobytes()))
+    return edit.finish()

@@ -28,7 +28,7 @@ QUANTIZED_TYPES = ("INT2", "INT4", "INT8", "UINT8", "INT16")
 @dataclass(frozen=True, eq=False)
 class Weight:
     """A float32 constant and the operands that need it in one form: ``axis`` is what may have a scale for each slice
-    (None: one scale), ``bits`` how wide its integers are."""
+    (None: one scale), ``bits`` how wide its integers are, ``operators`` the names of those who read them."""
 
     subgraph: int
     tensor: int
@@ -37,6 +37,7 @@ class Weight:
     axis: int | None
     bits: int
     uses: tuple[Use, ...]
+    operators: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,9 @@ def weights(graph: GraphEdit, want: Want, exclude: Excluded = ()) -> Iterator[We
                 forms.setdefault(form, []).append(use)
         name = graph.original.tensors[tensor].name or ""
         for (axis, bits), uses in forms.items():
-            yield Weight(graph.index, tensor, name, values, axis, bits, tuple(uses))
+            yield Weight(
+                graph.index, tensor, name, values, axis, bits, tuple(uses), frozenset(graph.name(i) for i, _ in uses)
+            )
 
 
 def float_edit(model: Model) -> ModelEdit:

@@ -170,10 +170,7 @@ class _Scheme:
 
     def _in_blocks(self, graph: GraphEdit, weight: Weight) -> bool:
         names = {graph.name(i) for i, _ in weight.uses}
-        if not self.block_size or weight.bits != 4 or names != {"FULLY_CONNECTED"}:
-            return False
-        units, terms = weight.values.shape
-        return units >= 4 and terms % self.block_size == 0
+        return all(divided_into(self.block_size, weight.values, weight.bits, name) for name in names)
 
 
 HYBRID_VERSION = {
@@ -204,6 +201,14 @@ def packed(integers: Array, type_: str) -> bytes:
 
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def divided_into(block_size: int, values: Array, bits: int, name: str) -> int:
+    """The block size in which an operator takes a constant when this one is asked for; 0 for a scale for each row."""
+    if not block_size or bits != 4 or name != "FULLY_CONNECTED":
+        return 0
+    units, terms = values.shape
+    return block_size if units >= 4 and terms % block_size == 0 else 0
 
 
 def up_to_bfloat16(scales: Array) -> Array:
