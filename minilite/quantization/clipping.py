@@ -4,10 +4,10 @@ A few large weights stretch a grid of 16 steps. Saturating them costs less than 
 
     scale = argmin over s of  sum of h * (w - s * clip(round(w / s), low, high)) ** 2
 
-over a fan of fractions of the scale that reaches the largest magnitude. ``h`` is 1, or how much the error of each weight
-matters. Sources: Banner, Nahshan and Soudry 2019, "Post training 4-bit quantization of convolutional networks for
-rapid-deployment" (clipping); Choukroun et al. 2019, "Low-bit quantization of neural networks for efficient inference"
-(the search for the least squared error, OMSE).
+over a fan of fractions of the scale that reaches the largest magnitude. ``h`` is 1, or how much the error of each
+weight matters. Sources: Banner, Nahshan and Soudry 2019, "Post training 4-bit quantization of convolutional networks
+for rapid-deployment" (clipping); Choukroun et al. 2019, "Low-bit quantization of neural networks for efficient
+inference" (the search for the least squared error, OMSE).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rounding for what comes in: integers that make the error of a layer's results least, not that of its weights.
 
-A row of weights ``w`` meets inputs ``x``; its results are off by ``(w - v) x`` with ``v`` what is stored. Their expected
-square is ``(w - v) H (w - v)`` with ``H = E[x x^T]``. :func:`rounded` makes it small one column after the other: round,
-then let the columns that are not rounded yet make up for the error,
+A row of weights ``w`` meets inputs ``x``; its results are off by ``(w - v) x`` with ``v`` what is stored. Their
+expected square is ``(w - v) H (w - v)`` with ``H = E[x x^T]``. :func:`rounded` makes it small one column after the
+other: round, then let the columns that are not rounded yet make up for the error,
 
     e = (w_j - v_j) / U_jj        w_k -= e * U_jk  for k > j        U^T U = H^-1, U upper triangular
 

@@ -1,8 +1,8 @@
 """Rounding weights with data: what every layer sees is measured, and its integers are chosen for that.
 
 :func:`gptq` walks through the float model with representative samples, beside a copy whose layers are quantized one
-after the other. Of a layer with weights ``W`` and bias ``b`` it knows the inputs ``x`` in the original and ``x'`` in the
-copy, and makes
+after the other. Of a layer with weights ``W`` and bias ``b`` it knows the inputs ``x`` in the original and ``x'`` in
+the copy, and makes
 
     E[(W x + b - V x' - b')^2]
 
@@ -14,16 +14,18 @@ small over integers times their scales, ``V``, and biases ``b'``:
    scales, of which each row keeps the best.
 3. ``b' = b + W E[x] - V E[x']`` leaves no error on average (Nagel et al. 2019, bias correction with data).
 
-A layer without a bias of its own is measured around 0 instead of around the means. Sources: Frantar et al. 2022, "GPTQ";
-Nagel et al. 2020, "Up or down? Adaptive rounding for post-training quantization" (rounding to the nearest is not best;
-compare results on the inputs of the quantized network).
+A layer without a bias of its own is measured around 0 instead of around the means. Sources: Frantar et al. 2022,
+"GPTQ: Accurate post-training quantization for generative pre-trained transformers"; Nagel et al. 2020, "Up or down?
+Adaptive rounding for post-training quantization" (rounding to the nearest is not best; compare results on the inputs of
+the quantized network).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,8 @@ from minilite.quantization.grid import Array, Grid
 from minilite.quantization.hessian_rounding import FRACTIONS, Factor, best_of, rounded
 from minilite.quantization.layers import Layer, layer_of
 from minilite.quantization.numbers import LITERT, Numbers
-from minilite.quantization.walking import Sample, Walk
+from minilite.quantization.squant import squant
+from minilite.quantization.walking import Walk, by_subgraph
 from minilite.quantization.weight import Choice, Excluded, Rounded, Weight, nearest
 from minilite.quantization.weights_only import divided_into, up_to_bfloat16, weights_of
 from minilite.resolve import Step
@@ -62,7 +65,7 @@ class Fitted:
 
 def gptq(
     model: Model,
-    samples: Iterable[Sample],
+    representative_dataset: Any,
     *,
     bits: int = 4,
     exclude: Excluded = (),
@@ -72,29 +75,35 @@ def gptq(
     numbers: Numbers = LITERT,
     otherwise: Choice | None = None,
     damping: float = DAMPING,
+    most: int = 512,
+    signature: str | None = None,
 ) -> Fitted:
     """Integers for the weights of a float model, chosen with samples of its inputs; see the module.
 
-    samples: for each, the inputs' arrays in order or by name; all are held in memory with what layers make of them, and
-    some hundreds are enough. bits, exclude, per_channel, others, block_size: as the scheme has them that the integers
-    are for. otherwise: the choice for weights that subgraph 0 does not use, by default the nearest integers.
+    representative_dataset: in any form of :mod:`minilite.quantization.representative`; ``most`` samples are taken and
+    held in memory, with what layers make of them. Some hundreds are enough. bits, exclude, per_channel, others,
+    block_size: as in the scheme that the integers are for. otherwise: the choice for weights that no sample reaches
+    (in the bodies of loops, for one) or that are needed in two forms; by default
+    :func:`minilite.quantization.squant.squant`.
 
-    Raises :class:`minilite.errors.ArgumentError` when there are no samples or they do not fit the inputs, and when the
-    model is already quantized."""
+    Raises :class:`minilite.errors.ArgumentError` for data that does not fit the model, and when the model is already
+    quantized."""
     wanted = weights_of(model, bits, exclude=exclude, per_channel=per_channel, others=others)
-    walk = Walk(model, samples)
-    fit = _Fit(walk, numbers, block_size, damping)
     found: dict[Key, Rounded] = {}
-    of_tensor = {w.tensor: w for w in wanted if w.subgraph == 0 and len(_readers(wanted, w)) == 1}
-    for step in walk:
-        for position, weight in _weights_of(step, of_tensor):
-            if weight.tensor not in walk.changes:
-                found[0, weight.tensor] = fit.layer(step, position, weight)
-    biases = {t: a for t, a in walk.changes.items() if (0, t) not in found}
-    return Fitted(with_constants(model, {(0, t): a for t, a in biases.items()}), found, otherwise or nearest(numbers))
+    biases: dict[Key, Array] = {}
+    for subgraph, samples in by_subgraph(model, representative_dataset, signature, most).items():
+        of_tensor = {w.tensor: w for w in wanted if w.subgraph == subgraph and len(_forms(wanted, w)) == 1}
+        walk = Walk(model, subgraph, samples)
+        fit = _Fit(walk, numbers, block_size, damping)
+        for step in walk:
+            for position, weight in _weights_of(step, of_tensor):
+                if weight.tensor not in walk.changes:
+                    found[subgraph, weight.tensor] = fit.layer(step, position, weight)
+        biases |= {(subgraph, t): a for t, a in walk.changes.items() if t not in of_tensor}
+    return Fitted(with_constants(model, biases), found, otherwise or squant(numbers))
 
 
-def _readers(wanted: list[Weight], weight: Weight) -> list[Weight]:
+def _forms(wanted: list[Weight], weight: Weight) -> list[Weight]:
     """The forms in which a constant is wanted."""
     return [w for w in wanted if (w.subgraph, w.tensor) == (weight.subgraph, weight.tensor)]
 

@@ -1,6 +1,6 @@
 """Walking through a float model operator by operator, with all samples at once, beside a copy of it that changes.
 
-    for step in walk:                    # the operators of subgraph 0, in order; their inputs are there
+    for step in walk:                    # the operators of a subgraph, in order; their inputs are there
         for original, changed in walk.values(step, position): ...
         walk.change(tensor, array)       # from here on the copy has another constant
 
@@ -10,35 +10,38 @@ Only the tensors that later operators read are kept, for every sample.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from minilite.engines import engine
-from minilite.errors import ArgumentError
+from minilite.errors import Error
 from minilite.kernel_sets import kernel_set
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.program import Program, initial
 from minilite.quantization.grid import Array
+from minilite.quantization.representative import RepresentativeDataset
 from minilite.resolve import Step
-from minilite.spec import TensorInfo
-
-Sample = Sequence[Array] | Mapping[str, Array] | Array
-"""Arrays for the inputs in their order, or by name, or the only input's."""
+from minilite.spec import Shape, TensorInfo
 
 BATCH = 32
 """Samples that run together where the model leaves the first dimension of its inputs open."""
+
+Inputs = Mapping[int, Array]
+"""Values of a subgraph's inputs, by tensor index."""
 
 
 class _Run:
     """Some samples in one plan: the tensors of the original, and those of the copy, by index."""
 
-    def __init__(self, plan: Plan, inputs: dict[int, Array]):
+    def __init__(self, plan: Plan, inputs: Inputs):
         self.plan = plan
         self.steps = {step.node.index: step for step in plan.schedule}
         variables = {info.index: initial(info) for info in plan.infos if info.is_variable}
-        self.original: dict[int, Array] = inputs | variables
+        self.original: dict[int, Array] = {**inputs, **variables}
         self.changed = dict(self.original)
 
     def advance(self, operator: int) -> None:
@@ -56,17 +59,16 @@ class _Run:
 
 
 class Walk:
-    """A walk through subgraph 0; see the module. Raises :class:`ArgumentError` when there are no samples, or they do
-    not fit the inputs."""
+    """A walk through a subgraph; see the module. ``results`` are the outputs of the original and of the copy, once it
+    is over, and ``changes`` the constants that were changed, by tensor."""
 
-    def __init__(self, model: Model, samples: Iterable[Sample]):
-        self.model, self.graph = model, model.subgraphs[0]
-        self._program = Program(model, kernel_set("builtin"), engine("numpy"))
-        self._plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
+    def __init__(self, model: Model, subgraph: int, samples: Iterable[Inputs]):
+        self.graph = model.subgraphs[subgraph]
         self.changes: dict[int, Array] = {}
-        self._runs = [self._run(inputs) for inputs in self._batches(self._inputs(s) for s in samples)]
-        if not self._runs:
-            raise ArgumentError("expected samples of the model's inputs, got none.")
+        self._subgraph = subgraph
+        self._program = Program(model, kernel_set("builtin"), engine("numpy"))
+        self._plans: dict[tuple[tuple[int, Shape], ...], Plan] = {}
+        self._runs = [self._run(inputs) for inputs in self._batches(list(samples))]
 
     @property
     def infos(self) -> Sequence[TensorInfo]:
@@ -85,9 +87,16 @@ class Walk:
     def values(self, step: Step, position: int) -> Iterator[tuple[Array, Array]]:
         """An input of the operator, in the original and in the copy, some samples at a time. The two are the same array
         while nothing has changed."""
-        tensor = step.inputs[position]
+        yield from self._both(step.inputs[position])
+
+    def results(self) -> Iterator[list[tuple[Array, Array]]]:
+        """After the walk: each output in the original and in the copy, some samples at a time."""
+        for tensor in self.graph.outputs:
+            yield list(self._both(tensor))
+
+    def _both(self, tensor: int) -> Iterator[tuple[Any, Any]]:
         for run in self._runs:
-            yield run.plan.value(tensor, run.original), run.plan.value(tensor, run.changed)  # type: ignore[misc]  # computed by now
+            yield run.plan.value(tensor, run.original), run.plan.value(tensor, run.changed)
 
     def change(self, tensor: int, array: Array) -> None:
         """Another value for a constant of the copy."""
@@ -95,42 +104,49 @@ class Walk:
         for run in self._runs:
             run.changed[tensor] = array
 
-    def _run(self, inputs: list[Array]) -> _Run:
-        """Raises what :meth:`minilite.plan.Plan.allocate` raises."""
-        shapes = tuple(a.shape for a in inputs)
-        if shapes not in self._plans:
-            plan = self._program.plan(0)
-            plan.allocate(dict(zip(self.graph.inputs, shapes, strict=True)))
-            self._plans[shapes] = plan
-        return _Run(self._plans[shapes], dict(zip(self.graph.inputs, inputs, strict=True)))
+    # ---- samples -------------------------------------------------------------------------------------------------
 
-    def _inputs(self, sample: Sample) -> list[Array]:
-        tensors = [self.graph.tensors[i] for i in self.graph.inputs]
-        if isinstance(sample, Mapping):
-            names = dict(next((s.inputs for s in self.model.signatures if s.subgraph_index == 0), ()))
-            by_index = {names.get(name, name): value for name, value in sample.items()}
-            found = [by_index.get(i, by_index.get(t.name)) for i, t in zip(self.graph.inputs, tensors, strict=True)]
-        else:
-            found = [sample] if isinstance(sample, np.ndarray) else list(sample)
-        if len(found) != len(tensors) or any(a is None for a in found):
-            raise ArgumentError(f"expected arrays for {[t.name for t in tensors]}, got {len(found)} for each sample.")
-        arrays = [np.asarray(a) for a in found]
-        for array, tensor in zip(arrays, tensors, strict=True):
-            if array.ndim != len(tensor.shape or ()) or array.dtype.name != str(tensor.type).lower():
-                raise ArgumentError(
-                    f"input {tensor.name!r}: expected {tensor.type} of shape {tensor.shape}, got {array.dtype.name} of "
-                    f"shape {array.shape}."
-                )
-        return arrays
+    def _run(self, inputs: Inputs) -> _Run:
+        return _Run(self._plan({i: a.shape for i, a in inputs.items()}), inputs)
 
-    def _batches(self, samples: Iterable[list[Array]]) -> Iterator[list[Array]]:
-        open_ = all((self.graph.tensors[i].shape_signature or (0,))[0] == -1 for i in self.graph.inputs)
-        together: list[list[Array]] = []
-        for sample in samples:
-            alike = together and [a.shape for a in together[0]] == [a.shape for a in sample]
-            if together and not (open_ and alike and len(together) < BATCH):
-                yield [np.concatenate(arrays) for arrays in zip(*together, strict=True)]
-                together = []
-            together.append(sample)
-        if together:
-            yield [np.concatenate(a) if len(together) > 1 else a[0] for a in zip(*together, strict=True)]
+    def _plan(self, shapes: Mapping[int, Shape]) -> Plan:
+        key = tuple(sorted(shapes.items()))
+        if key not in self._plans:
+            self._program.begin()
+            plan = self._program.plan(self._subgraph)
+            plan.allocate(shapes)
+            self._plans[key] = plan
+        return self._plans[key]
+
+    def _batches(self, samples: Sequence[Inputs]) -> list[Inputs]:
+        """The samples, those of the same shapes together where the model takes that."""
+        together: list[Inputs] = []
+        for shapes, group in itertools.groupby(samples, lambda s: {i: a.shape for i, a in s.items()}):
+            alike = list(group)
+            size = BATCH if self._is_open(shapes) else 1
+            parts = [alike[i : i + size] for i in range(0, len(alike), size)]
+            together += [
+                {i: np.concatenate([s[i] for s in part]) for i in shapes} if size > 1 else part[0] for part in parts
+            ]
+        return together
+
+    def _is_open(self, shapes: Mapping[int, Shape]) -> bool:
+        """Whether any number of samples may share the inputs' first dimension, and the operators agree."""
+        if not all((self.graph.tensors[i].shape_signature or (0,))[0] == -1 for i in shapes):
+            return False
+        if any(t.is_variable for t in self.graph.tensors):
+            return False
+        try:
+            self._plan({i: (shape[0] * BATCH, *shape[1:]) for i, shape in shapes.items()})
+        except Error:
+            return False
+        return True
+
+
+def by_subgraph(model: Model, data: Any, signature: str | None = None, most: int = 512) -> dict[int, list[Inputs]]:
+    """The first samples of a representative dataset, in whatever form, for each subgraph. Raises what
+    :class:`minilite.quantization.representative.RepresentativeDataset` raises."""
+    found: dict[int, list[Inputs]] = {}
+    for sample in itertools.islice(RepresentativeDataset(model, data, signature), most):
+        found.setdefault(sample.subgraph, []).append(sample.arrays)
+    return found
