@@ -66,6 +66,10 @@ class Plan:
         cannot be prepared."""
         refuse_custom(self.steps)
         self.program.resources.pop(("allocation", self.subgraph_index), None)  # what lives until the next allocation
+        with np.errstate(all="ignore"):  # a damaged file's scales may be anything
+            self._allocate(shapes)
+
+    def _allocate(self, shapes: Mapping[int, Shape]) -> None:
         tensors = self.subgraph.tensors
         wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
         self._limit = None if wished else self.memory_limit
@@ -77,8 +81,7 @@ class Plan:
         for step in self.steps:
             step.call = None
             try:
-                with np.errstate(all="ignore"):
-                    self._prepare(step)
+                self._prepare(step)
             except ValueNeeded:
                 self.dynamic.update(step.outputs)
         self._plan_releases()
@@ -259,7 +262,8 @@ class Plan:
     def linked(self, keep: bool = False) -> Linked | Patient | None:
         """What the engine made of the schedule; None where it runs step by step."""
         if keep not in self._linked:
-            self._linked[keep] = self.engine.link(self, keep)
+            with np.errstate(all="ignore"):
+                self._linked[keep] = self.engine.link(self, keep)
         return self._linked[keep]
 
     def run_step(self, step: Step, values: dict[int, np.ndarray], keep: bool) -> None:

@@ -4,6 +4,7 @@ it is told as an :class:`minilite.OperatorError`."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable
@@ -275,6 +276,18 @@ def test_what_is_said_when_tensors_are_allocated(damage: Callable[[], Model], me
         interpreter.allocate_tensors()
     assert "failed to prepare" in str(raised.value)
     assert not FOREIGN.search(str(raised.value))
+
+
+@pytest.mark.parametrize("kernels", KERNEL_SETS)
+@pytest.mark.parametrize("row", ["CONV_2D int8", "DEPTHWISE_CONV_2D int8", "FULLY_CONNECTED int8", "ADD int8"])
+def test_a_scale_that_is_no_number_makes_no_warning(row: str, kernels: str) -> None:
+    """What NumPy warns of is an exception in these tests, also when an engine asks for it before the first run."""
+    model = valid(row)
+    first = model.subgraphs[0].tensors[(model.subgraphs[0].operators[0].inputs or ())[0]]
+    assert first.quantization is not None
+    nan = dataclasses.replace(first.quantization, scales=np.float32([np.nan]))
+    with contextlib.suppress(minilite.OperatorError):
+        run(with_tensor(model, first.name or "", quantization=nan), SeededDraw(0), kernels)
 
 
 def test_ideal_reads_no_scale_of_an_axis() -> None:
