@@ -22,8 +22,8 @@ from minilite.model import Model
 from minilite.plan import Plan
 from minilite.spec import DTYPES, Shape, TensorInfo
 
-ITERATIONS = 10_000_000
-"""How often subgraphs may be called in one invoke unless told otherwise."""
+ITERATIONS = 100_000
+"""How often subgraphs may be called in one invoke unless told otherwise: seconds, where a loop does not end."""
 
 Watcher = Callable[[Plan, Mapping[int, np.ndarray]], None]
 """Called with a plan, and the values of its tensors, each time that it was run (:mod:`minilite.watching`)."""

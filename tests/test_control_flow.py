@@ -45,6 +45,12 @@ def test_an_endless_loop_is_given_up() -> None:
         interpreter.invoke()
 
 
+def test_an_endless_loop_is_given_up_in_seconds_unless_told_otherwise() -> None:
+    """Without ``max_iterations``; a round takes some 60 us, more where it does something."""
+    with pytest.raises(minilite.OperatorError, match="within 100000 rounds altogether; to allow more, raise max_iter"):
+        minilite.Interpreter(endless()).invoke()
+
+
 def test_nested_loops_share_one_budget() -> None:
     """30 rounds of 30 rounds each are given up after 100, and again in the next invoke."""
     limit, one = (Value("int32", (1,), np.array([n], np.int32)) for n in (30, 1))

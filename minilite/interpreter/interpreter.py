@@ -42,7 +42,7 @@ class Interpreter:
     memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
                                             Inputs that were resized are the caller's wish: no limit holds then
     max_iterations                          rounds of all WHILEs, and other calls of subgraphs, after which an invoke is
-                                            given up (ten million); None for no limit
+                                            given up (100,000); None for no limit
     custom_ops                              custom operators by name: functions ``(options, *arrays) -> array or tuple``
                                             or rows (:class:`minilite.spec.Op`); see :mod:`minilite.custom`
 
