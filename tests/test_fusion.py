@@ -30,10 +30,10 @@ def kinds(interpreter: minilite.Interpreter) -> list[tuple[str, ...]]:
     return [call.kind for program in linked.programs for call in program.calls]
 
 
-def layer(op: str, depth: int, activation: str) -> tuple[list[Value], Call]:
-    """Values 0 to 3 (image, weights, bias, output) and the layer, 7 by 9 pixels."""
+def layer(op: str, depth: int, side: int, activation: str) -> tuple[list[Value], Call]:
+    """Values 0 to 3 (image, weights, bias, output) and the layer: 7 by 9 pixels, filters of a side."""
     rng = np.random.default_rng(depth)
-    shape = (depth, 1, 1, depth) if op == "CONV_2D" else (1, 3, 3, depth)
+    shape = (depth, side, side, depth) if op == "CONV_2D" else (1, side, side, depth)
     arrays = rng.normal(size=shape).astype(np.float32), rng.normal(size=depth).astype(np.float32)
     image = (1, 7, 9, depth)
     values = [Value("float32", image), *(Value("float32", a.shape, a) for a in arrays), Value("float32", image)]
@@ -64,10 +64,10 @@ ENDS = {
 
 @pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D"])
 @pytest.mark.parametrize("end", ENDS)
-@given(depth=st.sampled_from((1, 8, 16, 40)), seed=st.integers(0, 99))
-def test_activations_become_part_of_layers(op: str, end: str, depth: int, seed: int) -> None:
+@given(depth=st.sampled_from((1, 8, 32, 40)), side=st.sampled_from((1, 3)), seed=st.integers(0, 99))
+def test_activations_become_part_of_layers(op: str, end: str, depth: int, side: int, seed: int) -> None:
     calls, outputs, activation, together = ENDS[end]
-    values, first = layer(op, depth, activation)
+    values, first = layer(op, depth, side, activation)
     values += [Value("float32", values[0].shape)] * 3
     content = graph_model([Graph(tuple(values), (first, *calls), (0,), outputs)]).to_bytes()
     x = np.random.default_rng(seed).normal(size=values[0].shape).astype(np.float32)

@@ -127,12 +127,15 @@ def drawn(draw: st.DrawFn, op: Op, definition: Definition) -> OneOperator:
     return build(source, op, definition, DRAWN[op.name](source))
 
 
-def ran(case: OneOperator, kernels: str, **arguments: Any) -> list[np.ndarray]:
+def ran(case: OneOperator, kernels: str, used: list[Any] | None = None, **arguments: Any) -> list[np.ndarray]:
+    """The outputs; ``used`` receives the kinds of the kernels that computed them."""
     interpreter = minilite.Interpreter(model_content=case.model.to_bytes(), kernels=kernels, **arguments)
     interpreter.allocate_tensors()
     for detail, array in zip(interpreter.get_input_details(), case.inputs, strict=True):
         interpreter.set_tensor(detail["index"], array)
     interpreter.invoke()
+    if used is not None:
+        used += [call.kind for program in interpreter._main.plan.linked().programs for call in program.calls]
     return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
 
 
@@ -164,6 +167,39 @@ def test_a_processor_without_extras(op: Op, definition: Definition, data: st.Dat
     with mock.patch("minilite.engines.numba.lowering.matmul.dot", return_value="portable"):
         fast = ran(case, "xnnpack", engine="numba")
     assert_same(case, "xnnpack", ran(case, "xnnpack", engine="numpy"), fast)
+
+
+def tiled(draw: Draw) -> Case:
+    """A layer that is computed in tiles of 2 or 4 outputs on a side."""
+    depth, units, filter_ = draw.choice((32, 48, 144)), draw.choice((32, 64, 80, 112)), (3, 3)
+    shape = (draw.choice((1, 2)), draw.integer(6, 21), draw.integer(6, 21), depth)
+    options = {"padding": draw.choice(("SAME", "VALID")), "stride_h": 1, "stride_w": 1} | activated(draw)
+    weights = data((units, *filter_, depth), constant=True)
+    return Case((data(shape), weights, data((units,), constant=True)), options)
+
+
+FLOAT_CONV = next(r.values for r in ROWS if r.id == "CONV_2D-float32")
+
+
+@pytest.mark.parametrize("size", ["2", "4"])
+@given(data=st.data())
+def test_tiles_equal_definitions(size: str, data: st.DataObject) -> None:
+    """3 x 3 convolutions whose floats may be added in any order."""
+
+    def one(draw: st.DrawFn) -> OneOperator:
+        source = HypothesisDraw(draw)
+        return build(source, *FLOAT_CONV, tiled(source))
+
+    case, threads = data.draw(st.composite(one)()), data.draw(st.sampled_from((1, 2)))
+    slow, kinds_used = ran(case, "xnnpack", engine="numpy"), list[Any]()
+    with (
+        mock.patch("minilite.engines.numba.lowering.winograd.LEAST_TILES", 1 if size == "4" else 50),
+        mock.patch("minilite.engines.numba.calls.WORTH_SHARING", 0),
+    ):
+        fast = ran(case, "xnnpack", kinds_used, engine="numba", num_threads=threads)
+    if size == "4" or ("winograd", "2", "none") in kinds_used:
+        assert kinds_used == [("winograd", size, "none")]
+    assert_same(case, "xnnpack", slow, fast)
 
 
 @given(data=st.data())

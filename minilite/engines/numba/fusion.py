@@ -98,7 +98,12 @@ def _activate(parts: list[Lowered], seen: set[int]) -> None:
         layer.writes, last.writes, last.calls = last.writes, (), []
 
 
-LAYERS = (("matmul", "float32", "fused", "none"), ("depthwise_float", "fused", "none"))
+LAYERS = (
+    ("matmul", "float32", "fused", "none"),
+    ("depthwise_float", "fused", "none"),
+    ("winograd", "2", "none"),
+    ("winograd", "4", "none"),
+)
 
 
 def _activation(layer: Lowered, readers: dict[int, list[Lowered | None]]) -> tuple[str, Lowered | None]:

@@ -24,6 +24,7 @@ def every() -> list[Kind]:
         *(("runner", what) for what in ("alone", "shared", "worker")),
         *(("matmul", "int8", dot(), rounding) for rounding in ROUNDINGS),
         *(("matmul", "float32", *how) for how in floats),
+        *(("winograd", size, activation) for size, (_, activation) in product("24", floats[1:])),
         *(("depthwise", dot(), rounding, taps) for rounding, taps in product(("float32", "fixed"), ("3", "0"))),
         *(("depthwise_float", *how, *steps) for how, steps in product(floats, (*product("35", "12"), ("0", "0")))),
         *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),

@@ -53,6 +53,17 @@ def panel_order(channels: int) -> Array:
     return order
 
 
+def panels(channels: int, integers: bool) -> list[tuple[int, int]]:
+    """First channel and size of the panels of so many channels, a multiple of 16."""
+    found, start = [], 0
+    while start < channels:
+        vectors = (channels - start) // LANES
+        size = LANES * (min(vectors, 4) if integers else -(-vectors // -(-vectors // 4)))
+        found.append((start, size))
+        start += size
+    return found
+
+
 def in_panels(matrix: Array, per_step: int) -> Array:
     """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat; of integers
     in :func:`panel_order`."""
@@ -64,14 +75,9 @@ def in_panels(matrix: Array, per_step: int) -> Array:
     if integers:
         wide = wide[panel_order(channels)]
     packed = aligned(wide.size, matrix.dtype)
-    start = 0
-    while start < len(wide):
-        vectors = (len(wide) - start) // LANES
-        size = LANES * (min(vectors, 4) if integers else -(-vectors // -(-vectors // 4)))
-        panel = wide[start : start + size]
-        part = panel.reshape(len(panel), steps, per_step).transpose(1, 0, 2)
+    for start, size in panels(len(wide), integers):
+        part = wide[start : start + size].reshape(size, steps, per_step).transpose(1, 0, 2)
         packed[start * steps * per_step :][: part.size] = part.reshape(-1)
-        start += size
     return packed
 
 
@@ -121,6 +127,35 @@ def panel_table(rounding: str, table: Array) -> Array:
     wide = np.zeros((len(table), padded(channels, LANES)), np.int32)
     wide[:, :channels] = table
     return in_blocks(rounding, wide[:, panel_order(channels)])
+
+
+# ---- Winograd --------------------------------------------------------------------------------------------------------
+
+POINTS = (5 / 8, 3 / 2)
+"""Where the larger transform evaluates polynomials, with both signs, besides 0 and infinity. All that follows from them
+in the transforms of images is exact in float32."""
+
+
+def filter_transform(size: int) -> Array:
+    """What filters of three are multiplied with, by the size of a tile: for each point p of the transform's polynomial
+    ``1, p, p**2``, over the product of p's distances to the other points."""
+    points = (0.0, 1.0, -1.0) if size == 2 else (0.0, *(sign * p for p in POINTS for sign in (1, -1)))
+    rows = [[p**i / np.prod([p - q for q in points if q != p]) for i in range(3)] for p in points]
+    return np.array([*rows, [0.0, 0.0, 1.0]])
+
+
+def winograd_filters(filters: Array, size: int) -> Array:
+    """``[output channels, 3, 3, input channels]`` as panels of ``[pixel, input channels, output channels]``, where
+    pixels are those of a transformed tile; flat."""
+    transform = np.kron(filter_transform(size), filter_transform(size)).astype(np.float32)
+    pixels, (channels, _, _, depth) = len(transform), filters.shape
+    packed = aligned(pixels * filters.size // 9, np.float32)
+    for start, wide in panels(channels, integers=False):
+        panel = filters[start : start + wide].reshape(wide, 9, depth).transpose(1, 2, 0).reshape(9, -1)
+        np.matmul(
+            transform, panel, out=packed[start * pixels * depth :][: panel.size // 9 * pixels].reshape(pixels, -1)
+        )
+    return packed
 
 
 # ---- depthwise -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 
 from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba.lowering import winograd
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.engines.numba.objects import dot
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
@@ -117,6 +118,9 @@ def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
         return None  # outside of the image the definition adds nothing; the kernel adds zero times the filter
     matrix = value(filter).reshape(filter.shape[0], -1)
     start = np.zeros(len(matrix), np.float32) if bias is None else value(bias)
+    size = winograd.size(task, rows, columns) if _sums(task) == "fused" else 0
+    if size:
+        return [winograd.call(task, rows, columns, size, packing.float_channels(start), bounds(task.node))]
 
     def channels(part: slice) -> Array:
         return packing.float_channels(start[part])
