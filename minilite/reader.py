@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,24 @@ def read(source: str | bytes | os.PathLike[str]) -> Model:
 
 
 def _content(path: Path) -> Any:
-    if path.is_dir():
-        raise ModelError(f"Mmap of {str(path)!r} at offset '0' failed with error '19'. It is a directory.")
     try:
-        content = _map(path)
+        is_directory = path.is_dir()
+        content = b"" if is_directory else _map(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"Could not open {str(path)!r}. {reason}.") from None
+        raise ModelError(f"Could not open {shown(path)}. {reason}.") from None
+    if is_directory:
+        raise ModelError(f"Mmap of {shown(path)} at offset '0' failed with error '19'. It is a directory.")
     if len(content) == 0:
-        raise ModelError(f"mmap of size 0 requested. {str(path)!r} is an empty file.")
+        raise ModelError(f"mmap of size 0 requested. {shown(path)} is an empty file.")
     return content
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path in a message: quoted, and the middle left out where it is too long for one."""
+    short = reprlib.Repr()
+    short.maxstring = 300
+    return short.repr(os.fspath(path))
 
 
 def _map(path: Path) -> Any:

@@ -69,6 +69,12 @@ def test_a_path_without_a_model(tmp_path: Path, name: str, content: bytes | None
         minilite.read(path)
 
 
+def test_a_path_that_is_too_long_is_not_shown_whole() -> None:
+    with pytest.raises(ModelError, match=r"^Could not open 'a+\.\.\.a+'\. .") as raised:
+        minilite.read("a" * 100_000)
+    assert len(str(raised.value)) < 400
+
+
 def test_a_directory(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"^Mmap of '.*' at offset '0' failed with error '19'\. It is a directory"):
         minilite.read(tmp_path)

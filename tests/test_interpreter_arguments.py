@@ -146,6 +146,23 @@ def test_a_model_that_is_no_model() -> None:
         Interpreter(minilite.Model(version=1))
 
 
+def test_the_content_of_a_file_is_no_path() -> None:
+    content = models.add().to_bytes() + bytes(100_000)
+    with pytest.raises(
+        minilite.ModelError, match=r"^Could not open '.*\. These \d+ bytes .* as model_content="
+    ) as raised:
+        Interpreter(content)
+    assert len(str(raised.value)) < 300
+    assert Interpreter(model_content=content).get_input_details()
+
+
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    models.add().save(tmp_path / "TFL3.tflite")
+    assert Interpreter(bytes(tmp_path / "TFL3.tflite")).get_input_details()
+    with pytest.raises(minilite.ModelError, match=r"No such file"):
+        Interpreter(bytes(tmp_path / "missing"))
+
+
 def test_numbers_too_large_are_litert_s_errors() -> None:
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     content = models.add().to_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 from minilite.custom import CustomOps
 from minilite.engines import engine as engine_called
-from minilite.errors import ArgumentError, ArgumentTypeError, ResizeError, StateError
+from minilite.errors import ArgumentError, ArgumentTypeError, ModelError, ResizeError, StateError
 from minilite.interpreter.delegates import refuse_delegates
 from minilite.interpreter.details import operator_details, operator_options, signature_details, tensor_details
 from minilite.interpreter.op_resolver import OpResolverType, chosen_kernels, resolver_type
@@ -19,7 +19,7 @@ from minilite.interpreter.values import size, whole
 from minilite.memory import DEFAULT_LIMIT
 from minilite.model import Model
 from minilite.program import ITERATIONS, Program
-from minilite.reader import read
+from minilite.reader import IDENTIFIER, read, shown
 from minilite.soundness import check
 
 HELD = """There is at least 1 reference to internal data
@@ -308,4 +308,15 @@ def _load(path: Any, content: Any) -> tuple[str, Model]:
         return "a Model", path
     if not isinstance(path, str | bytes | os.PathLike):
         raise ArgumentTypeError(f"expected str, bytes or os.PathLike object, not {type(path).__name__}")
+    if isinstance(path, bytes):
+        _refuse_content(path)
     return repr(os.fsdecode(path)), read(os.fsdecode(path))
+
+
+def _refuse_content(path: bytes) -> None:
+    """Raise :class:`ModelError` for the bytes of a file in place of its path; LiteRT says only the first sentence."""
+    if path[4:8] == IDENTIFIER or b"\0" in path:
+        raise ModelError(
+            f"Could not open {shown(os.fsdecode(path[:20]))}. These {len(path)} bytes are the content of a file and not "
+            "its path: pass them as model_content=."
+        )
