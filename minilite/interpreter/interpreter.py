@@ -19,7 +19,7 @@ from minilite.interpreter.values import size, whole
 from minilite.memory import DEFAULT_LIMIT
 from minilite.model import Model
 from minilite.program import ITERATIONS, Program
-from minilite.reader import IDENTIFIER, read, shown
+from minilite.reader import IDENTIFIER, read
 from minilite.soundness import check
 
 HELD = """There is at least 1 reference to internal data
@@ -317,6 +317,6 @@ def _refuse_content(path: bytes) -> None:
     """Raise :class:`ModelError` for the bytes of a file in place of its path; LiteRT says only the first sentence."""
     if path[4:8] == IDENTIFIER or b"\0" in path:
         raise ModelError(
-            f"Could not open {shown(os.fsdecode(path[:20]))}. These {len(path)} bytes are the content of a file and not "
-            "its path: pass them as model_content=."
+            f"Could not open {path[:20].decode('latin-1')!r}. These {len(path)} bytes are the content of a file, not its "
+            "path: pass them as model_content=."
         )
