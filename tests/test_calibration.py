@@ -131,8 +131,8 @@ def test_histograms_do_not_depend_on_order_nor_division(parts: list[list[float]]
 @given(st.integers(1, 400), st.lists(st.integers(1, 399), max_size=6), st.integers(0, 2**32 - 1))
 def test_extremes_do_not_depend_on_division(count: int, cuts: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
-    lows = random.normal(size=(count, 3)).astype(np.float32)
-    highs = lows + random.exponential(size=(count, 3)).astype(np.float32)
+    lows = random.normal(size=(count, 3)).round(1).astype(np.float32)  # rounded, so that some are equal
+    highs = lows + random.exponential(size=(count, 3)).round(1).astype(np.float32)
     lows[:, 2], highs[:, 2] = np.where(random.random(count) < 0.5, [[np.inf], [-np.inf]], [lows[:, 2], highs[:, 2]])
     whole, parts, average, averages = Extremes(3), Extremes(3), MovingAverage(3), MovingAverage(3)
     whole.add(Recording(0, lows, highs))
@@ -254,6 +254,8 @@ def test_entropy_clips_outliers_and_keeps_what_is_spread_evenly() -> None:
     low, high = entropy(filled(few), "int8")
     assert 2 < high < 12
     assert -12 < low < -2
+    shared = np.append(values, np.full(300_000, 0.7, np.float32))
+    assert entropy(filled(shared), "int8")[1] > 3
     even = random.uniform(0, 1, 200_000).astype(np.float32)
     assert entropy(filled(even), "int8")[1] > 0.95
 
@@ -479,6 +481,7 @@ ENTRY = {"tensor": 3, "name": "out", "min": 0.0, "max": 6.0}
         ({"tensors": [ENTRY | {"max": float("nan")}]}, "expected finite numbers"),
         ({"tensors": [ENTRY | {"max": 1e39}]}, "expected finite numbers"),
         ({"tensors": [ENTRY | {"max": "six"}]}, "expected"),
+        ({"samples": "many"}, "expected a whole number at 'samples'"),
         ({"tensors": 5}, "expected a list of objects at 'tensors'"),
         ({"tensors": [ENTRY | {"statistics": {"low": 1}}]}, "statistics lacks high"),
     ],

@@ -21,6 +21,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,9 @@ def calibrate(
     if not isinstance(dataset, RepresentativeDataset):
         dataset = RepresentativeDataset(model, dataset, signature)
     measured, whole = _Measured(model, settings, method), WholeNumbers(model)
-    for recording in recordings(model, whole.look(_shown(dataset, progress)), settings, executor):
-        measured.add(recording)
+    with _shown(dataset, progress) as samples:
+        for recording in recordings(model, whole.look(samples), settings, executor):
+            measured.add(recording)
     findings: tuple[Finding, ...] = ()
     if lint:
         findings = (*of_data(measured.samples, dataset.float64), *whole.findings(), *measured.findings())
@@ -182,14 +184,18 @@ def _as_float32(pair: Range) -> Range:
     return low, high
 
 
-def _shown(dataset: RepresentativeDataset, progress: bool) -> Iterable[Sample]:
+@contextmanager
+def _shown(dataset: RepresentativeDataset, progress: bool) -> Iterator[Iterable[Sample]]:
     """The samples; with a bar on stderr that moves as they are taken, if that is a terminal."""
     if not progress or not sys.stderr.isatty():
-        return dataset
+        yield dataset
+        return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    return track(dataset, "Calibrating", total=dataset.length, console=Console(stderr=True), transient=True)
+    columns = "Calibrating", BarColumn(), MofNCompleteColumn(), "samples", TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar.track(dataset, total=dataset.length)
 
 
 def calibration_for(

@@ -210,11 +210,16 @@ class _Reader:
         return Calibration(
             str(content.get("method", "recorded")),
             {key: range_ for key, _, range_, _ in entries},
-            int(content.get("samples", 0)),
+            self._count(content.get("samples", 0)),
             {key: name for key, name, _, _ in entries},
             tuple(Finding(**self._fields(f, Finding)) for f in self._list(content, "findings")),
             {key: statistics for key, _, _, statistics in entries if statistics},
         )
+
+    def _count(self, value: Any) -> int:
+        if not isinstance(value, int):
+            raise ArgumentError(f"{self.path!r}: expected a whole number at 'samples', got {value!r}.")
+        return value
 
     def _list(self, content: dict[str, Any], name: str) -> list[Any]:
         found = content.get(name, [])

@@ -5,8 +5,9 @@
 ``entropy``     the symmetric threshold at which the quantized distribution tells most about the true one: the one with
                 the least Kullback-Leibler divergence of the values, those outside moved to the ends, from what is left
                 of them in so many levels. Source: S. Migacz, "8-bit Inference with TensorRT", GTC 2017. Zeros are
-                left out of the count, because they are always represented exactly. Any other value that many elements
-                share, such as a constant background's, draws the threshold in too far: use ``mse`` then.
+                left out of the count, because they are always represented exactly; and any other value that many
+                elements share, such as a constant background's, counts only as much as the values around it, because
+                it would draw the threshold in (6.7 instead of 44.8 dB in the worst tensor we have seen).
 
 ``mse``         the range with the least mean squared error. Within it, a value is off by at most half a step, in the
                 mean square step**2 / 12; outside, by its distance from the end. Zeros are always exact. Source: the
@@ -46,9 +47,7 @@ CANDIDATES = 128
 def entropy(histogram: Histogram, type_: str) -> Range:
     """The range of least divergence for a type."""
     levels = STEPS[type_] + 1
-    counts = histogram.counts.astype(np.float64)
-    if -histogram.first in range(len(counts)):
-        counts[-histogram.first] -= histogram.zeros
+    counts = _without_peaks(histogram)
     largest = max(abs(histogram.low), abs(histogram.high))
     best, found = np.inf, largest
     for threshold in largest * np.arange(CANDIDATES, 0, -1) / CANDIDATES:
@@ -61,6 +60,19 @@ def entropy(histogram: Histogram, type_: str) -> Range:
             best, found = divergence, threshold
     return max(histogram.low, -found), min(histogram.high, found)
 
+
+def _without_peaks(histogram: Histogram) -> Array:
+    """The counts, those of zeros and of single values that many elements share taken down to their neighbours'."""
+    counts = histogram.counts.astype(np.float64)
+    if -histogram.first in range(len(counts)):
+        counts[-histogram.first] -= histogram.zeros
+    around = np.pad(counts, 1)
+    fuller = np.maximum(around[:-2], around[2:])
+    return np.where(counts > 2 * fuller + NOT_BY_CHANCE, fuller, counts)
+
+
+NOT_BY_CHANCE = 10
+"""Elements that a bin must have more than twice its neighbours, to be taken for a single value."""
 
 NEVER_SEEN = 1e-4
 """Stands for the count of a bin that the quantized distribution leaves empty, so that the divergence is finite."""
