@@ -34,6 +34,9 @@ LEAST = np.finfo(f32).tiny
 """The least scale whose reciprocal is finite, and the largest magnitude of a range that counts as none: the maximum
 that TFLiteConverter's calibration starts from. For int16 its quantizer divides it by 32767, and goes on with
 infinities."""
+ZERO_SCALE = f32(2e-6 / 255)
+"""The scale of a tensor of zeros, as TFLiteConverter has it for int8: the bounds of RELU6 are still within int32, which
+they are not on the smaller ones that int16 and litert-quantizer would give."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Tflite(Numbers):
         low, high = min(float(f32(lo)), 0.0), max(float(f32(hi)), 0.0)
         if type_ == "int16":
             largest = max(-low, high)
-            return per_tensor(type_, f32((largest if largest > LEAST else 1e-6) / 32767))
+            return per_tensor(type_, f32(largest / 32767) if largest > LEAST else ZERO_SCALE)
         if high - low < 1e-6:
             low, high = low - 1e-6, high + 1e-6
         return self._asymmetric(low, high, type_)
@@ -133,6 +136,8 @@ class Litert(Numbers):
 
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
         low, high = f32(min(lo, 0)), f32(max(hi, 0))
+        if max(-low, high) <= LEAST:
+            return per_tensor(type_, ZERO_SCALE, 0 if type_ == "int16" else INTEGER_RANGE[type_][0])
         if type_ == "int16":
             return per_tensor(type_, max(-low, high, f32(1e-9)) / f32(32767))
         least, most = INTEGER_RANGE[type_]

@@ -66,7 +66,7 @@ def states(node: Node, ranges: Mapping[int, tuple[float, float]], grids: Mapping
 
 def _power_of_two(range_: tuple[float, float]) -> float:
     """The least power of two that is not below the largest magnitude, of those that the kernel takes."""
-    return 2.0 ** math.ceil(math.log2(min(max(1e-6, *map(abs, range_)), 64.0)))
+    return 2.0 ** math.ceil(math.log2(min(max(1.0, *map(abs, range_)), 64.0)))
 
 
 def keep_with_output(node: Node, shared: Shared) -> None:

@@ -9,7 +9,8 @@ forms are added at the end of the tensors, so that indices of the float model st
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,14 @@ from minilite.quantization.versions import version
 
 Form = tuple[str, bytes, bytes, int | None]
 """A type with its scales, zero points and axis, to be looked up by."""
+
+OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("ADD", "int16"): {"pot_scale_int16": False},
+    ("SUB", "int16"): {"pot_scale_int16": False},
+    ("SVDF", "int8"): {"fused_activation_function": "RELU"},
+}
+"""What integer kernels ask of an operator's options. With ``pot_scale_int16``, the schema's default, scales that happen
+to be powers of two would have to fit together."""
 
 FLOAT: Form = ("float32", b"", b"", None)
 
@@ -206,9 +215,9 @@ class Rewriter:
         changes: dict[str, object] = {"opcode_index": code}
         if grids := recurrent.intermediates(node, self.found.shared):
             changes["intermediates"] = tuple(self._intermediate(node, i, g) for i, g in enumerate(grids))
-        if node.name == "SVDF" and operator.options is not None:
-            fields = {**operator.options, "fused_activation_function": "RELU"}
-            changes["options"] = schema.make_options(operator.options.table, **fields)
+        if fields := OPTIONS.get((node.name, activations)):
+            table = operator.options.table if operator.options else schema.OPTIONS_OF[node.name]
+            changes["options"] = schema.make_options(table, **{**(operator.options or {}), **fields})
         return dataclasses.replace(operator, **changes)  # type: ignore[arg-type]  # fields of Operator
 
     def _intermediate(self, node: Node, position: int, grid: Grid | None) -> int:
