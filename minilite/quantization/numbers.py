@@ -32,11 +32,7 @@ from minilite.spec import INTEGER_RANGE
 f32 = np.float32
 LEAST = np.finfo(f32).tiny
 """The least scale whose reciprocal is finite, and the largest magnitude of a range that counts as none: the maximum
-that TFLiteConverter's calibration starts from. For int16 its quantizer divides it by 32767, and goes on with
-infinities."""
-ZERO_SCALE = f32(2e-6 / 255)
-"""The scale of a tensor of zeros, as TFLiteConverter has it for int8: the bounds of RELU6 are still within int32, which
-they are not on the smaller ones that int16 and litert-quantizer would give."""
+that TFLiteConverter's calibration starts from."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,14 @@ class Numbers:
         return np.asarray(np.clip(steps, low + narrow, high).astype(np.int64))
 
 
+def _with_zero(lo: float, hi: float) -> tuple[float, float]:
+    """The range with 0 in it, as float32 numbers. Nothing but zeros count as 0 to 1: any scale serves them, and on the
+    tiny ones of both quantizers (2e-6 / 255, 1e-38 / 32767, 1e-9 / 255) LiteRT's ADD ends the process, XNNPACK refuses
+    convolutions, and RELU6's bounds are beyond int32."""
+    low, high = min(float(f32(lo)), 0.0), max(float(f32(hi)), 0.0)
+    return (low, high) if max(-low, high) > LEAST else (0.0, 1.0)
+
+
 def magnitudes(values: Array, axis: int | None) -> Array:
     """The largest magnitude, as float32: one number, or one for each slice along ``axis``."""
     values = np.abs(np.asarray(values, f32))
@@ -93,10 +97,9 @@ class Tflite(Numbers):
     widens_weights: bool = True
 
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
-        low, high = min(float(f32(lo)), 0.0), max(float(f32(hi)), 0.0)
+        low, high = _with_zero(lo, hi)
         if type_ == "int16":
-            largest = max(-low, high)
-            return per_tensor(type_, f32(largest / 32767) if largest > LEAST else ZERO_SCALE)
+            return per_tensor(type_, f32(max(-low, high) / 32767))
         if high - low < 1e-6:
             low, high = low - 1e-6, high + 1e-6
         return self._asymmetric(low, high, type_)
@@ -135,9 +138,7 @@ class Litert(Numbers):
     name: str = "litert"
 
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
-        low, high = f32(min(lo, 0)), f32(max(hi, 0))
-        if max(-low, high) <= LEAST:
-            return per_tensor(type_, ZERO_SCALE, 0 if type_ == "int16" else INTEGER_RANGE[type_][0])
+        low, high = map(f32, _with_zero(lo, hi))
         if type_ == "int16":
             return per_tensor(type_, max(-low, high, f32(1e-9)) / f32(32767))
         least, most = INTEGER_RANGE[type_]
