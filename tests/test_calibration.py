@@ -24,6 +24,7 @@ from minilite.quantization import executing
 from minilite.quantization.calibrating import METHODS, calibrate, calibration_for
 from minilite.quantization.calibration import Calibration, recorded
 from minilite.quantization.histogram import ROOM, Histogram
+from minilite.quantization.in_place import overwritten
 from minilite.quantization.observers import Extremes, MovingAverage
 from minilite.quantization.recording import Recording
 from minilite.quantization.thresholds import entropy, mse, percentile
@@ -104,6 +105,59 @@ def test_in_place_ranges_of_random_networks_are_those_tensorflow_recorded() -> N
             honest += not np.allclose(ours[name][1], theirs, **close)  # type: ignore[arg-type]  # as above
     assert compared > 1000
     assert honest > 100, "the in-place rule should matter"
+
+
+def wired(text: str) -> tuple[Model, dict[str, int]]:
+    """A model of float tensors of shape (1, 4), or (4,) for names that begin with f: "y = ABS x; z = ADD y y", with the
+    input x; results that nobody uses are outputs."""
+    b = small_models.Builder()
+    index = {"x": b.tensor("x", (1, 4)), "c": b.constant("c", np.full((1, 4), 2, np.float32))}
+    lines = [line.split() for line in text.split(";")]
+    for output, *_ in lines:
+        index[output] = b.tensor(output, (4,) if output[0] == "f" else (1, 4))
+    codes = list(dict.fromkeys(line[2] for line in lines))
+    tables = {
+        "RESHAPE": {"table": "ReshapeOptions", "new_shape": (4,)},
+        "SOFTMAX": {"table": "SoftmaxOptions", "beta": 1.0},
+    }
+    steps = [
+        small_models.operator(
+            codes.index(code), tuple(index[i] for i in inputs), (index[output],), **tables.get(code, {})
+        )
+        for output, _, code, *inputs in lines
+    ]
+    used = {i for line in lines for i in line[3:]}
+    outputs = tuple(index[line[0]] for line in lines if line[0] not in used)
+    graph = b.subgraph((index["x"],), outputs, *steps)
+    return Model(tuple(minilite.model.OperatorCode(c) for c in codes), (graph,), tuple(b.buffers)), index
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = ABS x; d = ADD a c; e = ABS d", "a>d"),
+        ("a = ABS x; d = SUB c a; e = ABS d", "a>d"),
+        ("a = ABS x; b = EXP x; d = DIV a b; e = ABS d", "a>d"),
+        ("a = ABS x; d = SOFTMAX a; e = ABS d", "a>d"),
+        ("a = ABS x; d = MUL a c; e = MUL d c; g = ABS e", "a>d d>e"),
+        ("d = ADD x c; e = ABS d", ""),  # an input of the graph
+        ("a = ABS x; d = ADD a c", ""),  # an output of the graph
+        ("a = ABS x; d = ADD a a; e = ABS d", ""),  # used twice
+        ("a = ABS x; b = ABS a; d = ADD a b; e = ABS d", "b>d"),
+        ("a = ABS x; d = MAXIMUM a c; e = ABS d", ""),
+        ("a = ABS x; f = RESHAPE a; d = ADD a f; e = ABS d", ""),
+        ("a = ABS x; f = RESHAPE a; g = ABS a; f2 = ADD f f; fe = ABS f2", ""),
+        ("a = ABS x; f = RESHAPE a; f2 = SOFTMAX f; fe = ABS f2", "f>f2"),
+        ("a = ABS x; f = RESHAPE a; g = ABS a; f2 = SOFTMAX f; fe = ABS f2", ""),  # under another name used twice
+        ("a = ABS x; f = RESHAPE a; g = ABS a; fg = RESHAPE f; f2 = SOFTMAX fg; fe = ABS f2", ""),
+        ("f = RESHAPE x; f2 = SOFTMAX f; fe = ABS f2", "f>f2"),
+    ],
+)
+def test_what_is_written_over_what(text: str, expected: str) -> None:
+    """Each of these was compared with what TensorFlow's calibrator records."""
+    model, index = wired(text)
+    name = {i: n for n, i in index.items()}
+    assert " ".join(f"{name[a]}>{name[b]}" for a, b in overwritten(model, 0)) == expected
 
 
 # ---- observers: any division of the samples gives the same -----------------------------------------------------------
