@@ -56,14 +56,19 @@ def attention(x: Tensor) -> Tensor:
 
 
 def gated(x: Tensor) -> Tensor:
+    def swish(x: Tensor) -> Tensor:
+        return layers.Activation("swish")(layers.BatchNormalization()(x))
+
     x = layers.Reshape((28, 28, 1))(x)
-    x = layers.Conv2D(16, 3, 2, "same", activation="swish")(x)
+    x = swish(layers.Conv2D(16, 3, 2, "same", use_bias=False)(x))
     for _ in range(2):
-        y = layers.DepthwiseConv2D(3, padding="same", activation="swish")(layers.Conv2D(32, 1, activation="swish")(x))
+        y = swish(layers.Conv2D(32, 1, use_bias=False)(x))
+        y = swish(layers.DepthwiseConv2D(3, padding="same", use_bias=False)(y))
         gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
         gate = layers.Conv2D(32, 1, activation="sigmoid")(layers.Conv2D(8, 1, activation="swish")(gate))
-        x = layers.Add()([x, layers.Conv2D(16, 1)(layers.Multiply()([y, gate]))])
-    return layers.Dense(10)(layers.GlobalAveragePooling2D()(layers.AveragePooling2D()(x)))
+        y = layers.BatchNormalization()(layers.Conv2D(16, 1, use_bias=False)(layers.Multiply()([y, gate])))
+        x = layers.Add()([x, y])
+    return layers.Dense(10)(layers.GlobalAveragePooling2D()(layers.AveragePooling2D(2)(x)))
 
 
 NETWORKS = {f.__name__: f for f in (lstm, gru, attention, gated)}
@@ -102,15 +107,15 @@ def written_lstm(model: tf.keras.Model) -> bytes:
     states = b.tensor("lstm", (1, 28, units))
     last = b.tensor("last", (1, units))
     logits = b.tensor("logits", (1, 10))
-    slice_ = [b.constant(f"slice_{i}", np.array(v, np.int32)) for i, v in enumerate(([0, 27, 0], [1, 28, units], [1, 1, 1]))]
+    slice_ = [
+        b.constant(f"slice_{i}", np.array(v, np.int32)) for i, v in enumerate(([0, 27, 0], [1, 28, units], [1, 1, 1]))
+    ]
     weights, zeros = b.constant("head", head.T.copy()), b.constant("head_bias", head_bias)
     graph = b.subgraph(
         (source,),
         (logits,),
-        operator(
-            0, tuple(operands), (states,), "UnidirectionalSequenceLSTMOptions", fused_activation_function="TANH"
-        ),
-        operator(1, (states, *slice_), (last,), "StridedSliceOptions", shrink_axis_mask=2),
+        operator(0, tuple(operands), (states,), "UnidirectionalSequenceLSTMOptions", fused_activation_function="TANH"),
+        operator(1, (states, *slice_), (last,), "StridedSliceOptions", begin_mask=5, end_mask=5, shrink_axis_mask=2),
         operator(2, (last, weights, zeros), (logits,), "FullyConnectedOptions"),
     )
     codes = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "STRIDED_SLICE", "FULLY_CONNECTED")
