@@ -68,10 +68,10 @@ def _kernels(name: str) -> str:
     return _usage(kernel_set, name)
 
 
-def _engine(name: str) -> str:
+def _engine(name: str | None) -> str | None:
     from minilite.engines import engine
 
-    return _usage(engine, name)
+    return None if name is None else _usage(engine, name)
 
 
 def _usage(check: Callable[[str], Any], name: str) -> str:
@@ -213,7 +213,9 @@ def quantize(
 def profile(
     model: Model,
     kernels: Kernels = "reference",
-    engine: Engine = "numba",
+    engine: Annotated[
+        str | None, typer.Option(callback=_engine, help="auto, numpy or numba; else numba if it can be used.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="One, or two.")] = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Runs, of which the quickest counts.")] = 20,
     against: Annotated[str | None, typer.Option(help="litert: time LiteRT's interpreter, too.")] = None,
@@ -221,10 +223,11 @@ def profile(
 ) -> None:
     """Show how long every operator takes, on random inputs."""
     from minilite import Interpreter, profile_command
+    from minilite.engines import compiling
 
     if against not in (None, "litert"):
         raise typer.BadParameter("there is: litert", param_hint="--against")
-    interpreter = Interpreter(model, kernels=kernels, engine=engine, num_threads=threads)
+    interpreter = Interpreter(model, kernels=kernels, engine=engine or compiling(), num_threads=threads)
     found, theirs = profile_command.measure(interpreter, model, kernels, threads, repeat, seed, against)
     profile_command.show(_console(), found, theirs)
 
@@ -235,6 +238,11 @@ def warmup() -> None:
     """Compile all kernels ahead of time, so that no later run waits for them."""
     from rich.progress import track
 
+    from minilite.engines import engine, is_disabled
+
+    engine("numba")
+    if is_disabled():
+        raise ArgumentError("nothing is compiled while NUMBA_DISABLE_JIT is set: unset it.")
     from minilite.engines.numba.kinds import every
     from minilite.engines.numba.objects import address, folder, is_ready
 

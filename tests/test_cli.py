@@ -109,6 +109,47 @@ def test_an_interrupt_ends_quietly(call, monkeypatch, folder):
     assert call("run", folder / "float.tflite", "--random") == (130, "", "")
 
 
+# ---- without Numba -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_numba(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+
+
+@pytest.mark.usefixtures("no_numba")
+def test_profile_measures_what_there_is(call):
+    status, out, _ = call("profile", demo.INT8_MODEL, "--repeat", 1)
+    assert status == 0
+    assert "CONV_2D" in out
+    assert "numba" not in out
+    status, _, err = call("profile", demo.INT8_MODEL, "--engine", "numba")
+    assert status == 2
+    assert "cannot be used" in err
+
+
+def test_profile_compiles_where_it_can(call):
+    pytest.importorskip("numba")
+    status, out, _ = call("profile", demo.INT8_MODEL, "--repeat", 1)
+    assert status == 0
+    assert "numba" in out
+
+
+@pytest.mark.usefixtures("no_numba")
+def test_warmup_says_what_it_needs(call):
+    status, out, err = call("warmup")
+    assert (status, out) == (1, "")
+    assert err.startswith("minilite: engine 'numba' cannot be used")
+
+
+def test_warmup_with_a_disabled_compiler(call, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    status, out, err = call("warmup")
+    assert (status, out) == (1, "")
+    assert "NUMBA_DISABLE_JIT" in err
+
+
 # ---- wrong usage is 2, failure is 1 --------------------------------------------------------------------------------
 
 

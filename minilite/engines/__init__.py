@@ -84,9 +84,14 @@ class NumbaEngine(NumpyEngine):
     def link(self, plan: Plan, keep: bool) -> Linked | Patient | None:
         from minilite.engines.numba.linked import link
 
-        if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        if is_disabled():
             return None
         return link(plan, keep, self.patient, self.threads)
+
+
+def is_disabled() -> bool:
+    """Whether the environment says that Numba shall compile nothing."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 
 def engine(name: str, threads: int = 1) -> Engine:
@@ -104,3 +109,8 @@ def engine(name: str, threads: int = 1) -> Engine:
     if name == "numpy":
         return NumpyEngine()
     raise ArgumentError(f"unknown engine {name!r}; there are: auto, numba, numpy")
+
+
+def compiling() -> str:
+    """The name of the engine that compiles whatever it can: ``numba``, or ``numpy`` where that cannot be used."""
+    return "numpy" if engine("auto").name == "numpy" else "numba"
