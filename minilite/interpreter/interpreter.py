@@ -317,6 +317,6 @@ def _refuse_content(path: bytes) -> None:
     """Raise :class:`ModelError` for the bytes of a file in place of its path; LiteRT says only the first sentence."""
     if path[4:8] == IDENTIFIER or b"\0" in path:
         raise ModelError(
-            f"Could not open {path[:20].decode('latin-1')!r}. These {len(path)} bytes are the content of a file, not its "
-            "path: pass them as model_content=."
+            f"Could not open {path[:20].decode('latin-1')!r}. These {len(path)} bytes are the content of a file, "
+            "not its path: pass them as model_content=."
         )
