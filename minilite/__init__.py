@@ -8,38 +8,40 @@ model = minilite.read("model.tflite")                   # the file as plain data
 small = minilite.quantize(model, "int8", samples)       # another one, of integers
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from minilite.errors import (
-    ArgumentError,
-    ArgumentOverflowError,
-    ArgumentTypeError,
-    DelegateError,
-    Error,
-    ModelError,
-    NotAnArrayError,
-    OperatorError,
-    ResizeError,
-    StateError,
-    UnresolvedCustomError,
-    UnsupportedBuiltinError,
-    UnsupportedOperatorError,
-    WorkerError,
-)
-from minilite.interpreter import (
-    Delegate,
-    Interpreter,
-    InterpreterWithCustomOps,
-    OpResolverType,
-    SignatureRunner,
-    load_delegate,
-    run,
-)
-from minilite.model import Model
-from minilite.reader import read
-
+TYPE_CHECKING = False  # as type checkers know it; the module typing takes its time
 if TYPE_CHECKING:
+    from typing import Any
+
+    from minilite.errors import (
+        ArgumentError,
+        ArgumentOverflowError,
+        ArgumentTypeError,
+        DelegateError,
+        Error,
+        ModelError,
+        NotAnArrayError,
+        OperatorError,
+        ResizeError,
+        StateError,
+        UnresolvedCustomError,
+        UnsupportedBuiltinError,
+        UnsupportedOperatorError,
+        WorkerError,
+    )
+    from minilite.interpreter import (
+        Delegate,
+        Interpreter,
+        InterpreterWithCustomOps,
+        OpResolverType,
+        SignatureRunner,
+        load_delegate,
+        run,
+    )
+    from minilite.model import Model
     from minilite.quantization import Calibration, Converter, OpsSet, Optimize, calibrate, quantize
+    from minilite.reader import read
 
 __version__ = "0.1.0"
 
@@ -75,13 +77,40 @@ __all__ = [
     "run",
 ]
 
+_INTERPRETER = (
+    "Delegate",
+    "Interpreter",
+    "InterpreterWithCustomOps",
+    "OpResolverType",
+    "SignatureRunner",
+    "load_delegate",
+    "run",
+)
 _QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize")
+_HOMES = {
+    "Model": "model",
+    "read": "reader",
+    **dict.fromkeys(_INTERPRETER, "interpreter"),
+    **dict.fromkeys(_QUANTIZATION, "quantization"),
+}
+"""Which module has a name that is not in :mod:`minilite.errors`."""
 
 
 def __getattr__(name: str) -> Any:
-    """The quantizer's names, imported when they are asked for: running models does not wait for them."""
-    if name not in _QUANTIZATION:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from minilite import quantization
+    """Names and modules of the package, imported when they are first asked for.
 
-    return getattr(quantization, name)
+    So the command line, which is part of the package, begins before anything large is imported and sees to interrupts;
+    and running models does not wait for the quantizer."""
+    from importlib import import_module, util
+
+    if name in __all__:
+        value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_") and util.find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,14 +2,18 @@
 
 import sys
 
+from minilite import interrupts
+
 
 def main() -> int:
     """The command; an interrupt while it is still being loaded ends it as quietly as a later one."""
+    interrupts.to_system()
+    from minilite.cli import main
+
     try:
-        from minilite.cli import main
+        return main()
     except KeyboardInterrupt:
         return 130
-    return main()
 
 
 if __name__ == "__main__":

@@ -3,19 +3,21 @@
 Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
 :mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
 
-Exit status: 0 done, 1 failed (the message is on stderr), 2 wrong usage, 130 interrupted.
+Exit status: 0 done, 1 failed (the message is on stderr), 2 wrong usage, 130 interrupted
+(by the signal itself while a command is loaded).
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from minilite import __version__
+from minilite import __version__, interrupts
 from minilite.errors import ArgumentError, Error
 from minilite.kernel_sets import KERNEL_SETS, kernel_set
 
@@ -45,7 +47,9 @@ def _reported(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        importlib.import_module("minilite.interpreter")  # most of what any command waits for
         try:
+            interrupts.to_python()
             command(*args, **kwargs)
         except BrokenPipeError:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -107,6 +108,28 @@ def test_an_interrupt_ends_quietly(call, monkeypatch, folder):
 
     monkeypatch.setattr(run_command, "run_files", interrupted)
     assert call("run", folder / "float.tflite", "--random") == (130, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("module", ["minilite.cli", "numpy", "typer", "rich.console", "minilite.interpreter.session"])
+def test_an_interrupt_at_the_beginning_ends_quietly(module):
+    """The process interrupts itself when a module is about to be imported."""
+    code = """
+import runpy, signal, sys
+
+wanted, sys.argv[1] = sys.argv[1], "demo"
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name == wanted:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting)
+runpy.run_module("minilite", run_name="__main__", alter_sys=True)
+"""
+    result = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("", "")
+    assert result.returncode in (130, -signal.SIGINT)
 
 
 # ---- without Numba -------------------------------------------------------------------------------------------------
