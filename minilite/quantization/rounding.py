@@ -162,7 +162,7 @@ class _Fit:
             plain = nearest(self.numbers)(weight)
             self.walk.change(weight.tensor, plain.values())
             return plain
-        bias = self._own_bias(step)
+        bias = None if step.node.op == "BATCH_MATMUL" else self.walk.own_constant(step, 2)
         measured = moments(self.walk, step, layer, weight.values)
         around = measured if bias is None else measured.centered()
         channels = self.walk.infos[step.inputs[0]].shape[-1]
@@ -174,14 +174,6 @@ class _Fit:
             off = np.einsum("grt,gt->gr", w, measured.mean_original) - np.einsum("grt,gt->gr", v, measured.mean)
             self.walk.change(bias, (self._constant(bias) + off.reshape(-1)).astype(np.float32))
         return fitted
-
-    def _own_bias(self, step: Step) -> int | None:
-        """The bias, when it is a constant that nobody else reads."""
-        tensor = step.inputs[2] if len(step.inputs) > 2 and step.node.op != "BATCH_MATMUL" else -1
-        if tensor < 0 or not self.walk.infos[tensor].constant or tensor in self.walk.changes:
-            return None
-        readers = sum((operator.inputs or ()).count(tensor) for operator in self.walk.graph.operators)
-        return tensor if readers == 1 and tensor not in self.walk.graph.outputs else None
 
     def _constant(self, tensor: int) -> Array:
         value = self.walk.infos[tensor].value

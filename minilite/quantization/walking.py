@@ -87,16 +87,25 @@ class Walk:
     def values(self, step: Step, position: int) -> Iterator[tuple[Array, Array]]:
         """An input of the operator, in the original and in the copy, some samples at a time. The two are the same array
         while nothing has changed."""
-        yield from self._both(step.inputs[position])
+        yield from self.both(step.inputs[position])
 
     def results(self) -> Iterator[list[tuple[Array, Array]]]:
         """After the walk: each output in the original and in the copy, some samples at a time."""
         for tensor in self.graph.outputs:
-            yield list(self._both(tensor))
+            yield list(self.both(tensor))
 
-    def _both(self, tensor: int) -> Iterator[tuple[Any, Any]]:
+    def both(self, tensor: int) -> Iterator[tuple[Any, Any]]:
+        """A tensor that is there at present, in the original and in the copy."""
         for run in self._runs:
             yield run.plan.value(tensor, run.original), run.plan.value(tensor, run.changed)
+
+    def own_constant(self, step: Step, position: int) -> int | None:
+        """The constant at an input, when nobody else reads it and it has not changed yet."""
+        tensor = step.inputs[position] if len(step.inputs) > position else -1
+        if tensor < 0 or not self.infos[tensor].constant or tensor in self.changes or tensor in self.graph.outputs:
+            return None
+        readers = sum((operator.inputs or ()).count(tensor) for operator in self.graph.operators)
+        return tensor if readers == 1 else None
 
     def change(self, tensor: int, array: Array) -> None:
         """Another value for a constant of the copy."""
