@@ -12,7 +12,9 @@ from minilite.constants import constant_array
 from minilite.errors import ArgumentError
 from minilite.model import Model, OperatorCode
 from minilite.quantization.bias_correction import bias_corrected
+from minilite.quantization.editing import with_constants
 from minilite.quantization.equalization import equalized
+from minilite.quantization.numbers import LITERT
 from minilite.quantization.weights_only import weights_int4, weights_int8
 from tests.small_models import Builder, operator
 from tests.test_better_rounding import answers, correlated, network
@@ -122,7 +124,9 @@ def test_constants_that_others_read_stay() -> None:
     model = dataclasses.replace(model, subgraphs=(dataclasses.replace(graph, outputs=(*graph.outputs, 8)),))
     assert graph.tensors[8].name in ("w1", "b1", "w2")
     assert off(model, equalized(model), images()) < 2e-6
-    np.testing.assert_array_equal(constant(equalized(model), str(graph.tensors[8].name)), constant(model, str(graph.tensors[8].name)))
+    np.testing.assert_array_equal(
+        constant(equalized(model), str(graph.tensors[8].name)), constant(model, str(graph.tensors[8].name))
+    )
 
 
 def test_channels_of_zeros_do_no_harm() -> None:
@@ -150,7 +154,7 @@ def test_equalizing_what_cannot_be_is_refused() -> None:
 @pytest.mark.parametrize(
     "quantize",
     [
-        weights_int4,
+        lambda m: weights_int4(m, numbers=LITERT),
         lambda m: weights_int4(m, arithmetic="hybrid"),
         lambda m: weights_int4(m, block_size=32),
         lambda m: weights_int8(m, per_channel=False),
@@ -171,7 +175,7 @@ def test_corrected_layers_are_right_on_average(quantize: object) -> None:
 
 def test_corrected_convolutions_are_right_on_average() -> None:
     model, x = chain("RELU6"), images(40) + np.float32(0.5)
-    quantized = weights_int4(model, others="int4")
+    quantized = weights_int4(model, others="int4", numbers=LITERT)
     corrected = bias_corrected(model, quantized, x)
     shifts = [np.abs(np.mean(answers(m, x) - answers(model, x), axis=0)).max() for m in (quantized, corrected)]
     assert shifts[1] < shifts[0] / 8
@@ -185,9 +189,8 @@ def test_nothing_to_correct_changes_nothing() -> None:
 
 def test_int8_models_are_corrected_in_steps_of_their_biases() -> None:
     model, x = network(), correlated(200, 48)
-    calibration = minilite.quantization.calibrating.calibrate(model, x, progress=False)
-    quantized, _ = quantize_static(model, STATIC["int8"], as_ranges(calibration))
-    spoilt = with_constants(quantized, {(0, spot): values + 400 for spot, values in _biases(quantized)})
+    quantized = minilite.quantization.quantize(model, "int8", x, progress=False)
+    spoilt = with_constants(quantized, {(0, spot): values + np.int32(400) for spot, values in _biases(quantized)})
     repaired = bias_corrected(model, spoilt, x)
     assert off(model, repaired, x) < 1.1 * off(model, quantized, x) < off(model, spoilt, x) / 2
     types = [t.type for t in repaired.subgraphs[0].tensors]

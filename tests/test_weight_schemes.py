@@ -15,8 +15,10 @@ import minilite
 from minilite.constants import blocks, constant_array
 from minilite.errors import ArgumentError
 from minilite.model import Buffer, Model, Quantization, Subgraph
+from minilite.quantization.blocks import up_to_bfloat16
 from minilite.quantization.dynamic_range import dynamic_range
-from minilite.quantization.weights_only import float16, up_to_bfloat16, weights_int4, weights_int8
+from minilite.quantization.numbers import LITERT
+from minilite.quantization.weights_only import float16, weights_int4, weights_int8
 from tests import models, small_models
 from tests.oracle import installed, oracle
 from tests.record_weight_schemes import networks, recorded
@@ -31,6 +33,7 @@ SCHEMES: dict[str, Callable[[Model], Model]] = {
     "weights_int8 hybrid": functools.partial(weights_int8, arithmetic="hybrid"),
     "weights_int8 per tensor": functools.partial(weights_int8, per_channel=False, arithmetic="hybrid"),
     "weights_int4": weights_int4,
+    "weights_int4 to the nearest": functools.partial(weights_int4, numbers=LITERT),
     "weights_int4 everywhere": functools.partial(weights_int4, others="int4"),
     "weights_int4 hybrid": functools.partial(weights_int4, arithmetic="hybrid"),
     "weights_int4 in blocks": functools.partial(weights_int4, block_size=32),
@@ -95,8 +98,12 @@ def test_recorded_networks_are_tflite_converters(network: str, scheme: str) -> N
     [
         (dynamic_range, "tf_dynamic", True),
         (float16, "tf_float16", True),
-        (weights_int8, "lq_weight_only_wi8_afp32", False),  # litert-quantizer leaves versions as they were
-        (functools.partial(weights_int4, others="float32"), "lq_weight_only_wi4_afp32", False),
+        (
+            functools.partial(weights_int8, numbers=LITERT),
+            "lq_weight_only_wi8_afp32",
+            False,
+        ),  # litert-quantizer leaves versions as they were
+        (functools.partial(weights_int4, others="float32", numbers=LITERT), "lq_weight_only_wi4_afp32", False),
     ],
 )
 def test_fashion_mnist_files_are_theirs(file: str, scheme: Callable[..., Model], theirs: str, versions: bool) -> None:
@@ -223,7 +230,7 @@ def test_small_constants_stay_float_in_dynamic_range_only() -> None:
 
 def test_blocks_have_scales_of_their_own_and_the_activation_is_split_off() -> None:
     model = matmul(fused_activation_function="RELU")
-    quantized = weights_int4(model, block_size=32)
+    quantized = weights_int4(model, block_size=32, numbers=LITERT)
     graph = quantized.subgraphs[0]
     assert [quantized.operator_codes[o.opcode_index].name for o in graph.operators] == ["FULLY_CONNECTED", "RELU"]
     size, scales = blocks(quantized, graph, graph.tensors[2].quantization)

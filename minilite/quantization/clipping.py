@@ -2,7 +2,7 @@
 
 A few large weights stretch a grid of 16 steps. Saturating them costs less than what all others gain: for each channel,
 
-    scale = argmin over s of  sum of h * (w - s * clip(round(w / s), low, high)) ** 2
+    scale = argmin over s of  sum of h * (w - s * clip(round(w / s), -high, high)) ** 2
 
 over a fan of fractions of the scale that reaches the largest magnitude. ``h`` is 1, or how much the error of each
 weight matters. Sources: Banner, Nahshan and Soudry 2019, "Post training 4-bit quantization of convolutional networks
@@ -38,9 +38,10 @@ def clipped(numbers: Numbers = LITERT) -> Choice:
 
 
 def reach(bits: int) -> tuple[int, int]:
-    """The integers that weights use: 8 bits leave the lowest one out, as the 8-bit specification asks."""
-    low, high = INTEGER_RANGE[f"int{bits}"]
-    return (low + (bits >= 8), high)
+    """The integers that weights use, all but the lowest: of 8 bits the 8-bit specification asks for that, of 4 LiteRT's
+    hybrid kernels for x86, which negate weights within their type."""
+    high = INTEGER_RANGE[f"int{bits}"][1]
+    return -high, high
 
 
 def by_channel(values: Array, axis: int | None) -> Array:

@@ -30,16 +30,17 @@ from typing import Any
 import numpy as np
 
 from minilite.model import Model
-from minilite.quantization.clipping import by_channel, reach, searched
+from minilite.quantization.blocks import as_rounded, divided_into, for_energy
+from minilite.quantization.clipping import by_channel, reach
 from minilite.quantization.editing import with_constants
 from minilite.quantization.grid import Array, Grid
-from minilite.quantization.hessian_rounding import FRACTIONS, Factor, best_of, rounded
+from minilite.quantization.hessian_rounding import FRACTIONS, best_of
 from minilite.quantization.layers import Layer, layer_of
 from minilite.quantization.numbers import LITERT, Numbers
 from minilite.quantization.squant import squant
 from minilite.quantization.walking import Walk, by_subgraph
 from minilite.quantization.weight import Choice, Excluded, Rounded, Weight, nearest
-from minilite.quantization.weights_only import divided_into, up_to_bfloat16, weights_of
+from minilite.quantization.weights_only import weights_of
 from minilite.resolve import Step
 
 DAMPING = 0.1
@@ -191,13 +192,14 @@ class _Fit:
         for group in range(len(w)):
             h, target = self._energy_and_target(w[group], around.energy[group], around.cross[group])
             if in_blocks:
-                q[group], scales[group] = _blocks(target, h, in_blocks)
+                q[group], blocks = for_energy(target, h, in_blocks)
+                scales[group] = blocks.repeat(in_blocks, axis=1)
             else:
                 tries = [widest[group] * np.float32(f) for f in fractions]
                 q[group], scales[group] = best_of(tries, target, h, reach(weight.bits), weight.axis is None)
         integers = layer.weights(step.node, q, weight.values.shape).astype(np.int64)
         if in_blocks:
-            return Rounded(grid, integers, scales[0][:, ::in_blocks])
+            return as_rounded(weight, integers, scales[0][:, ::in_blocks])
         every = by_channel(layer.weights(step.node, scales, weight.values.shape), weight.axis)
         return Rounded(Grid(grid.type, every[:, 0].copy(), grid.zero_points, grid.axis), integers)
 
@@ -206,12 +208,3 @@ class _Fit:
         mean = float(np.mean(np.diag(energy)))
         h = energy + np.eye(len(energy)) * (self.damping * mean if mean > 0 else 1.0)
         return h, w + np.linalg.solve(h, (w @ (cross - energy)).T).T
-
-
-def _blocks(w: Array, h: Array, size: int) -> tuple[Array, Array]:
-    """Integers and scales of rows in blocks: each block's scale clips best by what its inputs' energy says."""
-    limits = reach(4)
-    blocks, importance = w.reshape(-1, size), np.tile(np.diag(h).reshape(-1, size), (len(w), 1))
-    widest = np.maximum(np.abs(blocks).max(axis=1) / limits[1], 1e-9).astype(np.float32)
-    scales = up_to_bfloat16(searched(blocks, widest, limits, importance)).reshape(len(w), -1).repeat(size, axis=1)
-    return rounded(w, Factor(h), scales, limits), scales

@@ -5,7 +5,8 @@
 
 ``weights_int8`` and ``weights_int4`` quantize the weights of the matrix operators symmetrically, and put a DEQUANTIZE
 right before the operator that reads them: litert-quantizer's ``weight_only_wi8_afp32`` and ``weight_only_wi4_afp32``,
-bit for bit when asked for its numbers. EMBEDDING_LOOKUP needs none: its kernels look up integers and give floats.
+bit for bit when asked for its numbers, LITERT. EMBEDDING_LOOKUP needs none: its kernels look up integers and give
+floats.
 Operators LiteRT has no 4-bit recipe for (DEPTHWISE_CONV_2D, TRANSPOSE_CONV) are float there. Here they get 8 bits
 unless ``others`` says float32: next to 4-bit layers their error is nothing, and their size a quarter.
 
@@ -14,8 +15,8 @@ read them as they are, and quantize their inputs to 8 bits while running: faster
 
 ``block_size`` gives 4-bit matrices of FULLY_CONNECTED a float16 scale for every so many values of a row. LiteRT has
 hybrid kernels for that only, for blocks of a multiple of 32 that divide the row and at least four units; they leave out
-the fused activation, so it becomes an operator of its own. Scales are rounded up to bfloat16, which is what XNNPACK
-keeps of them, so that all kernels compute with the same ones. Other matrices keep a scale for each channel.
+the fused activation, so it becomes an operator of its own. LiteRT's reference kernels take such scales for 0. Other
+matrices keep a scale for each channel (:mod:`minilite.quantization.blocks`).
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from minilite import schema
 from minilite.errors import ArgumentError
 from minilite.model import Model, Operator, Quantization, Tensor
 from minilite.ops import OPS
+from minilite.quantization.blocks import divided_into, in_blocks, nearest_in_blocks
 from minilite.quantization.editing import GraphEdit
 from minilite.quantization.grid import Array
-from minilite.quantization.numbers import LITERT, Numbers
+from minilite.quantization.numbers import Numbers
+from minilite.quantization.squant import squant
 from minilite.quantization.weight import Choice, Excluded, Rounded, Weight, float_edit, nearest, weight_axis, weights
 
 WEIGHTS = {
@@ -69,17 +72,18 @@ def weights_int8(
     *,
     exclude: Excluded = (),
     per_channel: bool = True,
-    numbers: Numbers = LITERT,
+    numbers: Numbers | None = None,
     choose: Choice | None = None,
     arithmetic: str = "float",
 ) -> Model:
     """The model with int8 weights and float activations; see the module.
 
-    exclude: operators to leave float, as (subgraph, operator). choose: what makes integers of a weight; by default it
-    rounds to the nearest by the formulas of ``numbers``. arithmetic: ``"float"`` or ``"hybrid"``.
+    exclude: operators to leave float, as (subgraph, operator). choose: what makes integers of a weight; by default
+    :func:`minilite.quantization.squant.squant`, or, when ``numbers`` are given, what is nearest by their formulas.
+    arithmetic: ``"float"`` or ``"hybrid"``.
 
     Raises :class:`ArgumentError` when the model is already quantized or has no float constants."""
-    return _Scheme(model, 8, "int8", per_channel, choose or nearest(numbers), arithmetic, 0).run(exclude)
+    return _Scheme(model, 8, "int8", per_channel, numbers, choose, arithmetic).run(exclude)
 
 
 def weights_int4(
@@ -87,7 +91,7 @@ def weights_int4(
     *,
     exclude: Excluded = (),
     per_channel: bool = True,
-    numbers: Numbers = LITERT,
+    numbers: Numbers | None = None,
     choose: Choice | None = None,
     arithmetic: str = "float",
     block_size: int = 0,
@@ -105,14 +109,14 @@ def weights_int4(
         raise ArgumentError(
             f"block_size: expected 0 or a multiple of 32, which is what kernels take, got {block_size}."
         )
-    return _Scheme(model, 4, others, per_channel, choose or nearest(numbers), arithmetic, block_size).run(exclude)
+    return _Scheme(model, 4, others, per_channel, numbers, choose, arithmetic, block_size).run(exclude)
 
 
 def weights_of(
     model: Model, bits: int, *, exclude: Excluded = (), per_channel: bool = True, others: str = "int8"
 ) -> list[Weight]:
     """The weights that :func:`weights_int8` (``bits`` 8) or :func:`weights_int4` (4) would quantize."""
-    scheme = _Scheme(model, bits, others, per_channel, nearest(LITERT), "float", 0)
+    scheme = _Scheme(model, bits, others, per_channel)
     return [weight for graph in scheme.edit.graphs for weight in weights(graph, scheme.form, exclude)]
 
 
@@ -120,21 +124,31 @@ class _Scheme:
     """A model whose weights are being quantized."""
 
     def __init__(
-        self, model: Model, bits: int, others: str, per_channel: bool, choose: Choice, arithmetic: str, block_size: int
+        self,
+        model: Model,
+        bits: int,
+        others: str,
+        per_channel: bool,
+        numbers: Numbers | None = None,
+        choose: Choice | None = None,
+        arithmetic: str = "float",
+        block_size: int = 0,
     ):
         if arithmetic not in ("float", "hybrid"):
             raise ArgumentError(f"arithmetic: expected 'float' or 'hybrid', got {arithmetic!r}.")
         self.edit = float_edit(model)
-        self.bits, self.others, self.per_channel, self.choose = bits, others, per_channel, choose
+        self.bits, self.others, self.per_channel = bits, others, per_channel
+        self.numbers, self.choose = numbers, choose
+        self.otherwise = squant() if numbers is None else nearest(numbers)
         self.hybrid, self.block_size = arithmetic == "hybrid", block_size
 
     def run(self, exclude: Excluded) -> Model:
         for graph in self.edit.graphs:
             for weight in weights(graph, self.form, exclude):
                 if self._in_blocks(graph, weight):
-                    _store_blocks(graph, weight, in_blocks(self.choose(weight), weight, self.block_size))
+                    _store_blocks(graph, weight, self._blocks(weight))
                 else:
-                    self._store(graph, weight, self.choose(weight))
+                    self._store(graph, weight, (self.choose or self.otherwise)(weight))
         return self.edit.finish()
 
     def form(self, graph: GraphEdit, operator: int, position: int) -> tuple[int | None, int] | None:
@@ -167,6 +181,13 @@ class _Scheme:
         one_scale = rounded.grid.axis is None
         scales_fit = one_scale != (name != "BATCH_MATMUL")  # one scale there, one for each channel elsewhere
         return self.hybrid and scales_fit and has_hybrid_kernel(name, rounded.grid.type)
+
+    def _blocks(self, weight: Weight) -> Rounded:
+        """The choice, where it is one in blocks."""
+        chosen = None if self.choose is None else self.choose(weight)
+        if chosen is not None and chosen.block_scales is not None:
+            return chosen
+        return (in_blocks if self.numbers is None else nearest_in_blocks)(weight, self.block_size)
 
     def _in_blocks(self, graph: GraphEdit, weight: Weight) -> bool:
         names = {graph.name(i) for i, _ in weight.uses}
@@ -201,31 +222,6 @@ def packed(integers: Array, type_: str) -> bytes:
 
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
-
-
-def divided_into(block_size: int, values: Array, bits: int, name: str) -> int:
-    """The block size in which an operator takes a constant when this one is asked for; 0 for a scale for each row."""
-    if not block_size or bits != 4 or name != "FULLY_CONNECTED":
-        return 0
-    units, terms = values.shape
-    return block_size if units >= 4 and terms % block_size == 0 else 0
-
-
-def up_to_bfloat16(scales: Array) -> Array:
-    """The next bfloat16 numbers that are not below: the upper half of a float32. Those below float16's smallest normal
-    number, 2**-14, become that."""
-    scales = np.maximum(np.asarray(scales, np.float32), np.float32(2.0**-14))
-    return ((scales.view(np.uint32) + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)).view(np.float32)
-
-
-def in_blocks(rounded: Rounded, weight: Weight, block_size: int) -> Rounded:
-    """The choice itself when it is in blocks already, else the weight rounded to the nearest in blocks."""
-    if rounded.block_scales is not None:
-        return rounded
-    blocks = weight.values.reshape(len(weight.values), -1, block_size)
-    scales = up_to_bfloat16(np.abs(blocks).max(axis=2) / np.float32(7))
-    integers = np.clip(np.rint(blocks / scales[..., None]), -7, 7).astype(np.int64)
-    return Rounded(rounded.grid, integers.reshape(weight.values.shape), scales)
 
 
 def _store_blocks(graph: GraphEdit, weight: Weight, rounded: Rounded) -> None:
