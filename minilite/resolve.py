@@ -40,6 +40,11 @@ class Step:
     open: bool = False
     releases: tuple[int, ...] = ()
 
+    @property
+    def is_flex(self) -> bool:
+        """Whether it is an operator of TensorFlow's that nobody has a row for."""
+        return self.op is None and self.node.op.startswith("Flex")
+
 
 def resolve(program: Program, subgraph: int, index: int, operator: Operator) -> Step:
     """An operator of a subgraph with its row. Raises :class:`UnsupportedBuiltinError` for a built-in one without."""
@@ -78,7 +83,7 @@ def _row(program: Program, code: OperatorCode) -> Op | None:
 
 def refuse_custom(steps: Sequence[Step]) -> None:
     """Raise :class:`UnresolvedCustomError` for custom operators that nobody has a row for."""
-    flex = sorted({s.node.op for s in steps if s.op is None and s.node.op.startswith("Flex")})
+    flex = sorted({s.node.op for s in steps if s.is_flex})
     if flex:
         raise UnresolvedCustomError(
             "Select TensorFlow op(s), included in the given model, is(are) not supported by this interpreter. "

@@ -247,10 +247,12 @@ class Interpreter:
         return tensor_details(session, index, self._compress_zero_points)
 
     def _get_op_details(self, op_index: int) -> dict[str, Any]:
-        return operator_details(self._main, whole(op_index, "_get_op_details", "op_index"))
+        found = operator_details(self._main, whole(op_index, "_get_op_details", "op_index"))
+        nameless = self._resolver is OpResolverType.BUILTIN_REF and self._main.plan.steps[op_index].is_flex
+        return found | {"op_name": "Flex"} if nameless else found
 
     def _get_ops_details(self) -> list[dict[str, Any]]:
-        return [operator_details(self._main, i) for i in range(len(self._main.plan.steps))]
+        return [self._get_op_details(i) for i in range(len(self._main.plan.steps))]
 
     def _get_full_signature_list(self) -> dict[str, dict[str, dict[str, int]]]:
         return signature_details(self._model)
