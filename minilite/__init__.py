@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         run,
     )
     from minilite.model import Model
-    from minilite.quantization import Calibration, Converter, OpsSet, Optimize, calibrate, quantize
+    from minilite.quantization import Calibration, Converter, OpsSet, Optimize, calibrate, quantize, simulate
     from minilite.reader import read
 
 __version__ = "0.1.0"
@@ -75,6 +75,7 @@ __all__ = [
     "quantize",
     "read",
     "run",
+    "simulate",
 ]
 
 _INTERPRETER = (
@@ -86,7 +87,7 @@ _INTERPRETER = (
     "load_delegate",
     "run",
 )
-_QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize")
+_QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize", "simulate")
 _HOMES = {
     "Model": "model",
     "read": "reader",

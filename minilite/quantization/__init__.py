@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minilite.quantization.calibration import Calibration, recorded
     from minilite.quantization.converter import Converter, OpsSet, Optimize
     from minilite.quantization.quantizer import Quantized, quantize, quantized
+    from minilite.quantization.simulation import simulate
 
 _PLACES = {
     "Calibration": "calibration",
@@ -31,6 +32,7 @@ _PLACES = {
     "quantize": "quantizer",
     "quantized": "quantizer",
     "recorded": "calibration",
+    "simulate": "simulation",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "quantize",
     "quantized",
     "recorded",
+    "simulate",
 ]
 
 

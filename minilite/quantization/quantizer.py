@@ -124,7 +124,7 @@ def quantized(
         _refuse_activations(scheme, inference_input_type, inference_output_type, schemes, ranges)
         return Quantized(_weights(floats, scheme, excluded, per_channel))
     _check_types(STATIC[scheme].activations, inference_input_type, inference_output_type)
-    found = _calibration(floats, scheme, representative_dataset, calibration, ranges, executor, progress)
+    found = calibrated(floats, scheme, representative_dataset, calibration, ranges, executor, progress)
     static = as_litert(STATIC[scheme]) if found.method == "ema" else STATIC[scheme]
     written, decisions = quantize_static(
         floats,
@@ -172,7 +172,7 @@ def _check_types(activations: str, *types: str) -> None:
             )
 
 
-def _calibration(
+def calibrated(
     model: Model,
     scheme: str,
     data: Any,
