@@ -61,7 +61,7 @@ def test_clipping_finds_the_best_of_all_scales() -> None:
     found = ((clipped()(weight(values)).values() - values) ** 2).sum()
     widest = np.abs(values).max() / 7
     tried = [
-        ((np.clip(np.rint(values / s), -7, 7) * s - values) ** 2).sum() for s in np.linspace(0.35, 1.15, 1000) * widest
+        ((np.clip(np.rint(values / s), -8, 7) * s - values) ** 2).sum() for s in np.linspace(0.35, 1.15, 1000) * widest
     ]
     assert found <= min(tried) * 1.02
 

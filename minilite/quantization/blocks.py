@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.quantization.clipping import reach, searched
+from minilite.quantization.clipping import searched
 from minilite.quantization.grid import Array
 from minilite.quantization.hessian_rounding import Factor, rounded
 from minilite.quantization.numbers import LITERT
 from minilite.quantization.squant import assumed_energy
 from minilite.quantization.weight import Rounded, Weight
+
+LIMITS = (-7, 7)
 
 
 def divided_into(block_size: int, values: Array, bits: int, name: str) -> int:
@@ -34,7 +36,7 @@ def nearest_in_blocks(weight: Weight, size: int) -> Rounded:
     """Scales that reach the largest magnitude of each block, values rounded to the nearest."""
     blocks = weight.values.reshape(len(weight.values), -1, size)
     scales = up_to_bfloat16(np.abs(blocks).max(axis=2) / np.float32(7))
-    q = np.clip(np.rint(weight.values / scales.repeat(size, axis=1)), *reach(4))
+    q = np.clip(np.rint(weight.values / scales.repeat(size, axis=1)), *LIMITS)
     return as_rounded(weight, q, scales)
 
 
@@ -50,8 +52,8 @@ def for_energy(w: Array, h: Array, size: int) -> tuple[Array, Array]:
     energy of its inputs, and rounding makes up for the rest."""
     blocks, importance = w.reshape(-1, size), np.tile(np.diag(h).reshape(-1, size), (len(w), 1))
     widest = np.maximum(np.abs(blocks).max(axis=1) / 7, 1e-9).astype(np.float32)
-    scales = up_to_bfloat16(searched(blocks, widest, reach(4), importance)).reshape(len(w), -1)
-    return rounded(w, Factor(h), scales.repeat(size, axis=1), reach(4)), scales
+    scales = up_to_bfloat16(searched(blocks, widest, LIMITS, importance)).reshape(len(w), -1)
+    return rounded(w, Factor(h), scales.repeat(size, axis=1), LIMITS), scales
 
 
 def as_rounded(weight: Weight, q: Array, scales: Array) -> Rounded:

@@ -2,7 +2,7 @@
 
 A few large weights stretch a grid of 16 steps. Saturating them costs less than what all others gain: for each channel,
 
-    scale = argmin over s of  sum of h * (w - s * clip(round(w / s), -high, high)) ** 2
+    scale = argmin over s of  sum of h * (w - s * clip(round(w / s), low, high)) ** 2
 
 over a fan of fractions of the scale that reaches the largest magnitude. ``h`` is 1, or how much the error of each
 weight matters. Sources: Banner, Nahshan and Soudry 2019, "Post training 4-bit quantization of convolutional networks
@@ -17,7 +17,6 @@ import numpy as np
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.numbers import LITERT, Numbers
 from minilite.quantization.weight import Choice, Rounded, Weight
-from minilite.spec import INTEGER_RANGE
 
 FRACTIONS = np.linspace(1.15, 0.35, 81, dtype=np.float32)
 """Of the scale that reaches the largest magnitude. Those above 1 let the middle of a channel's values fall better."""
@@ -29,19 +28,12 @@ def clipped(numbers: Numbers = LITERT) -> Choice:
     def choose(weight: Weight) -> Rounded:
         grid = numbers.weight(weight.values, weight.axis, weight.bits)
         rows = by_channel(weight.values, weight.axis)
-        limits = reach(weight.bits)
+        limits = weight.limits
         scales = searched(rows, grid.scales, limits)
         chosen = Grid(grid.type, scales, grid.zero_points, grid.axis)
         return Rounded(chosen, from_channels(steps(rows, scales, limits), weight.values.shape, weight.axis))
 
     return choose
-
-
-def reach(bits: int) -> tuple[int, int]:
-    """The integers that weights use, all but the lowest: of 8 bits the 8-bit specification asks for that, of 4 LiteRT's
-    hybrid kernels for x86, which negate weights within their type."""
-    high = INTEGER_RANGE[f"int{bits}"][1]
-    return -high, high
 
 
 def by_channel(values: Array, axis: int | None) -> Array:

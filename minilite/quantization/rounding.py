@@ -31,7 +31,7 @@ import numpy as np
 
 from minilite.model import Model
 from minilite.quantization.blocks import as_rounded, divided_into, for_energy
-from minilite.quantization.clipping import by_channel, reach
+from minilite.quantization.clipping import by_channel
 from minilite.quantization.editing import with_constants
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.hessian_rounding import FRACTIONS, best_of
@@ -73,6 +73,7 @@ def gptq(
     per_channel: bool = True,
     others: str = "int8",
     block_size: int = 0,
+    arithmetic: str = "float",
     numbers: Numbers = LITERT,
     otherwise: Choice | None = None,
     damping: float = DAMPING,
@@ -83,13 +84,13 @@ def gptq(
 
     representative_dataset: in any form of :mod:`minilite.quantization.representative`; ``most`` samples are taken and
     held in memory, with what layers make of them. Some hundreds are enough. bits, exclude, per_channel, others,
-    block_size: as in the scheme that the integers are for. otherwise: the choice for weights that no sample reaches
-    (in the bodies of loops, for one) or that are needed in two forms; by default
+    block_size, arithmetic: as in the scheme that the integers are for. otherwise: the choice for weights that no sample
+    reaches (in the bodies of loops, for one) or that are needed in two forms; by default
     :func:`minilite.quantization.squant.squant`.
 
     Raises :class:`minilite.errors.ArgumentError` for data that does not fit the model, and when the model is already
     quantized."""
-    wanted = weights_of(model, bits, exclude=exclude, per_channel=per_channel, others=others)
+    wanted = weights_of(model, bits, exclude=exclude, per_channel=per_channel, others=others, arithmetic=arithmetic)
     found: dict[Key, Rounded] = {}
     biases: dict[Key, Array] = {}
     for subgraph, samples in by_subgraph(model, representative_dataset, signature, most).items():
@@ -196,7 +197,7 @@ class _Fit:
                 scales[group] = blocks.repeat(in_blocks, axis=1)
             else:
                 tries = [widest[group] * np.float32(f) for f in fractions]
-                q[group], scales[group] = best_of(tries, target, h, reach(weight.bits), weight.axis is None)
+                q[group], scales[group] = best_of(tries, target, h, weight.limits, weight.axis is None)
         integers = layer.weights(step.node, q, weight.values.shape).astype(np.int64)
         if in_blocks:
             return as_rounded(weight, integers, scales[0][:, ::in_blocks])

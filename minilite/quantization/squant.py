@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minilite.quantization.clipping import by_channel, clipped, from_channels, reach
+from minilite.quantization.clipping import by_channel, clipped, from_channels
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.hessian_rounding import FRACTIONS, best_of
 from minilite.quantization.numbers import LITERT, Numbers
@@ -36,7 +36,7 @@ def squant(numbers: Numbers = LITERT) -> Choice:
         rows = by_channel(weight.values, weight.axis).astype(np.float64)
         tries = [grid.scales[:, None] * np.float32(f) for f in FRACTIONS[weight.bits]]
         energy = assumed_energy(rows.shape[1], _channels(weight.values.shape, weight.axis))
-        q, scales = best_of(tries, rows, energy, reach(weight.bits))
+        q, scales = best_of(tries, rows, energy, weight.limits)
         chosen = Grid(grid.type, scales[:, 0].copy(), grid.zero_points, grid.axis)
         return Rounded(chosen, from_channels(q, weight.values.shape, weight.axis).astype(np.int64))
 

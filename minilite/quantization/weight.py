@@ -18,6 +18,7 @@ from minilite.ops import OPS
 from minilite.quantization.editing import GraphEdit, ModelEdit, Use
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.numbers import Numbers
+from minilite.spec import INTEGER_RANGE
 
 Excluded = Container[tuple[int, int]]
 """Operators to leave alone, as (subgraph, operator)."""
@@ -38,6 +39,14 @@ class Weight:
     bits: int
     uses: tuple[Use, ...]
     operators: frozenset[str] = frozenset()
+    narrow: bool = False
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The integers to use. Without the lowest one if ``narrow``, and of 8 bits always: the 8-bit specification asks
+        for that, and hybrid kernels for x86, which negate weights within their type."""
+        low, high = INTEGER_RANGE[f"int{self.bits}"]
+        return low + (self.narrow or self.bits >= 8), high
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ matrices keep a scale for each channel (:mod:`minilite.quantization.blocks`).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -113,11 +114,17 @@ def weights_int4(
 
 
 def weights_of(
-    model: Model, bits: int, *, exclude: Excluded = (), per_channel: bool = True, others: str = "int8"
+    model: Model,
+    bits: int,
+    *,
+    exclude: Excluded = (),
+    per_channel: bool = True,
+    others: str = "int8",
+    arithmetic: str = "float",
 ) -> list[Weight]:
     """The weights that :func:`weights_int8` (``bits`` 8) or :func:`weights_int4` (4) would quantize."""
-    scheme = _Scheme(model, bits, others, per_channel)
-    return [weight for graph in scheme.edit.graphs for weight in weights(graph, scheme.form, exclude)]
+    scheme = _Scheme(model, bits, others, per_channel, arithmetic=arithmetic)
+    return [weight for graph in scheme.edit.graphs for weight in scheme.weights(graph, exclude)]
 
 
 class _Scheme:
@@ -144,12 +151,16 @@ class _Scheme:
 
     def run(self, exclude: Excluded) -> Model:
         for graph in self.edit.graphs:
-            for weight in weights(graph, self.form, exclude):
+            for weight in self.weights(graph, exclude):
                 if self._in_blocks(graph, weight):
                     _store_blocks(graph, weight, self._blocks(weight))
                 else:
                     self._store(graph, weight, (self.choose or self.otherwise)(weight))
         return self.edit.finish()
+
+    def weights(self, graph: GraphEdit, exclude: Excluded) -> Iterator[Weight]:
+        """What is to be quantized."""
+        return (dataclasses.replace(w, narrow=self.hybrid) for w in weights(graph, self.form, exclude))
 
     def form(self, graph: GraphEdit, operator: int, position: int) -> tuple[int | None, int] | None:
         name = graph.name(operator)
