@@ -12,7 +12,7 @@ import minilite
 from minilite.model import Model
 from minilite.quantization.calibrating import calibrate
 from minilite.quantization.calibration import recorded
-from minilite.quantization.in_place import overwritten
+from minilite.quantization.in_place import LEAST_HIGHEST, overwritten
 from tests import models, small_models
 from tests.test_watching import loop
 
@@ -121,6 +121,13 @@ def test_what_is_written_over_what(text: str, expected: str) -> None:
     model, index = wired(text)
     name = {i: n for n, i in index.items()}
     assert " ".join(f"{name[a]}>{name[b]}" for a, b in overwritten(model, 0)) == expected
+
+
+def test_a_tensor_without_positive_values_has_the_least_highest_one_there() -> None:
+    model, index = wired("a = ABS x; b = NEG a; d = ABS b")
+    data = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert calibrate(model, data, "tflite", lint=False).ranges[0, index["b"]][1] == LEAST_HIGHEST
+    assert calibrate(model, data, "minmax", lint=False).ranges[0, index["b"]][1] < 0
 
 
 # ---- state, control flow, signatures ---------------------------------------------------------------------------------

@@ -15,7 +15,11 @@ from minilite.quantization.observers import Extremes, MovingAverage
 from minilite.quantization.recording import Recording
 from minilite.quantization.thresholds import entropy, mse, percentile
 
-FLOATS = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 1.0, -1.0, 255.0])
+FLOATS = (
+    st.floats(-(2.0**100), 2.0**100, width=32)
+    | st.floats(-4, 4, width=32)
+    | st.sampled_from([0.0, 1.0, -1.0, 255.0, -1e-45, 1e-38])
+)
 
 
 @given(st.lists(st.lists(FLOATS, min_size=1, max_size=6), min_size=1, max_size=8), st.randoms(use_true_random=False))

@@ -49,7 +49,9 @@ class Histogram:
     def add(self, array: Array, low: float, high: float) -> None:
         """Count the values of an array whose extremes are ``low`` and ``high``, all finite."""
         self._make_room(float(low), float(high))
-        bins = np.floor(np.multiply(array.ravel(), 2.0**-self.exponent, dtype=np.float64)).astype(np.int64)
+        exact = np.float32 if -126 <= self.exponent <= 0 else np.float64  # nothing is rounded to 0
+        scaled = np.multiply(array.ravel(), exact(2.0**-self.exponent), dtype=exact)
+        bins = np.floor(scaled, out=scaled).astype(np.int64)
         bins -= self.first
         self.counts += np.bincount(bins, minlength=len(self.counts))
         self.zeros += int(array.size - np.count_nonzero(array))
