@@ -139,3 +139,12 @@ def test_a_worker_without_the_model_is_sent_it() -> None:
 
     model = small_models.convolution()
     assert calibrate(model, pictures(), executor=Forgetful()) == calibrate(model, pictures())
+
+
+@pytest.mark.parametrize(("code", "value"), [("LOG", 0), ("LOG", -1), ("EXP", 100)])
+def test_minus_infinity_and_nan_are_errors_as_well(code: str, value: float) -> None:
+    b = small_models.Builder()
+    x, y = b.tensor("x", (1, 2)), b.tensor("result", (1, 2))
+    model = small_models.one(b, code, (x,), (y,), "")
+    with pytest.raises(ArgumentError, match="sample 0: tensor 1 'result' of subgraph 0 is computed as NaN or infinite"):
+        calibrate(model, [[np.float32([[1, value]])]])
