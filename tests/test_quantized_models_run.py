@@ -23,6 +23,10 @@ RESOLVERS = ("reference", "builtin", "xnnpack")
 STATIC = ("int8", "int16x8", "ema int8", "ema int16x8")
 WEIGHTS = ("dynamic_range", "float16", "weights_int8", "weights_int4")
 
+STUMBLED = (20, 34, 50, 149, 211, 267, 317)
+"""Networks of which LiteRT refused, or died of, what was once made: scales that are powers of two in 16-bit sums,
+tensors of zeros, small cell states."""
+
 Arrays = list[np.ndarray]
 
 
@@ -98,7 +102,7 @@ def check(model: Model, inputs: Arrays) -> dict[str, Arrays]:
 
 
 @pytest.mark.parametrize("scheme", STATIC + WEIGHTS)
-@pytest.mark.parametrize("seed", list(recordings())[::10])
+@pytest.mark.parametrize("seed", sorted({*list(recordings())[::12], *STUMBLED}))
 def test_random_networks(seed, scheme):
     floats = network(seed)
     if scheme in WEIGHTS and not constants(floats):
