@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         UnsupportedOperatorError,
         WorkerError,
     )
+    from minilite.inspection.carve import Carved, carve
+    from minilite.inspection.compare import Comparison, compare
     from minilite.interpreter import (
         Delegate,
         Interpreter,
@@ -50,6 +52,8 @@ __all__ = [
     "ArgumentOverflowError",
     "ArgumentTypeError",
     "Calibration",
+    "Carved",
+    "Comparison",
     "Converter",
     "Delegate",
     "DelegateError",
@@ -71,6 +75,8 @@ __all__ = [
     "UnsupportedOperatorError",
     "WorkerError",
     "calibrate",
+    "carve",
+    "compare",
     "load_delegate",
     "quantize",
     "read",
@@ -91,6 +97,8 @@ _QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", 
 _HOMES = {
     "Model": "model",
     "read": "reader",
+    **dict.fromkeys(("Carved", "carve"), "inspection.carve"),
+    **dict.fromkeys(("Comparison", "compare"), "inspection.compare"),
     **dict.fromkeys(_INTERPRETER, "interpreter"),
     **dict.fromkeys(_QUANTIZATION, "quantization"),
 }

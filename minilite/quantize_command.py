@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minilite.errors import ArgumentError
+from minilite.inspection.compare import Comparison, compare
 from minilite.inspection.listing import Section, columns
 from minilite.model import Model
 from minilite.quantization import Quantized, quantized
-from minilite.quantization.differences import Noise, noise
 from minilite.quantization.lint import CalibrationWarning
-from minilite.quantization.representative import RepresentativeDataset
 from minilite.quantization.source import with_float32_constants
 from minilite.quantization.static_model import FLOAT
 from minilite.reader import read
@@ -31,12 +27,12 @@ COMPARED = 16
 
 @dataclass(frozen=True)
 class Result:
-    """What came out, the sizes of both files in bytes, and each tensor's noise where samples were given."""
+    """What came out, the sizes of both files in bytes, and both models compared where samples were given."""
 
     found: Quantized
     before: int
     after: int
-    noise: list[Noise]
+    compared: Comparison | None
 
 
 def quantize_file(path: Path, scheme: str, files: Sequence[str], settings: dict[str, Any]) -> Result:
@@ -46,7 +42,7 @@ def quantize_file(path: Path, scheme: str, files: Sequence[str], settings: dict[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CalibrationWarning)  # shown from the findings
         found = quantized(floats, scheme, data, **settings)
-    return Result(found, path.stat().st_size, len(found.model.to_bytes()), _noise(floats, found.model, data))
+    return Result(found, path.stat().st_size, len(found.model.to_bytes()), _compared(floats, found.model, data))
 
 
 def save_calibration(result: Result, path: Path) -> None:
@@ -69,11 +65,10 @@ def samples(files: Sequence[str]) -> Any:
     return arrays[0][1]
 
 
-def _noise(floats: Model, written: Model, data: Any) -> list[Noise]:
+def _compared(floats: Model, written: Model, data: Any) -> Comparison | None:
     if data is None:
-        return []
-    source = with_float32_constants(floats)
-    return noise(source, written, itertools.islice(iter(RepresentativeDataset(source, data)), COMPARED))
+        return None
+    return compare(with_float32_constants(floats), written, data, isolated=False, samples=COMPARED)
 
 
 def describe(result: Result) -> Iterator[Section]:
@@ -87,16 +82,20 @@ def describe(result: Result) -> Iterator[Section]:
     if left:
         rows = [(str(d.operator), d.name, d.reason) for d in left]
         yield "Left float", columns(rows, right=(0,))
-    yield from _worst(result.noise)
+    if result.compared is not None:
+        yield from _worst(result.compared)
     if result.found.calibration is not None and result.found.calibration.findings:
         yield "Look at the calibration", [f.message for f in result.found.calibration.findings]
 
 
-def _worst(noises: Iterable[Noise]) -> Iterator[Section]:
-    ordered = sorted((n for n in noises if np.isfinite(n.sqnr)), key=lambda n: n.sqnr)[:WORST]
+def _worst(found: Comparison) -> Iterator[Section]:
+    ordered = [t for t in found.worst(by="accumulated") if t.op and t.accumulated.different][:WORST]
     if ordered:
-        rows = [("SQNR", "operator", "tensor"), *((f"{n.sqnr:.1f} dB", n.operator, _short(n.tensor)) for n in ordered)]
-        yield f"Tensors with the most noise, over {COMPARED} samples at most", columns(rows, right=(0,))
+        lines = [(f"{t.accumulated.sqnr:.1f} dB", t.op, _short(t.tensor)) for t in ordered]
+        yield (
+            f"Tensors with the most noise, over {found.samples} samples",
+            columns([("SQNR", "operator", "tensor"), *lines], right=(0,)),
+        )
 
 
 def _short(name: str) -> str:

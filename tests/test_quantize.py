@@ -15,8 +15,6 @@ from minilite import Converter, OpsSet, Optimize, cli
 from minilite.errors import ArgumentError, ArgumentTypeError, ModelError
 from minilite.model import Model, Signature
 from minilite.quantization import quantized
-from minilite.quantization.differences import noise
-from minilite.quantization.representative import RepresentativeDataset
 from tests.network_parts import Network
 from tests.small_models import Builder, one
 
@@ -108,8 +106,8 @@ def test_operators_of_another_scheme(model, samples):
     result = quantized(model, "int8", samples, schemes={"CONV_2D": "int16x8"})
     schemes = {d.name: d.scheme for d in result.decisions}
     assert (schemes["CONV_2D"], schemes["ADD"]) == ("int16x8", "int8")
-    worst = min(n.sqnr for n in noise(model, result.model, RepresentativeDataset(model, samples[:8])))
-    assert worst > 25
+    worst = minilite.compare(model, result.model, samples[:8], isolated=False).worst(1, by="accumulated")
+    assert worst[0].accumulated.sqnr > 25
 
 
 def test_ranges_by_hand_take_the_place_of_measured_ones(model, samples):

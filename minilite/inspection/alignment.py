@@ -1,0 +1,183 @@
+"""Which tensor of one model is which of another: by name, and by who produces it.
+
+Two tensors are counterparts when they are
+
+1. inputs of the models, of the same name in the signature, or at the same place;
+2. of the same name and shape (of names that a converter joined with semicolons, the first counts, too);
+3. the same result of operators of the same kind whose inputs are counterparts;
+4. on both sides of a QUANTIZE or DEQUANTIZE that the other model lacks: these change no real number.
+
+One tensor of ``a`` may be the counterpart of several of ``b``: of its integers, and of the floats made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from minilite.errors import ArgumentError
+from minilite.inspection.sources import Key
+from minilite.model import Model, Operator, Subgraph, Tensor
+from minilite.quantization.inputs import nearest
+
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """``counterparts``: tensors of ``b``, each with the one of ``a``. ``alone_a`` and ``alone_b`` are results of
+    operators that have none."""
+
+    counterparts: dict[Key, Key]
+    alone_a: tuple[Key, ...]
+    alone_b: tuple[Key, ...]
+
+
+def align(a: Model, b: Model) -> Alignment:
+    """The counterparts in two models. Raises :class:`ArgumentError`, with the nearest name, when no result has one."""
+    if a is b or a == b:
+        return _itself(a)
+    pairs: dict[Key, Key] = {}
+    for s, (first, second) in enumerate(zip(a.subgraphs, b.subgraphs, strict=False)):
+        found = _Aligner(a, b, first, second).run(inputs(a, b, s))
+        pairs |= {(s, j): (s, i) for j, i in found.items()}
+    results_a, results_b = list(results(a)), list(results(b))
+    met = set(pairs.values())
+    if results_b and not any(key in pairs for key in results_b):
+        raise _strangers(a, b, results_a, results_b)
+    alone_a, alone_b = (k for k in results_a if k not in met), (k for k in results_b if k not in pairs)
+    return Alignment(pairs, tuple(alone_a), tuple(alone_b))
+
+
+def results(model: Model) -> Iterator[Key]:
+    """All tensors that operators compute."""
+    for s, graph in enumerate(model.subgraphs):
+        for operator in graph.operators:
+            yield from ((s, t) for t in operator.outputs or () if t >= 0)
+
+
+def inputs(a: Model, b: Model, subgraph: int) -> dict[int, int]:
+    """The inputs of a subgraph of ``b``, each with that of ``a``: by the names of signatures, of tensors, by place.
+
+    Raises :class:`ArgumentError` where they are not as many."""
+    first, second = _named_inputs(a, subgraph), _named_inputs(b, subgraph)
+    if len(first) != len(second):
+        raise ArgumentError(
+            f"the models do not correspond: subgraph {subgraph} has {len(first)} inputs in one "
+            f"({', '.join(map(repr, first))}) and {len(second)} in the other ({', '.join(map(repr, second))})."
+        )
+    if first.keys() == second.keys():
+        return {j: first[name] for name, j in second.items()}
+    return dict(zip(second.values(), first.values(), strict=True))
+
+
+def _named_inputs(model: Model, subgraph: int) -> dict[str, int]:
+    graph = model.subgraphs[subgraph]
+    called = {t: name for s in model.signatures if s.subgraph_index == subgraph for name, t in s.inputs}
+    return {called.get(t) or graph.tensors[t].name or f"input {i}": t for i, t in enumerate(graph.inputs)}
+
+
+def _itself(model: Model) -> Alignment:
+    every = ((s, t) for s, graph in enumerate(model.subgraphs) for t in range(len(graph.tensors)))
+    return Alignment({key: key for key in every}, (), ())
+
+
+class _Aligner:
+    """Two subgraphs, and the counterparts found so far: by tensor of the second."""
+
+    def __init__(self, a: Model, b: Model, first: Subgraph, second: Subgraph):
+        self.a, self.b, self.first, self.second = a, b, first, second
+        self.found: dict[int, int] = {}
+        self._constants = [_constants(m, g) for m, g in ((a, first), (b, second))]
+        self._by_name = _names(first.tensors)
+        self._by_first_name = _names(first.tensors, joined=True)
+        self._operators = self._of_same_inputs()
+
+    def run(self, known: dict[int, int]) -> dict[int, int]:
+        self.found = dict(known)
+        self.found |= {j: i for j in range(len(self.second.tensors)) if (i := self._named(j)) is not None}
+        for operator in self.second.operators:
+            self._by_producer(operator)
+            if self._name(self.b, operator) in CONVERSIONS:
+                self._pass_on(*_ends(operator))
+        for operator in reversed(self.second.operators):
+            if self._name(self.b, operator) in CONVERSIONS:
+                self._pass_on(*reversed(_ends(operator)))
+        return self.found
+
+    def _named(self, index: int) -> int | None:
+        tensor = self.second.tensors[index]
+        if not tensor.name or index in self._constants[1]:
+            return None
+        for names, name in ((self._by_name, tensor.name), (self._by_first_name, tensor.name.partition(";")[0])):
+            i = names.get(name)
+            if i is not None and i not in self._constants[0] and _fit(self.first.tensors[i], tensor):
+                return i
+        return None
+
+    def _by_producer(self, operator: Operator) -> None:
+        """Results of the operator of the same kind that has the counterparts of the same inputs."""
+        missing = [j for j in operator.outputs or () if j not in self.found]
+        if not missing:
+            return
+        fed = [j for j in operator.inputs or () if j >= 0 and j not in self._constants[1]]
+        key: tuple[str | int, ...] = (self._name(self.b, operator), *(self.found.get(j, -1) for j in fed))
+        taken = set(self.found.values())
+        for candidate in self._operators.get(key, ()):
+            pairs = list(zip(operator.outputs or (), candidate.outputs or (), strict=False))
+            fits = all(_fit(self.first.tensors[i], self.second.tensors[j]) for j, i in pairs)
+            if fits and any(i not in taken for _, i in pairs):
+                self.found |= {j: i for j, i in pairs if j in missing}
+                return
+
+    def _of_same_inputs(self) -> dict[tuple[str | int, ...], list[Operator]]:
+        """The first model's operators by kind and by the tensors that are fed to them."""
+        places: dict[tuple[str | int, ...], list[Operator]] = {}
+        for operator in self.first.operators:
+            fed = [i for i in operator.inputs or () if i >= 0 and i not in self._constants[0]]
+            places.setdefault((self._name(self.a, operator), *fed), []).append(operator)
+        return places
+
+    def _pass_on(self, source: int, target: int) -> None:
+        if target not in self.found and source in self.found and target not in self._constants[1]:
+            self.found[target] = self.found[source]
+
+    def _name(self, model: Model, operator: Operator) -> str:
+        return model.operator_codes[operator.opcode_index].name
+
+
+def _names(tensors: Iterable[Tensor], joined: bool = False) -> dict[str, int]:
+    """Tensors by their names; with ``joined`` by the first of several in one."""
+    found: dict[str, int] = {}
+    for i, tensor in enumerate(tensors):
+        if tensor.name:
+            found.setdefault(tensor.name.partition(";")[0] if joined else tensor.name, i)
+    return found
+
+
+def _constants(model: Model, graph: Subgraph) -> set[int]:
+    """Tensors of a subgraph whose values are in the file."""
+    filled = {i for i, buffer in enumerate(model.buffers) if i and buffer.data is not None}
+    return {i for i, t in enumerate(graph.tensors) if t.buffer in filled and not t.is_variable}
+
+
+def _ends(operator: Operator) -> tuple[int, int]:
+    return (operator.inputs or (-1,))[0], (operator.outputs or (-1,))[0]
+
+
+def _fit(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors could have the same shape."""
+    one, other = (t.shape_signature or t.shape or () for t in (a, b))
+    return len(one) == len(other) and all(m == n or -1 in (m, n) for m, n in zip(one, other, strict=True))
+
+
+def _strangers(a: Model, b: Model, results_a: list[Key], results_b: list[Key]) -> ArgumentError:
+    names_a, names_b = (
+        [m.subgraphs[s].tensors[t].name or "" for s, t in r] for m, r in ((a, results_a), (b, results_b))
+    )
+    close = next((f"{n!r}{near}" for n in names_b if n and (near := nearest(n, filter(None, names_a)))), "")
+    example = close or f"{names_b[0]!r}, and of the first {names_a[0] if names_a else 'nothing'!r}"
+    return ArgumentError(
+        "the models do not correspond: no operator of the second computes a tensor that has the name, or the producer, "
+        f"of one in the first. The second computes, for example, {example}."
+    )

@@ -1,0 +1,168 @@
+"""How far two arrays of the same tensor are apart, summed over samples in constant memory.
+
+With x from one side and y from the other, as real numbers, over all elements of all samples, in float64:
+
+    SQNR   = 10 log10(sum of x**2 / sum of (y - x)**2)  dB, infinite where they are equal
+    cosine = sum of x*y / sqrt(sum of x**2 * sum of y**2)
+    bias   = mean of y - x
+    steps  = round((y - x) / scale), counted: a histogram in units of the last place of an integer tensor
+
+Elements differ when they are not equal; where only one side is integers, when rounding alone does not explain it: when
+they are more than half a step apart. Elements that are the same infinity, or NaN, on both sides are equal and counted
+in no sum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite.inspection.reals import dequantized, grid_of, is_real
+from minilite.model import Tensor
+from minilite.quantization.grid import Grid
+
+Array = np.ndarray
+ENDS = 64
+"""The histogram's last steps on both sides: all that is farther is counted there."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element in which two runs differ: the sample's number, the place in the tensor and both raw values."""
+
+    sample: int
+    index: tuple[int, ...]
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two tensors compared; see the module. ``largest`` is the largest magnitude of a real difference; ``steps`` is
+    None where neither side is integers, and where their scales vary within the tensor. For what is no number, only the
+    counts and ``first`` mean anything; all that is real is NaN."""
+
+    elements: int
+    different: int
+    largest: float
+    sqnr: float
+    cosine: float
+    bias: float
+    steps: dict[int, int] | None
+    first: Element | None
+
+    @property
+    def share(self) -> float:
+        """The share of elements that differ."""
+        return self.different / self.elements if self.elements else 0.0
+
+    @property
+    def largest_step(self) -> int | None:
+        """The largest difference in steps of the integer type, up to :data:`ENDS`."""
+        return None if self.steps is None else max((abs(s) for s in self.steps), default=0)
+
+
+class Measure:
+    """Collects a :class:`Difference` of two tensors, sample by sample."""
+
+    def __init__(self, a: Tensor, b: Tensor):
+        self._a, self._b = grid_of(a), grid_of(b)
+        self._same = a.type == b.type and (self._a is None if self._b is None else self._b.alike(self._a))
+        self._real = is_real(a) and is_real(b)
+        self._step = _step(self._b) or _step(self._a)
+        self.elements = self.different = 0
+        self._xx = self._yy = self._xy = self._ee = self._e = self._largest = 0.0
+        self._histogram = np.zeros(2 * ENDS + 1, np.int64)
+        self._first: Element | None = None
+
+    def add(self, sample: int, a: Array, b: Array) -> None:
+        """One sample's raw arrays, of equal shapes."""
+        a, b = np.asarray(a), np.asarray(b)
+        if not a.size:
+            return
+        self.elements += a.size
+        if not self._real:
+            self._count(sample, a, b, _unequal(a, b))
+            return
+        x, y = dequantized(self._a, a), dequantized(self._b, b)
+        x, y = x.astype(np.float64).reshape(-1), y.astype(np.float64).reshape(-1)
+        error = self._sum(x, y)
+        if self._step is None:
+            self._count(sample, a, b, error != 0)
+        else:
+            self._count_steps(sample, a, b, error)
+
+    def _sum(self, x: Array, y: Array) -> Array:
+        """Add to the sums, and give the errors back; what is not finite on either side is in no sum but theirs."""
+        with np.errstate(all="ignore"):
+            error = y - x
+            square = float(error @ error)
+            if not math.isfinite(square):
+                same = (x == y) | (np.isnan(x) & np.isnan(y))
+                error = np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+                finite = np.isfinite(x) & np.isfinite(y)
+                x, y = np.where(finite, x, 0.0), np.where(finite, y, 0.0)
+                square = float(error @ error)
+            if square:
+                self._largest = max(self._largest, float(np.abs(error).max()))
+                self._ee += square
+                self._e += float(error.sum())
+            self._xx += float(x @ x)
+            self._yy += float(y @ y) if square else float(x @ x)
+            self._xy += float(x @ y) if square else float(x @ x)
+        return error
+
+    def _count_steps(self, sample: int, a: Array, b: Array, error: Array) -> None:
+        if not error.any():
+            self._histogram[ENDS] += error.size
+            return
+        steps = np.rint(np.clip(error / self._step, -ENDS, ENDS)).astype(np.int64)
+        self._histogram += np.bincount(steps + ENDS, minlength=2 * ENDS + 1)
+        self._count(sample, a, b, steps != 0)
+
+    def _count(self, sample: int, a: Array, b: Array, differ: Array) -> None:
+        count = int(np.count_nonzero(differ))
+        if count and self._first is None:
+            place = np.unravel_index(int(np.argmax(differ.reshape(-1))), a.shape)
+            self._first = Element(sample, tuple(map(int, place)), _plain(a[place]), _plain(b[place]))
+        self.different += count
+
+    def result(self) -> Difference | None:
+        """What was measured; None where nothing was added."""
+        if not self.elements:
+            return None
+        steps = None if self._step is None or not self._real else self._steps()
+        real = (self._largest, self._sqnr(), self._cosine(), self._e / self.elements)
+        largest, sqnr, cosine, bias = real if self._real else (math.nan,) * 4
+        return Difference(self.elements, self.different, largest, sqnr, cosine, bias, steps, self._first)
+
+    def _steps(self) -> dict[int, int]:
+        return {int(i) - ENDS: int(self._histogram[i]) for i in np.flatnonzero(self._histogram)}
+
+    def _sqnr(self) -> float:
+        if self._ee == 0:
+            return math.inf
+        return 10 * math.log10(self._xx / self._ee) if self._xx and math.isfinite(self._ee) else -math.inf
+
+    def _cosine(self) -> float:
+        length = math.sqrt(self._xx) * math.sqrt(self._yy)
+        if length:
+            return min(1.0, self._xy / length) if self._ee else 1.0
+        return 1.0 if self._xx == self._yy else 0.0
+
+
+def _step(grid: Grid | None) -> float | None:
+    return float(grid.scales[0]) if grid is not None and grid.axis is None else None
+
+
+def _unequal(a: Array, b: Array) -> Array:
+    if a.dtype.kind in "fc" and b.dtype.kind in "fc":
+        return np.asarray((a != b) & ~(np.isnan(a) & np.isnan(b)))
+    return np.asarray(a != b)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,58 @@
+"""What a tensor's values stand for, and back: ``real = scale * (q - zero_point)``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilite.fixed_point import round_half_away
+from minilite.model import Tensor
+from minilite.quantization.grid import Grid
+from minilite.spec import INTEGER_RANGE
+
+Array = np.ndarray
+
+
+def grid_of(tensor: Tensor) -> Grid | None:
+    """The grid of a tensor of integers that stand for real numbers; None for all others."""
+    q, type_ = tensor.quantization, str(tensor.type).lower()
+    if type_ not in INTEGER_RANGE or q is None or q.details is not None or q.scales is None or not q.scales.size:
+        return None
+    zeros = q.zero_points if q.zero_points is not None and q.zero_points.size else np.zeros(1, np.int64)
+    zeros = np.broadcast_to(zeros, q.scales.shape) if zeros.size == 1 else zeros
+    axis = q.quantized_dimension if q.scales.size > 1 else None
+    return Grid(type_, np.asarray(q.scales, np.float32), np.asarray(zeros, np.int64), axis)
+
+
+def is_real(tensor: Tensor) -> bool:
+    """Whether the values are, or stand for, real numbers: not indices, truth values or strings."""
+    return str(tensor.type) in ("FLOAT32", "FLOAT64", "FLOAT16") or grid_of(tensor) is not None
+
+
+def dequantized(grid: Grid | None, array: Array) -> Array:
+    """The real numbers that integers of a grid stand for, as DEQUANTIZE has them; without a grid the array itself."""
+    if grid is None:
+        return array
+    if grid.axis is None and array.itemsize == 1 and array.size > 256:
+        every = np.arange(256, dtype=np.uint8).view(array.dtype)
+        return np.asarray(np.take(grid.dequantize(every), array.view(np.uint8)))
+    return grid.dequantize(array)
+
+
+def quantized(grid: Grid, reals: Array) -> Array:
+    """Real numbers on a grid as QUANTIZE puts them there: ``clamp(round_half_away(real / scale) + zero_point)``."""
+    reals = np.asarray(reals, np.float32)
+    low, high = grid.limits
+    steps = round_half_away(reals / grid.along(grid.scales, reals.ndim))
+    steps = np.nan_to_num(steps, nan=0.0) + grid.along(grid.zero_points, reals.ndim)
+    return grid.stored(np.clip(steps, low, high))
+
+
+def converted(array: Array, source: Tensor, target: Tensor) -> Array:
+    """A tensor's values as values of another tensor: raw where both mean the same, else by way of real numbers."""
+    a, b = grid_of(source), grid_of(target)
+    if source.type == target.type and (a is None if b is None else b.alike(a)):
+        return array
+    reals = dequantized(a, array)
+    if b is not None:
+        return quantized(b, reals)
+    return reals.astype(np.float32) if target.type == "FLOAT32" else reals
