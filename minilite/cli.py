@@ -188,6 +188,15 @@ def quantize(
         list[str] | None, typer.Option(help="Operators to leave float: regular expression of operator or tensor.")
     ] = None,
     per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
+    equalize: Annotated[bool, typer.Option("--equalize", help="Even out neighbouring layers' weights first.")] = False,
+    bias_correction: Annotated[
+        bool, typer.Option("--bias-correction", help="Make up in the biases for each layer's mean error.")
+    ] = False,
+    rounding: Annotated[
+        str | None, typer.Option(help="Of weights_int8, weights_int4: nearest, clipped, squant or gptq.")
+    ] = None,
+    block_size: Annotated[int, typer.Option(help="Of weights_int4: values of a row that share a scale.")] = 0,
+    arithmetic: Annotated[str, typer.Option(help="Of weights_int8, weights_int4: float or hybrid.")] = "float",
     input_type: Annotated[str, typer.Option(help="Of the model's inputs: float32, int8, uint8, int16.")] = "float32",
     output_type: Annotated[str, typer.Option(help="Of the model's outputs.")] = "float32",
 ) -> None:
@@ -202,6 +211,11 @@ def quantize(
         "ranges": ranges,
         "exclude": exclude or [],
         "per_channel": not per_tensor,
+        "equalize": equalize,
+        "bias_correction": bias_correction,
+        "rounding": rounding,
+        "block_size": block_size,
+        "arithmetic": arithmetic,
         "inference_input_type": input_type,
         "inference_output_type": output_type,
     }

@@ -200,6 +200,37 @@ def test_the_file_says_what_ranges_its_scales_came_from(model, samples):
         assert tensor.quantization.scales[0] == np.float32(max(high, 0) - min(low, 0)) / np.float32(255)
 
 
+def error(model: Model, written: Model, samples: np.ndarray) -> float:
+    """The squared error of the outputs, as a share of their squares."""
+    x = np.stack([outputs(model, s[None]) for s in samples])
+    y = np.stack([outputs(written, s[None]) for s in samples])
+    return float(((x - y) ** 2).sum() / (x**2).sum())
+
+
+def test_four_bits_get_better_with_samples_and_corrected_biases(model, samples):
+    few = samples[:30]
+    nearest = minilite.quantize(model, "weights_int4", rounding="nearest")
+    plain, fitted = minilite.quantize(model, "weights_int4"), minilite.quantize(model, "weights_int4", samples)
+    assert plain == minilite.quantize(model, "weights_int4", rounding="squant")
+    assert fitted == minilite.quantize(model, "weights_int4", samples, rounding="gptq")
+    assert error(model, fitted, few) < 0.5 * error(model, nearest, few)
+    corrected = minilite.quantize(model, "weights_int4", samples, rounding="nearest", bias_correction=True)
+    assert error(model, corrected, few) < error(model, nearest, few)
+
+
+def test_equalizing_changes_weights_and_no_result():
+    net = Network(3)
+    x = net.convolution(net.input((1, 6, 6, 2)), 4, padding="SAME")
+    x = net.convolution(x, 4, padding="SAME")
+    net.outputs.append(x)
+    model = net.model(signed=False)
+    samples = np.random.default_rng(1).normal(size=(100, 6, 6, 2)).astype(np.float32)
+    plain = minilite.quantize(model, "int8", samples, per_channel=False)
+    even = minilite.quantize(model, "int8", samples, per_channel=False, equalize=True)
+    assert plain != even
+    assert error(model, even, samples[:20]) < 2 * error(model, plain, samples[:20])
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +253,12 @@ def test_the_file_says_what_ranges_its_scales_came_from(model, samples):
         ({"schemes": {"ADD": "int4"}, "ranges": {}}, "int8, int16x8, float32"),
         ({"scheme": "float16", "inference_input_type": "int8"}, "inference_input_type="),
         ({"scheme": "dynamic_range", "ranges": {}}, "ranges="),
+        ({"scheme": "weights_int4", "rounding": "gptq"}, "representative_dataset="),
+        ({"scheme": "weights_int4", "rounding": "gptx"}, "did you mean 'gptq'"),
+        ({"scheme": "weights_int4", "block_size": 33}, "multiple of 32"),
+        ({"scheme": "weights_int8", "block_size": 32}, "weights_int4"),
+        ({"scheme": "int8", "rounding": "nearest", "ranges": {}}, "weights_int8 and weights_int4"),
+        ({"scheme": "weights_int8", "bias_correction": True}, "representative_dataset="),
     ],
 )
 def test_arguments_that_do_not_fit(model, arguments, message):

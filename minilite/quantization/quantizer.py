@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 
 from minilite.errors import ArgumentError
 from minilite.model import Model
+from minilite.quantization.bias_correction import bias_corrected
 from minilite.quantization.calibrating import METHODS, calibration_for
 from minilite.quantization.calibration import Calibration, recorded
+from minilite.quantization.clipping import clipped
 from minilite.quantization.dynamic_range import dynamic_range
+from minilite.quantization.equalization import equalized
 from minilite.quantization.graph import graph
 from minilite.quantization.inputs import nearest
+from minilite.quantization.numbers import LITERT
+from minilite.quantization.rounding import gptq
 from minilite.quantization.schemes import STATIC, as_litert
 from minilite.quantization.selecting import Pattern, selected
 from minilite.quantization.source import as_model, check_float, with_float32_constants
+from minilite.quantization.squant import squant
 from minilite.quantization.static_model import FLOAT, Decision, quantize_static
+from minilite.quantization.weight import Choice
+from minilite.quantization.weight import nearest as nearest_integers
 from minilite.quantization.weights_only import float16, weights_int4, weights_int8
 
 WEIGHT_SCHEMES: Mapping[str, Callable[..., Model]] = {
@@ -42,61 +51,7 @@ class Quantized:
     decisions: list[Decision] = field(default_factory=list)
 
 
-def quantize(
-    model: Model | bytes | str | os.PathLike[str],
-    scheme: str = "int8",
-    representative_dataset: Any = None,
-    *,
-    calibration: str | Calibration | os.PathLike[str] = "minmax",
-    per_channel: bool = True,
-    inference_input_type: str = FLOAT,
-    inference_output_type: str = FLOAT,
-    exclude: Iterable[Pattern] | Pattern = (),
-    schemes: Mapping[Pattern, str] | None = None,
-    ranges: Ranges | None = None,
-    executor: Executor | None = None,
-    progress: bool = True,
-) -> Model:
-    """Quantize a float32 model.
-
-    model                   a path, the bytes of a .tflite file, or a :class:`Model`
-    scheme                  ``int8`` (weights and activations), ``int16x8`` (16-bit activations, 8-bit weights),
-                            ``dynamic_range`` (8-bit weights, activations quantized while running), ``float16``,
-                            ``weights_int8`` and ``weights_int4`` (smaller weights, float arithmetic)
-    representative_dataset  samples, for the schemes that quantize activations: a function that yields samples, arrays,
-                            or anything to iterate over (:mod:`minilite.quantization.representative`)
-    calibration             how ranges follow from samples: a method (:mod:`minilite.quantization.calibrating`), or a
-                            :class:`Calibration`, or the path of a saved one. ``ema`` quantizes as litert-quantizer does
-    per_channel             weights have a scale for each channel, where kernels can
-    inference_input_type    of the model's float inputs: ``float32``, ``int8``, ``uint8``; ``int16`` in int16x8
-    inference_output_type   of its outputs
-    exclude                 operators that stay float (:data:`minilite.quantization.selecting.Pattern`), one or several
-    schemes                 operators of another static scheme: ``{"CONV_2D": "int16x8"}``
-    ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
-                            file of that; where they suffice, no samples are needed
-    executor                any ``concurrent.futures.Executor`` to calibrate in
-    progress                show a bar while calibrating, on a terminal
-
-    The integers of ``int8`` and ``int16x8`` follow the TensorFlow Lite 8-bit quantization specification, and are
-    TFLiteConverter's bit for bit where ranges are the same. What has no integer kernel stays float between DEQUANTIZE
-    and QUANTIZE.
-
-    Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for a model that is quantized already and for arguments
-    that do not fit; :class:`ModelError` for a bad file; what running the model raises."""
-    return quantized(
-        model,
-        scheme,
-        representative_dataset,
-        calibration=calibration,
-        per_channel=per_channel,
-        inference_input_type=inference_input_type,
-        inference_output_type=inference_output_type,
-        exclude=exclude,
-        schemes=schemes,
-        ranges=ranges,
-        executor=executor,
-        progress=progress,
-    ).model
+Settings = ParamSpec("Settings")
 
 
 def quantized(
@@ -111,32 +66,106 @@ def quantized(
     exclude: Iterable[Pattern] | Pattern = (),
     schemes: Mapping[Pattern, str] | None = None,
     ranges: Ranges | None = None,
+    equalize: bool = False,
+    bias_correction: bool = False,
+    rounding: str | None = None,
+    block_size: int = 0,
+    arithmetic: str = "float",
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Quantized:
-    """Like :func:`quantize`, with the calibration and the decisions that the model followed from."""
+    """Quantize a float32 model, and keep the calibration and the decisions that the result followed from.
+
+    model                   a path, the bytes of a .tflite file, or a :class:`Model`
+    scheme                  ``int8`` (weights and activations), ``int16x8`` (16-bit activations, 8-bit weights),
+                            ``dynamic_range`` (8-bit weights, activations quantized while running), ``float16``,
+                            ``weights_int8`` and ``weights_int4`` (smaller weights, float arithmetic)
+    representative_dataset  samples, for the schemes that quantize activations: a function that yields samples, arrays,
+                            or anything to iterate over (:mod:`minilite.quantization.representative`); the schemes
+                            ``weights_int8`` and ``weights_int4`` choose better integers with them
+    calibration             how ranges follow from samples: a method (:mod:`minilite.quantization.calibrating`), or a
+                            :class:`Calibration`, or the path of a saved one. ``ema`` quantizes as litert-quantizer does
+    per_channel             weights have a scale for each channel, where kernels can
+    inference_input_type    of the model's float inputs: ``float32``, ``int8``, ``uint8``; ``int16`` in int16x8
+    inference_output_type   of its outputs
+    exclude                 operators that stay float (:data:`minilite.quantization.selecting.Pattern`), one or several
+    schemes                 operators of another static scheme: ``{"CONV_2D": "int16x8"}``
+    ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
+                            file of that; where they suffice, no samples are needed
+    equalize                even out the weights of neighbouring layers first (:mod:`minilite.quantization.equalization`)
+    bias_correction         make up in the biases for the mean error that quantizing leaves in each layer, which samples
+                            must show (:mod:`minilite.quantization.bias_correction`)
+    rounding                of ``weights_int8`` and ``weights_int4``: ``nearest``, ``clipped`` (scales that clip best),
+                            ``squant`` (no data; the default without samples) or ``gptq`` (the default with samples)
+    block_size              of ``weights_int4``: values of a row that share a scale, a multiple of 32; 0 for a channel
+    arithmetic              of ``weights_int8`` and ``weights_int4``: ``float``, or ``hybrid``, which quantizes
+                            activations while running where LiteRT has kernels for that
+    executor                any ``concurrent.futures.Executor`` to calibrate in
+    progress                show a bar while calibrating, on a terminal
+
+    The integers of ``int8`` and ``int16x8`` follow the TensorFlow Lite 8-bit quantization specification, and are
+    TFLiteConverter's bit for bit where ranges are the same. What has no integer kernel stays float between DEQUANTIZE
+    and QUANTIZE.
+
+    Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for a model that is quantized already and for arguments
+    that do not fit; :class:`ModelError` for a bad file; what running the model raises."""
     if scheme not in SCHEMES:
         raise ArgumentError(f"unknown scheme {scheme!r}{nearest(scheme, SCHEMES)}; there are: {', '.join(SCHEMES)}.")
-    floats = with_float32_constants(as_model(model))
-    check_float(floats)
+    types = (inference_input_type, inference_output_type)
+    _check_arguments(
+        scheme,
+        {
+            "inference_input_type": types[0] != FLOAT,
+            "inference_output_type": types[1] != FLOAT,
+            "schemes": bool(schemes),
+            "ranges": ranges is not None,
+            "rounding": rounding is not None,
+            "arithmetic": arithmetic != "float",
+            "block_size": block_size != 0,
+        },
+    )
+    source = with_float32_constants(as_model(model))
+    check_float(source)
+    floats = equalized(source) if equalize else source
     excluded = _patterns(exclude)
     if scheme in WEIGHT_SCHEMES:
-        _refuse_activations(scheme, inference_input_type, inference_output_type, schemes, ranges)
-        return Quantized(_weights(floats, scheme, excluded, per_channel))
-    _check_types(STATIC[scheme].activations, inference_input_type, inference_output_type)
-    found = calibrated(floats, scheme, representative_dataset, calibration, ranges, executor, progress)
-    static = as_litert(STATIC[scheme]) if found.method == "ema" else STATIC[scheme]
-    written, decisions = quantize_static(
-        floats,
-        static,
-        found.ranges,
-        per_channel=per_channel,
-        inference_input_type=inference_input_type,
-        inference_output_type=inference_output_type,
-        exclude=excluded,
-        schemes=schemes,
-    )
-    return Quantized(written, found, decisions)
+        made = Quantized(
+            _weights(floats, scheme, representative_dataset, excluded, per_channel, rounding, block_size, arithmetic)
+        )
+    else:
+        _check_types(STATIC[scheme].activations, *types)
+        found = calibrated(floats, scheme, representative_dataset, calibration, ranges, executor, progress)
+        static = as_litert(STATIC[scheme]) if found.method == "ema" else STATIC[scheme]
+        written, decisions = quantize_static(
+            floats,
+            static,
+            found.ranges,
+            per_channel=per_channel,
+            inference_input_type=types[0],
+            inference_output_type=types[1],
+            exclude=excluded,
+            schemes=schemes,
+        )
+        made = Quantized(written, found, decisions)
+    if not bias_correction:
+        return made
+    if representative_dataset is None:
+        raise ArgumentError("bias_correction= measures errors on samples: give representative_dataset=.")
+    return dataclasses.replace(made, model=bias_corrected(floats, made.model, representative_dataset))
+
+
+def _model_alone(function: Callable[Settings, Quantized]) -> Callable[Settings, Model]:
+    @functools.wraps(function)
+    def wrapper(*arguments: Settings.args, **settings: Settings.kwargs) -> Model:
+        return function(*arguments, **settings).model
+
+    wrapper.__name__ = wrapper.__qualname__ = "quantize"
+    first, _, rest = (function.__doc__ or "").partition("\n")
+    wrapper.__doc__ = f"Quantize a float32 model.\n{rest}" if first else None
+    return wrapper
+
+
+quantize = _model_alone(quantized)
 
 
 def _patterns(exclude: Iterable[Pattern] | Pattern) -> list[Pattern]:
@@ -144,23 +173,56 @@ def _patterns(exclude: Iterable[Pattern] | Pattern) -> list[Pattern]:
     return [exclude] if single else list(exclude)  # type: ignore[list-item, arg-type]  # told apart by ``single``
 
 
-def _weights(model: Model, scheme: str, exclude: list[Pattern], per_channel: bool) -> Model:
+ROUNDINGS: Mapping[str, Callable[[], Choice]] = {
+    "nearest": lambda: nearest_integers(LITERT),
+    "clipped": clipped,
+    "squant": squant,
+}
+"""Ways of choosing integers for weights without samples."""
+
+
+def _weights(
+    model: Model,
+    scheme: str,
+    data: Any,
+    exclude: list[Pattern],
+    per_channel: bool,
+    rounding: str | None,
+    block_size: int,
+    arithmetic: str,
+) -> Model:
     graphs = [graph(model, i) for i in range(len(model.subgraphs))]
     left = set().union(*(selected(graphs, pattern) for pattern in exclude))
-    settings = {} if scheme == "float16" else {"per_channel": per_channel}
-    return WEIGHT_SCHEMES[scheme](model, exclude=left, **settings)
+    if scheme == "float16":
+        return float16(model, exclude=left)
+    if scheme == "dynamic_range":
+        return dynamic_range(model, exclude=left, per_channel=per_channel)
+    settings: dict[str, Any] = {"exclude": left, "per_channel": per_channel, "arithmetic": arithmetic}
+    if scheme == "weights_int4":
+        settings["block_size"] = block_size
+    way = rounding or ("squant" if data is None else "gptq")
+    if way in ROUNDINGS:
+        return WEIGHT_SCHEMES[scheme](model, choose=ROUNDINGS[way](), **settings)
+    if way != "gptq":
+        known = (*ROUNDINGS, "gptq")
+        raise ArgumentError(f"unknown rounding {way!r}{nearest(way, known)}; there are: {', '.join(known)}.")
+    if data is None:
+        raise ArgumentError("rounding='gptq' chooses integers by samples: give representative_dataset=.")
+    fitted = gptq(model, data, bits=8 if scheme == "weights_int8" else 4, **settings)
+    return WEIGHT_SCHEMES[scheme](fitted.model, choose=fitted.choose, **settings)
 
 
-def _refuse_activations(scheme: str, input_type: str, output_type: str, schemes: Any, ranges: Any) -> None:
-    given_ = {
-        "inference_input_type": input_type != FLOAT,
-        "inference_output_type": output_type != FLOAT,
-        "schemes": bool(schemes),
-        "ranges": ranges is not None,
-    }
-    for name, is_given in given_.items():
-        if is_given:
-            raise ArgumentError(f"{name}= is for {' and '.join(STATIC)}: {scheme} keeps activations float32.")
+_ONLY_FOR = {
+    **dict.fromkeys(("inference_input_type", "inference_output_type", "schemes", "ranges"), tuple(STATIC)),
+    **dict.fromkeys(("rounding", "arithmetic"), ("weights_int8", "weights_int4")),
+    "block_size": ("weights_int4",),
+}
+
+
+def _check_arguments(scheme: str, given: Mapping[str, bool]) -> None:
+    for name, is_given in given.items():
+        if is_given and scheme not in _ONLY_FOR[name]:
+            raise ArgumentError(f"{name}= is for the schemes {' and '.join(_ONLY_FOR[name])}, not for {scheme}.")
 
 
 def _check_types(activations: str, *types: str) -> None:
