@@ -38,12 +38,18 @@ GOOGLE = {
 }
 OURS: dict[str, dict[str, Any]] = {
     "int8": {"scheme": "int8"},
+    "int8, biases corrected": {"scheme": "int8", "bias_correction": True},
     "int8, per tensor": {"scheme": "int8", "per_channel": False},
+    "int8, per tensor, equalized": {"scheme": "int8", "per_channel": False, "equalize": True},
+    "int8, ema": {"scheme": "int8", "calibration": "ema"},
     "int16x8": {"scheme": "int16x8"},
     "dynamic_range": {"scheme": "dynamic_range"},
     "float16": {"scheme": "float16"},
     "weights_int8": {"scheme": "weights_int8"},
     "weights_int4": {"scheme": "weights_int4"},
+    "weights_int4, nearest": {"scheme": "weights_int4", "rounding": "nearest"},
+    "weights_int4, with data": {"scheme": "weights_int4", "data": True},
+    "weights_int4, with data, blocks of 32": {"scheme": "weights_int4", "data": True, "block_size": 32},
 }
 NEEDS_DATA = ("int8", "int16x8")
 
@@ -115,7 +121,7 @@ class Bench:
                 if theirs.exists():
                     whose = "TFLiteConverter" if file.startswith("tf") else "litert-quantizer"
                     yield self._measured(scheme, whose, lambda p=theirs: minilite.read(p))
-            data = self.samples if settings["scheme"] in NEEDS_DATA else settings.get("data")
+            data = self.samples if settings["scheme"] in NEEDS_DATA or settings.get("data") else None
             rest = {k: v for k, v in settings.items() if k != "data"}
             yield self._measured(
                 scheme, "minilite", lambda r=rest, d=data: minilite.quantize(self.floats, representative_dataset=d, **r)

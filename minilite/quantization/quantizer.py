@@ -92,7 +92,7 @@ def quantized(
     schemes                 operators of another static scheme: ``{"CONV_2D": "int16x8"}``
     ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
                             file of that; where they suffice, no samples are needed
-    equalize                even out the weights of neighbouring layers first (:mod:`minilite.quantization.equalization`)
+    equalize                even out neighbouring layers' weights first (:mod:`minilite.quantization.equalization`)
     bias_correction         make up in the biases for the mean error that quantizing leaves in each layer, which samples
                             must show (:mod:`minilite.quantization.bias_correction`)
     rounding                of ``weights_int8`` and ``weights_int4``: ``nearest``, ``clipped`` (scales that clip best),
