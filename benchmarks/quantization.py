@@ -48,6 +48,7 @@ OURS: dict[str, dict[str, Any]] = {
     "weights_int8": {"scheme": "weights_int8"},
     "weights_int4": {"scheme": "weights_int4"},
     "weights_int4, nearest": {"scheme": "weights_int4", "rounding": "nearest"},
+    "weights_int4, nearest, per tensor": {"scheme": "weights_int4", "rounding": "nearest", "per_channel": False},
     "weights_int4, with data": {"scheme": "weights_int4", "data": True},
     "weights_int4, with data, blocks of 32": {"scheme": "weights_int4", "data": True, "block_size": 32},
 }
