@@ -1,4 +1,4 @@
-"""The command line: ``minilite inspect``, ``run``, ``quantize``, ``profile``, ``warmup``, ``demo``.
+"""The command line: ``minilite inspect``, ``run``, ``quantize``, ``explain``, ``profile``, ``warmup``, ``demo``.
 
 Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
 :mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
@@ -224,6 +224,41 @@ def quantize(
     if save_calibration is not None:
         quantize_command.save_calibration(result, save_calibration)
     _print(_console(), quantize_command.describe(result))
+
+
+@app.command()
+@_reported
+def explain(
+    model: Model,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TENSOR|OPERATOR", help="A tensor's name, 'tensor N'; an operator's number, its name if it is one."
+        ),
+    ],
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    element: Annotated[
+        str | None, typer.Option(help="Which element of the result to compute: 0,3,3,7. One in the middle if not said.")
+    ] = None,
+    kernels: Kernels = "reference",
+    calibration: Annotated[
+        Path | None, typer.Option(exists=True, help="Where ranges were measured: a .json that minilite saved.")
+    ] = None,
+    subgraph: Annotated[int, typer.Option(min=0, help="Whose tensors and operators.")] = 0,
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+) -> None:
+    """Show where a number comes from: scale and zero point, multiplier and rounding, one value step by step."""
+    from minilite import explain_command
+    from minilite.inspection.explain_text import sections
+
+    settings = {"kernels": kernels, "calibration": calibration, "subgraph": subgraph, "signature": signature}
+    found = explain_command.explain_file(model, what, input_ or [], seed if random else None, element, settings)
+    _print(_console(), sections(found))
 
 
 @app.command()

@@ -34,6 +34,15 @@ def watched(interpreter: Interpreter, see: See) -> Iterator[None]:
 
     Raises :class:`ArgumentError` for an interpreter made without ``experimental_preserve_all_tensors=True``,
     and :class:`StateError` when it is watched already."""
+    with watched_runs(interpreter, _teller(see)):
+        yield
+
+
+@contextmanager
+def watched_runs(interpreter: Interpreter, look: Watcher) -> Iterator[None]:
+    """While this lasts, ``look`` is given the plan and the values of every run of a subgraph, when it ends.
+
+    For readers that want an operator's operands and results together; as :func:`watched` otherwise."""
     if not all(session.keep for session in interpreter._sessions):
         raise ArgumentError(
             "this interpreter gives the memory of intermediate results away; to watch them, construct it with "
@@ -42,7 +51,7 @@ def watched(interpreter: Interpreter, see: See) -> Iterator[None]:
     program = interpreter._program
     if program.watcher is not None:
         raise StateError("this interpreter is being watched already.")
-    program.watcher = _teller(see)
+    program.watcher = look
     try:
         yield
     finally:

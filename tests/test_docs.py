@@ -30,7 +30,7 @@ LAYERS = (
     ("quantization", "demo", "testing"),
     ("inspection",),
     ("run_command",),
-    ("profile_command", "quantize_command"),
+    ("explain_command", "profile_command", "quantize_command"),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

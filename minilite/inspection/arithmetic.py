@@ -1,0 +1,185 @@
+"""How an operator rescales: its real multipliers, the integers that stand for them, how they are rounded, and how far
+that can be from the exact product.
+
+    real multiplier      M = s_input * s_weights / s_output, in the precision the kernel forms it
+    quantized            q * 2**(e - 31), with q of 31 bits;   relative error (q * 2**(e - 31) - M) / M
+    rounding             half a step of the output for the last rounding; the high product before it adds 2**(e - 1)
+    together             |output - exact| <= rounding + |accumulator| * |q * 2**(e - 31) - M|
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilite.fixed_point import Multiplier, Requantizer
+from minilite.inspection.accumulators import Bounds, bounds
+from minilite.ops import add, mean
+from minilite.resolve import Step
+
+WORDS = {
+    "double rounding": "fixed point, rounded twice: the high product (ties up), then the shift (ties away from zero)",
+    "half up": "fixed point, rounded twice: the high product, then the shift, both with ties up",
+    "half up by eights": "whole vectors of 8 channels with ties up, the channels left over with double rounding",
+    "half up by sixteens": "whole vectors of 16 elements with ties up, those left over with double rounding",
+    "int64": "int64 accumulators, a multiplier of 16 bits, one rounding, ties up",
+    "float64": "float64 product, one rounding, ties away from zero",
+    "float32": "float32 product, one rounding, ties to even",
+    "one shift": "products with 21-bit ratios, added exactly, one rounding shift, ties up",
+    "vectors": "whole vectors round the operands once less than the scalar loop",
+    "spatial": "float32 multipliers and ties up in whole vectors of 16 channels",
+    "table": "a table of all 256 answers, computed in float32, rounded half away from zero",
+    "half even": "a table of all 256 answers, computed in float32, rounded half to even",
+    "division": "float32 quotient, half away from zero",
+    "reciprocal": "float32 product with 1 / scale, half to even",
+    "blocks": "blocks of 8 by the reciprocal, half to even; what is left over by a float64 quotient",
+}
+"""What the words of :mod:`minilite.kernel_sets` mean, in short; docs/arithmetic.md has the formulas."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """One real multiplier and what stands for it. ``q`` and ``e`` are None where the kernel multiplies in floats.
+
+    ``relative`` is the relative error of what stands for it; ``rounding`` the largest error of the roundings and
+    ``error`` of all together, in steps of the output (None where the accumulators' bounds are not known)."""
+
+    name: str
+    real: float
+    q: int | None
+    e: int | None
+    relative: float
+    rounding: float
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How an operator computes in a kernel set. ``word`` is the set's word for it, ``rounding`` the one that its
+    requantizer uses, ``delegated`` whether XNNPACK takes the node. Of many channels, ``multipliers`` holds the
+    smallest, the largest, and the one with the largest error."""
+
+    kernels: str
+    word: str | None
+    rounding: str | None
+    meaning: str
+    delegated: bool
+    multipliers: tuple[Quantized, ...]
+    clamp: tuple[int, int] | None
+    accumulator: Bounds | None
+
+
+def arithmetic(step: Step) -> Arithmetic:
+    """The arithmetic of a prepared step."""
+    requantizer = _requantizer(step.prepared)
+    found = bounds(step)
+    rounding = requantizer.rounding if requantizer else None
+    word = step.node.arithmetic
+    meaning = WORDS.get(rounding or word or "", "")
+    if step.node.kernels == "ideal":
+        meaning = "float64 throughout, one rounding, ties away from zero"
+    elif step.node.kernels == "tflm" and word == "fixed point":
+        meaning = "gemmlowp's fixed-point functions"
+    clamp = (requantizer.low, requantizer.high) if requantizer else _limits(step.prepared)
+    multipliers = tuple(_multipliers(step, requantizer, found))
+    return Arithmetic(step.node.kernels, word, rounding, meaning, step.node.delegated, multipliers, clamp, found)
+
+
+def _requantizer(prepared: Any) -> Requantizer | None:
+    if isinstance(prepared, Requantizer):
+        return prepared
+    if not dataclasses.is_dataclass(prepared):
+        return None
+    values = (getattr(prepared, f.name) for f in dataclasses.fields(prepared))
+    return next((v for v in values if isinstance(v, Requantizer)), None)
+
+
+def _limits(prepared: Any) -> tuple[int, int] | None:
+    low, high = getattr(prepared, "low", None), getattr(prepared, "high", None)
+    return (low, high) if isinstance(low, int) and isinstance(high, int) else None
+
+
+def _multipliers(step: Step, r: Requantizer | None, found: Bounds | None) -> Iterator[Quantized]:
+    p = step.prepared
+    if r is not None:
+        yield from _of_channels(r, found)
+    elif isinstance(p, add.Prepared):
+        yield from _of_sum(step, p)
+    elif isinstance(p, mean.Spatial | mean.Prepared):
+        yield _of_mean(step, p.inner if isinstance(p, mean.Spatial) else p)
+
+
+def _of_channels(r: Requantizer, found: Bounds | None) -> Iterator[Quantized]:
+    reals = np.asarray(r.real).reshape(-1)
+    each = [_quantized(_channel(c, reals.size), real, r.rounding, _largest(found, c)) for c, real in enumerate(reals)]
+    chosen = [int(reals.argmin()), int(reals.argmax())]
+    chosen.append(int(np.argmax([m.error or m.rounding for m in each])))
+    yield from (each[c] for c in dict.fromkeys(chosen))
+
+
+def _channel(c: int, count: int) -> str:
+    return "M" if count == 1 else f"M[{c}]"
+
+
+def _largest(found: Bounds | None, c: int) -> float | None:
+    if found is None:
+        return None
+    c = c if found.high.size > 1 else 0
+    return float(max(abs(int(found.high[c])), abs(int(found.low[c]))))
+
+
+def _quantized(name: str, real: Any, rounding: str, largest: float | None) -> Quantized:
+    """A multiplier, what stands for it, and the worst that both can do."""
+    exact = float(real)
+    if rounding in ("float32", "float64"):
+        unit = 2.0**-24 if rounding == "float32" else 2.0**-53
+        held = unit if rounding == "float32" and (largest is None or largest > 2**24) else 0.0
+        error = None if largest is None else 0.5 + largest * exact * (unit + held)
+        return Quantized(name, exact, None, None, unit + held, 0.5, error)
+    m = Multiplier.of(real)
+    q, e = int(m.q), int(m.e)
+    stands = q * 2.0 ** (e - 31)
+    if rounding == "int64":
+        q = (q + (1 << 15)) >> 16 if q < 0x7FFF0000 else 0x7FFF
+        stands = q * 2.0 ** (e - 15)
+    once = 0.5 if e >= 0 or rounding == "int64" else 0.5 + 2.0 ** (e - 1)
+    relative = 0.0 if exact == 0 else (stands - exact) / exact
+    return Quantized(
+        name, exact, q, e, relative, once, None if largest is None else once + largest * abs(stands - exact)
+    )
+
+
+def _of_sum(step: Step, p: add.Prepared) -> Iterator[Quantized]:
+    """ADD and SUB: the ratio of each operand's scale, and the way back to the output's."""
+    first, second, output = (float(t.scale) for t in (*step.node.inputs, *step.node.outputs) if t is not None)
+    if not p.left_shift:  # XNNPACK: both ratios are to the output's scale, and there is one rounding
+        shift = int(p.output.e)
+        for name, real, m in zip(("M1", "M2"), (first / output, second / output), p.multipliers, strict=True):
+            stands = int(m.q) * 2.0**shift
+            yield Quantized(name, real, int(m.q), shift + 31, (stands - real) / real, 0.5)
+        return
+    twice = 2 * max(first, second)
+    inner = [_held(n, s / twice, m) for n, s, m in zip(("M1", "M2"), (first, second), p.multipliers, strict=True)]
+    last = _held("M_output", twice / (2**p.left_shift * output), p.output)
+    yield from inner
+    yield dataclasses.replace(last, error=last.rounding + last.real * sum(m.rounding for m in inner))
+
+
+def _held(name: str, real: float, m: Multiplier) -> Quantized:
+    q, e = int(m.q), int(m.e)
+    stands = q * 2.0 ** (e - 31)
+    return Quantized(name, real, q, e, (stands - real) / real, 0.5 if e >= 0 else 0.5 + 2.0 ** (e - 1))
+
+
+def _of_mean(step: Step, p: mean.Prepared) -> Quantized:
+    info = step.node.inputs[0]
+    assert info is not None
+    count = p.reduction.count if step.op.name == "MEAN" else 1
+    real = float(info.scale) / float(step.node.outputs[0].scale) / max(count, 1)
+    if isinstance(p.multiplier, Multiplier):
+        return _held("M", real, p.multiplier)
+    return Quantized("M", real, None, None, (float(p.multiplier) - real) / real, 0.5)
