@@ -6,6 +6,7 @@ interpreter = minilite.Interpreter("model.tflite")      # LiteRT's API
 outputs = minilite.run("model.tflite", image)           # one call: outputs by name
 model = minilite.read("model.tflite")                   # the file as plain data
 small = minilite.quantize(model, "int8", samples)       # another one, of integers
+print(minilite.explain(small, 5, image))                # why its numbers are what they are
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     )
     from minilite.inspection.carve import Carved, carve
     from minilite.inspection.compare import Comparison, compare
+    from minilite.inspection.explain import Explanation, explain
     from minilite.interpreter import (
         Delegate,
         Interpreter,
@@ -58,6 +60,7 @@ __all__ = [
     "Delegate",
     "DelegateError",
     "Error",
+    "Explanation",
     "Interpreter",
     "InterpreterWithCustomOps",
     "Model",
@@ -77,6 +80,7 @@ __all__ = [
     "calibrate",
     "carve",
     "compare",
+    "explain",
     "load_delegate",
     "quantize",
     "read",
@@ -101,6 +105,7 @@ _HOMES = {
     **dict.fromkeys(("Comparison", "compare"), "inspection.compare"),
     **dict.fromkeys(_INTERPRETER, "interpreter"),
     **dict.fromkeys(_QUANTIZATION, "quantization"),
+    **dict.fromkeys(("Explanation", "explain"), "inspection.explain"),
 }
 """Which module has a name that is not in :mod:`minilite.errors`."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minilite import ideal
 from minilite.errors import ArgumentError
+from minilite.fixed_point import round_half_away
 from minilite.inspection import element_others, element_pairs, element_sums
 from minilite.inspection.element_sums import Terms
 from minilite.inspection.lines import Line, shown, signed
@@ -37,6 +38,7 @@ WAYS: dict[Callable[..., Any], Way] = {
     mul.integer: element_pairs.product,
     mul.integer_in_vectors: element_pairs.product,
     pool.mean: element_others.average,
+    pool.maximum: element_others.largest,
     mean.integers: element_others.mean_,
     mean.optimized: element_others.mean_,
     mean.in_float32: element_others.mean_,
@@ -81,9 +83,10 @@ def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Elemen
     output = observed.computed((key[0], step.outputs[0]))
     at = _telling(output) if index is None else _checked(index, output.shape)
     arrays, info = observed.arrays(key), step.node.outputs[0]
+    with np.errstate(all="ignore"):
+        definition = _definition(observed, key, at)
     computed = output[at].item() if output.dtype.kind in "iub" else output[at]
     real = float(np.asarray(ideal.real(info, output))[at]) if output.dtype.kind in "iuf" else None
-    definition = _definition(observed, key, at)
     scale = float(info.scale) if info.type in INTEGER_RANGE and info.scales.size == 1 else None
     way = _way(step)
     if way is not None:
@@ -111,13 +114,20 @@ def _is_ideal(step: Step) -> bool:
 def _rounded_once(real: float, info: Any) -> tuple[list[Line], int]:
     """The ideal kernel set's way from a real number to an integer."""
     quotient = np.float64(real) / np.float64(info.scale)
-    steps = int(np.trunc(quotient + np.copysign(0.5, quotient))) if np.isfinite(quotient) else 0
     low, high = INTEGER_RANGE[info.type]
-    output = min(max(steps + info.zero_point, low), high)
+    if np.isnan(quotient):
+        return [Line("output", "what is not a number is 0", "", 0)], 0
+    steps = round_half_away(quotient)  # perhaps infinite
+    output = int(min(max(steps + info.zero_point, low), high))
     return [
         Line("quotient", "definition / scale", f"{shown(real)} / {shown(info.scale)}", float(quotient)),
-        Line("steps", "round(quotient)", f"round({shown(float(quotient))})", steps, "the only rounding"),
-        Line("output", "clamp(steps + z)", f"clamp({steps} + {signed(info.zero_point)}, {low}, {high})", output),
+        Line("steps", "round(quotient)", f"round({shown(float(quotient))})", float(steps), "the only rounding"),
+        Line(
+            "output",
+            "clamp(steps + z)",
+            f"clamp({shown(float(steps))} + {signed(info.zero_point)}, {low}, {high})",
+            output,
+        ),
     ], output
 
 

@@ -1,4 +1,4 @@
-"""One output of AVERAGE_POOL_2D, MEAN, QUANTIZE, DEQUANTIZE or of a table of all answers."""
+"""One output of pooling, MEAN, SUM, QUANTIZE, DEQUANTIZE or of a table of all answers."""
 
 from __future__ import annotations
 
@@ -48,13 +48,23 @@ def average(step: Step, arrays: Arrays, index: tuple[int, ...]) -> Found:
     return [*lines, more[-1]], output
 
 
+def largest(step: Step, arrays: Arrays, index: tuple[int, ...]) -> Found:
+    """MAX_POOL_2D: the largest raw number."""
+    p, (n, y, x, c) = step.prepared, index
+    window = _first(arrays)[n, _inside(p.rows, y), _inside(p.columns, x), c].astype(np.int64)
+    found = int(window.max())
+    lines = [Line("largest", "max(input)", _listed(window.ravel(), ", "), found, f"of {window.size} elements")]
+    more, output = finished(found, 0, p.low, p.high, str(step.node.options.fused_activation_function))
+    return [*lines, more[-1]], output
+
+
 def _inside(window: Any, position: int) -> slice:
     start = position * window.stride - window.before
     return slice(max(start, 0), min(start + window.filter, window.size))
 
 
-def _listed(values: Array) -> str:
-    return " + ".join(signed(int(v)) for v in values[:4]) + (" + ..." if values.size > 4 else "")
+def _listed(values: Array, between: str = " + ") -> str:
+    return between.join(signed(int(v)) for v in values[:4]) + (f"{between}..." if values.size > 4 else "")
 
 
 def mean_(step: Step, arrays: Arrays, index: tuple[int, ...]) -> Found:
@@ -223,7 +233,6 @@ def looked_up(step: Step, arrays: Arrays, index: tuple[int, ...]) -> Found:
     x, lowest = int(_first(arrays)[index]), INTEGER_RANGE[info.type][0]
     output = int(table[x - lowest])
     real = info.scale * np.float32(x - info.zero_point)
-    answer = out.scale * np.float32(output - out.zero_point)
     entry = f"an entry for each of the 256 inputs: round(f(real) / {shown(out.scale)}) + {signed(out.zero_point)}"
     return [
         Line(
@@ -233,5 +242,4 @@ def looked_up(step: Step, arrays: Arrays, index: tuple[int, ...]) -> Found:
             real,
         ),
         Line("output", "table[input - lowest]", f"table[{x} - {signed(lowest)}]", output, entry),
-        Line("real output", "s_output · (output - z_output)", f"{step.op.name}({shown(real)}) ≈", answer),
     ], output

@@ -22,7 +22,7 @@ from minilite.constants import dense_constant
 from minilite.inspection.lines import Line, shown, signed
 from minilite.inspection.places import Key, tensor_name
 from minilite.inspection.ranges import Ranges, Recorded
-from minilite.inspection.feeding import grid_of
+from minilite.inspection.feeding import single_grid
 from minilite.model import Model, Tensor
 from minilite.quantization.graph import LARGEST_CONSTANT, Graph, Node, Use, graph
 from minilite.quantization.grid import Grid
@@ -56,7 +56,7 @@ def origin(model: Model, key: Key, ranges: Ranges) -> Origin:
         return _bias(g, tensor, *reader)
     if values is not None:
         return _weights(tensor, values) if reader is not None else _constant(tensor, values)
-    grid = grid_of(tensor)
+    grid = single_grid(tensor)
     if grid is None:
         return Origin("range", f"{q.scales.size} scales along dimension {q.quantized_dimension}.")
     return _fixed(g, key, grid) or _shared(model, g, key, grid, ranges) or _ranged(tensor, grid, ranges.of(tensor))
@@ -128,7 +128,7 @@ def _linked(g: Graph, tensor: int, grid: Grid) -> list[tuple[int, Node]]:
                     if (
                         u.tensor != tensor
                         and u.tensor not in found
-                        and grid.alike(grid_of(g.subgraph.tensors[u.tensor]))
+                        and grid.alike(single_grid(g.subgraph.tensors[u.tensor]))
                     ):
                         found[u.tensor] = node
                         work.append(u.tensor)
@@ -287,7 +287,7 @@ def _loose(scales: np.ndarray, values: np.ndarray, axis: int, most: int) -> str:
 
 
 def _constant(tensor: Tensor, values: np.ndarray) -> Origin:
-    grid = grid_of(tensor)
+    grid = single_grid(tensor)
     if grid is None:
         return Origin("constant", "A constant with several scales.")
     reals = grid.dequantize(values)
