@@ -9,8 +9,8 @@ import numpy as np
 
 from minilite import ideal
 from minilite.errors import OperatorError
-from minilite.inspection.places import Key, tensor_name
 from minilite.inspection.feeding import one_sample
+from minilite.inspection.places import Key, tensor_name
 from minilite.interpreter import Interpreter
 from minilite.model import Model
 from minilite.plan import Plan

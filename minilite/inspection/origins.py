@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite.constants import dense_constant
+from minilite.inspection.feeding import single_grid
 from minilite.inspection.lines import Line, shown, signed
 from minilite.inspection.places import Key, tensor_name
 from minilite.inspection.ranges import Ranges, Recorded
-from minilite.inspection.feeding import single_grid
 from minilite.model import Model, Tensor
 from minilite.quantization.graph import LARGEST_CONSTANT, Graph, Node, Use, graph
 from minilite.quantization.grid import Grid
