@@ -11,11 +11,11 @@ import numpy as np
 from minilite import schema
 from minilite.fixed_point import round_half_away
 from minilite.model import Model, Operator, Subgraph
+from minilite.quantization.editing import ModelEdit
 from minilite.quantization.graph import Graph, Node, Use, graph
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.numbers import Tflite, magnitudes
 from minilite.quantization.operands import SYMMETRIC
-from minilite.quantization.rewriting import Stock
 from minilite.quantization.schemes import INT8
 from minilite.quantization.selecting import Pattern, selected
 from minilite.quantization.sharing import fixed
@@ -81,7 +81,7 @@ def rounding(
     """The model with FAKE_QUANT where the scheme ``int8`` would have integers, and with rounded constants."""
     graphs = [graph(model, i) for i in range(len(model.subgraphs))]
     left: set[tuple[int, int]] = set().union(*(selected(graphs, pattern) for pattern in exclude))
-    stock = Stock(model.buffers, model.operator_codes)
+    edit = ModelEdit(model)
     subgraphs = []
     for g in graphs:
         known = _Known()
@@ -89,17 +89,17 @@ def rounding(
         own = {tensor: pair for (s, tensor), pair in ranges.items() if s == g.index}
         wanted = {n.index: None if (g.index, n.index) in left else scheme for n in g.nodes}
         found = solve(g, own, wanted, widths.per_channel)
-        subgraphs.append(_Rounder(g, found, stock, widths, known.ranges).run())
+        subgraphs.append(_Rounder(g, found, edit, widths, known.ranges).run())
     return dataclasses.replace(
-        model, subgraphs=tuple(subgraphs), buffers=tuple(stock.buffers), operator_codes=tuple(stock.codes)
+        model, subgraphs=tuple(subgraphs), buffers=tuple(edit.buffers), operator_codes=tuple(edit.codes)
     )
 
 
 class _Rounder:
     """Writes one subgraph. ``rounded`` has, by tensor and grid, where the tensor can be read rounded to it."""
 
-    def __init__(self, graph: Graph, found: Assignment, stock: Stock, widths: Widths, known: Mapping[bytes, Range]):
-        self.graph, self.found, self.stock, self.widths, self.known = graph, found, stock, widths, known
+    def __init__(self, graph: Graph, found: Assignment, edit: ModelEdit, widths: Widths, known: Mapping[bytes, Range]):
+        self.graph, self.found, self.edit, self.widths, self.known = graph, found, edit, widths, known
         self.tensors = list(graph.subgraph.tensors)
         self.operators: list[Operator] = []
         self.rounded: dict[tuple[int, bytes], int] = {}
@@ -150,7 +150,9 @@ class _Rounder:
         else:
             array = self.widths.constant(values, min(float(values.min()), 0.0), max(float(values.max()), 0.0))
         old = self.tensors[use.tensor]
-        self.tensors.append(dataclasses.replace(old, name=f"{old.name}_rounded", buffer=self.stock.buffer(array)))
+        self.tensors.append(
+            dataclasses.replace(old, name=f"{old.name}_rounded", buffer=self.edit.buffer(array.tobytes()))
+        )
         return len(self.tensors) - 1
 
     def _range(self, grid: Grid, use: Use) -> Range:
@@ -171,4 +173,4 @@ class _Rounder:
     def _fake_quant(self, source: int, target: int, range_: Range) -> Operator:
         low, high = self.widths.activation(*range_)
         options = schema.make_options("FakeQuantOptions", min=low, max=high, num_bits=self.widths.bits)
-        return Operator(self.stock.code("FAKE_QUANT", 1), (source,), (target,), options)
+        return Operator(self.edit.code("FAKE_QUANT", 1), (source,), (target,), options)

@@ -9,14 +9,15 @@ forms are added at the end of the tensors, so that indices of the float model st
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minilite import schema
-from minilite.model import Buffer, Code, Operator, OperatorCode, Quantization, Subgraph, Tensor
+from minilite.model import Operator, Quantization, Subgraph, Tensor
 from minilite.quantization import recurrent
+from minilite.quantization.editing import ModelEdit
 from minilite.quantization.graph import Graph, Node, Use
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.static import Assignment
@@ -41,32 +42,11 @@ def form_of(grid: Grid | None) -> Form:
     return FLOAT if grid is None else (grid.type, grid.scales.tobytes(), grid.zero_points.tobytes(), grid.axis)
 
 
-class Stock:
-    """The buffers and operator codes of a model that is being written, shared by its subgraphs."""
-
-    def __init__(self, buffers: Iterable[Buffer], codes: Iterable[OperatorCode]):
-        self.buffers, self.codes = list(buffers), list(codes)
-
-    def buffer(self, array: Array) -> int:
-        """A new buffer that holds an array."""
-        self.buffers.append(Buffer(np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)))
-        return len(self.buffers) - 1
-
-    def code(self, name: Code, version_: int) -> int:
-        """The operator code of a built-in operator in a version."""
-        wanted = OperatorCode(name, version_)
-        found = next((i for i, c in enumerate(self.codes) if c == wanted), None)
-        if found is None:
-            self.codes.append(wanted)
-            found = len(self.codes) - 1
-        return found
-
-
 class Rewriter:
     """Writes one subgraph. ``ends`` gives the grid that a model's input or output has outside, None for float32."""
 
-    def __init__(self, graph: Graph, found: Assignment, stock: Stock, ends: dict[int, Grid | None]):
-        self.graph, self.found, self.stock, self.ends = graph, found, stock, ends
+    def __init__(self, graph: Graph, found: Assignment, edit: ModelEdit, ends: dict[int, Grid | None]):
+        self.graph, self.found, self.edit, self.ends = graph, found, edit, ends
         self.tensors = list(graph.subgraph.tensors)
         self.operators: list[Operator] = []
         self.forms: dict[int, dict[Form, int]] = {}
@@ -154,7 +134,7 @@ class Rewriter:
     def _convert(self, origin: int, source: Grid | None, target: int, grid: Grid | None) -> None:
         name = "DEQUANTIZE" if grid is None else "QUANTIZE"
         types = {g.type for g in (source, grid) if g is not None}
-        code = self.stock.code(name, version(name, "int16" if "int16" in types else "int8", 1))
+        code = self.edit.code(name, version(name, "int16" if "int16" in types else "int8", 1))
         options = schema.make_options(schema.OPTIONS_OF[name])
         self.operators.append(Operator(code, (origin,), (target,), options))
 
@@ -199,7 +179,7 @@ class Rewriter:
                 name=self._name(tensor, grid.type) if taken else old.name,
                 type=grid.type.upper(),
                 quantization=grid.quantization(),
-                buffer=self.stock.buffer(grid.stored(integers)),
+                buffer=self.edit.buffer(grid.stored(integers).tobytes()),
             )
             if taken:
                 self.tensors.append(new)
@@ -211,7 +191,7 @@ class Rewriter:
     def _integer(self, node: Node, operator: Operator, activations: str) -> Operator:
         """The operator as an integer one: its version, and what its integer kernel asks for."""
         old = self.graph.model.operator_codes[operator.opcode_index]
-        code = self.stock.code(old.builtin_code, version(node.name, activations, old.version))
+        code = self.edit.code(node.name, version(node.name, activations, old.version))
         changes: dict[str, object] = {"opcode_index": code}
         if grids := recurrent.intermediates(node, self.found.shared):
             changes["intermediates"] = tuple(self._intermediate(node, i, g) for i, g in enumerate(grids))

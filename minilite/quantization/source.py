@@ -23,13 +23,16 @@ def as_model(model: Model | bytes | str | os.PathLike[str]) -> Model:
     raise ArgumentTypeError(f"expected a path, the bytes of a .tflite file or a Model, got {type(model).__name__}.")
 
 
+QUANTIZED_TYPES = ("INT2", "INT4", "UINT4", "INT8", "UINT8", "INT16")
+
+
 def check_float(model: Model) -> None:
     """Raise :class:`ArgumentError` for a model that is quantized already, or holds nothing to quantize."""
     for s, subgraph in enumerate(model.subgraphs):
         for i, tensor in enumerate(subgraph.tensors):
             q = tensor.quantization
             scaled = q is not None and (q.details is not None or (q.scales is not None and q.scales.size > 0))
-            if scaled and tensor.type != "FLOAT32":
+            if scaled and tensor.type in QUANTIZED_TYPES:
                 raise ArgumentError(
                     f"the model is already quantized: tensor {i} {tensor.name or ''!r} of subgraph {s} is "
                     f"{tensor.type} with a scale. Quantize the float32 model that it was made from."

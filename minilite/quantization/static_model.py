@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from minilite.errors import ArgumentError
 from minilite.model import Model
+from minilite.quantization.editing import ModelEdit
 from minilite.quantization.graph import Graph, graph
 from minilite.quantization.grid import Grid
 from minilite.quantization.pruning import pruned
-from minilite.quantization.rewriting import Rewriter, Stock
+from minilite.quantization.rewriting import Rewriter
 from minilite.quantization.schemes import STATIC, Scheme
 from minilite.quantization.selecting import Pattern, selected
 from minilite.quantization.static import Assignment, solve
@@ -46,17 +47,17 @@ def quantize_static(
     ``schemes`` gives the operators that a pattern chooses another static scheme, or "float32"."""
     graphs = [graph(model, i) for i in range(len(model.subgraphs))]
     chosen = _choices(graphs, scheme, exclude, schemes or {})
-    stock = Stock(model.buffers, model.operator_codes)
+    edit = ModelEdit(model)
     entered = {0, *(s.subgraph_index for s in model.signatures)}
     subgraphs, decisions = [], []
     for g in graphs:
         own = {tensor: limits for (s, tensor), limits in ranges.items() if s == g.index}
         found = solve(g, own, {n.index: chosen.get((g.index, n.index), scheme) for n in g.nodes}, per_channel)
         types = (inference_input_type, inference_output_type) if g.index in entered else (FLOAT, FLOAT)
-        subgraphs.append(Rewriter(g, found, stock, _ends(g, found, scheme, *types)).run())
+        subgraphs.append(Rewriter(g, found, edit, _ends(g, found, scheme, *types)).run())
         decisions += _decisions(g, found)
     written = dataclasses.replace(
-        model, subgraphs=tuple(subgraphs), buffers=tuple(stock.buffers), operator_codes=tuple(stock.codes)
+        model, subgraphs=tuple(subgraphs), buffers=tuple(edit.buffers), operator_codes=tuple(edit.codes)
     )
     return pruned(written), decisions
 

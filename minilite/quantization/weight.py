@@ -18,12 +18,11 @@ from minilite.ops import OPS
 from minilite.quantization.editing import GraphEdit, ModelEdit, Use
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.numbers import Numbers
+from minilite.quantization.source import check_float
 from minilite.spec import INTEGER_RANGE
 
 Excluded = Container[tuple[int, int]]
 """Operators to leave alone, as (subgraph, operator)."""
-
-QUANTIZED_TYPES = ("INT2", "INT4", "INT8", "UINT8", "INT16")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,23 +116,8 @@ def weights(graph: GraphEdit, want: Want, exclude: Excluded = ()) -> Iterator[We
 def float_edit(model: Model) -> ModelEdit:
     """An edit of a float model. Raises :class:`ArgumentError` for one that is already quantized or has no float
     constants."""
+    check_float(model)
     edit = ModelEdit(model)
-    for graph in edit.graphs:
-        for i, operator in enumerate(graph.original.operators):
-            _refuse_quantized(graph, i, operator)
     if not any(True for graph in edit.graphs for _ in graph.constants()):
         raise ArgumentError("the model has no float32 constants: expected weights to quantize, got none.")
     return edit
-
-
-def _refuse_quantized(graph: GraphEdit, index: int, operator: Operator) -> None:
-    for tensor in (*(operator.inputs or ()), *(operator.outputs or ())):
-        found = graph.original.tensors[tensor] if tensor >= 0 else None
-        if found is None or found.type not in QUANTIZED_TYPES or found.quantization is None:
-            continue
-        if (found.quantization.scales is not None and found.quantization.scales.size) or found.quantization.details:
-            raise ArgumentError(
-                f"the model is already quantized: {graph.name(index)} (operator {index} of subgraph {graph.index}) "
-                f"has tensor {tensor} {found.name!r} of {found.type} with scales. Expected a float32 model; quantize "
-                "the one this was made from."
-            )
