@@ -1,4 +1,4 @@
-"""Moving elements: pieces of memory copied from one place to another."""
+"""Moving elements: pieces of memory, or elements one by one, copied from one place to another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,24 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minilite.engines.numba.kernels.vectors import I1, I8, INT64, Builder, Value, call, constant, get_i64, pointer
+from minilite.engines.numba.kernels.vectors import (
+    I1,
+    I8,
+    INT64,
+    Builder,
+    Value,
+    call,
+    constant,
+    get_i16,
+    get_i32,
+    get_i64,
+    get_u8,
+    pointer,
+    put_i16,
+    put_i32,
+    put_i64,
+    put_u8,
+)
 
 
 @intrinsic
@@ -25,7 +42,7 @@ def move(typing: Any, target: Any, source: Any, size: Any) -> Any:
     return types.void(INT64, INT64, INT64), generate
 
 
-def kernel() -> Callable[[int, int, int, int], None]:
+def pieces_kernel() -> Callable[[int, int, int, int], None]:
     """Its row: address of a table of (source, target, first byte, first byte, bytes) offsets; then the addresses,
     of which ``source`` and ``target`` are numbers. A unit is a line of the table."""
 
@@ -38,3 +55,24 @@ def kernel() -> Callable[[int, int, int, int], None]:
             move(target, source, get_i64(line + 32))
 
     return moving
+
+
+ELEMENTS = {1: (get_u8, put_u8), 2: (get_i16, put_i16), 4: (get_i32, put_i32), 8: (get_i64, put_i64)}
+
+
+def elements_kernel(size: int) -> Callable[[int, int, int, int], None]:
+    """Elements of so many bytes, one by one. Its row: table of the sources' offsets (int32), source, target
+    (addresses); elements. A unit is 1,024 elements."""
+    get, put = ELEMENTS[size]
+
+    def moving(row: int, first: int, last: int, scratch: int) -> None:
+        table, source, target, count = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
+        for i in range(first * 1024, min(last * 1024, count)):
+            put(target + i * size, get(source + get_i32(table + 4 * i)))
+
+    return moving
+
+
+def kernel(how: str) -> Callable[[int, int, int, int], None]:
+    """``pieces``, or elements of so many bytes."""
+    return pieces_kernel() if how == "pieces" else elements_kernel(int(how))

@@ -89,6 +89,11 @@ def _rounded(rounding: str) -> Finish:
     return finish
 
 
+def finish_of(what: str) -> Finish:
+    """What a window ends in: ``max``, ``mean``, or a sum's rounding."""
+    return {"max": _clipped, "mean": _mean}.get(what) or _rounded(what)
+
+
 def _window(type_: str, combine: Callable[..., Value], start: float, finish: Finish) -> Any:
     """``window(at, rows, columns, row_step, column_step, channels, constants, count, out, left)``: 16 channels."""
 
@@ -124,8 +129,7 @@ def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
     above and left."""
     combine = _larger if what == "max" else _plus
     start = (-float("inf") if type_ == "float32" else -128) if what == "max" else 0
-    finish = {"max": _clipped, "mean": _mean}.get(what) or _rounded(what)
-    window = _window(type_, combine, start, finish)
+    window = _window(type_, combine, start, finish_of(what))
     size = 4 if type_ == "float32" else 1
     channel_bytes = CHANNEL_BYTES.get(what, 0)
 

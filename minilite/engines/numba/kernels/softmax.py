@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from minilite.engines.numba.kernels.functions import FLOATS, exp
+from minilite.engines.numba.kernels.functions import FLOATS, exp, fast_exp
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
@@ -19,15 +19,20 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
+    call,
     constant,
     get_f32,
     get_i8,
     get_i64,
+    lanes_below,
+    least,
     load,
     put_f32,
     put_u8,
     splat,
     store,
+    store_some,
+    sum_of_lanes,
 )
 
 INT32_MAX = (1 << 31) - 1
@@ -82,6 +87,64 @@ def _float() -> Callable[[int, int, int, int], None]:
                 total += get_f32(scratch + 4 * i)
             for i in range(count):
                 put_f32(y + 4 * i, get_f32(scratch + 4 * i) / total)
+
+    return softmax
+
+
+# ---- float32 that is added in any order ------------------------------------------------------------------------------
+
+
+@intrinsic
+def _fast_row(typing: Any, source: Any, target: Any, count: Any, constants: Any) -> Any:
+    """A row, 16 elements at a time; ``constants`` is beta's address."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        source, target, count, constants = arguments
+        beta, lowest = splat(builder, load(builder, F32, constants)), constant(FLOATS, -float("inf"))
+        vectors = builder.ashr(builder.add(count, constant(I64, 15)), constant(I64, 4))
+
+        def each(body: Callable[[Value, tuple[Value, Value]], Value], start: Value) -> Value:
+            """Over vectors: their offset, and how many elements are left."""
+            place = cgutils.alloca_once_value(builder, start)
+            builder.store(start, place)
+            with cgutils.for_range(builder, vectors, intp=I64) as loop:
+                left = builder.sub(count, builder.mul(loop.index, constant(I64, LANES)))
+                builder.store(body(builder.load(place), (builder.mul(loop.index, constant(I64, 64)), left)), place)
+            return builder.load(place)
+
+        def largest(so_far: Value, at: tuple[Value, Value]) -> Value:
+            x = load(builder, FLOATS, builder.add(source, at[0]))
+            return least(builder, so_far, builder.select(lanes_below(builder, at[1]), x, lowest), most=True)
+
+        top = splat(builder, call(builder, "llvm.vector.reduce.fmax.v16f32", F32, each(largest, lowest)))
+
+        def exponentials(total: Value, at: tuple[Value, Value]) -> Value:
+            x = load(builder, FLOATS, builder.add(source, at[0]))
+            y = fast_exp(builder, builder.fmul(builder.fsub(x, top), beta))
+            store_some(builder, y, builder.add(target, at[0]), at[1])
+            return builder.fadd(total, builder.select(lanes_below(builder, at[1]), y, constant(FLOATS, 0.0)))
+
+        total = each(exponentials, constant(FLOATS, 0.0))
+        factor = splat(builder, builder.fdiv(constant(F32, 1.0), sum_of_lanes(builder, total)))
+
+        def scaled(unused: Value, at: tuple[Value, Value]) -> Value:
+            place = builder.add(target, at[0])
+            store_some(builder, builder.fmul(load(builder, FLOATS, place), factor), place, at[1])
+            return unused
+
+        each(scaled, factor)
+        return context.get_dummy_value()
+
+    return types.void(*[INT64] * 4), generate
+
+
+def _fast() -> Callable[[int, int, int, int], None]:
+    """The row of :func:`_float`."""
+
+    def softmax(row: int, first: int, last: int, scratch: int) -> None:
+        source, target, count, constants = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
+        for unit in range(first, last):
+            _fast_row(source + unit * count * 4, target + unit * count * 4, count, constants)
 
     return softmax
 
@@ -189,5 +252,5 @@ def _gemmlowp() -> Callable[[int, int, int, int], None]:
 
 
 def kernel(kind: str) -> Callable[[int, int, int, int], None]:
-    """The kernel of a kind: ``float32``, or of int8 ``table`` or ``gemmlowp``."""
-    return {"float32": _float, "table": _table, "gemmlowp": _gemmlowp}[kind]()
+    """The kernel of a kind: ``float32`` or ``fast``, or of int8 ``table`` or ``gemmlowp``."""
+    return {"float32": _float, "fast": _fast, "table": _table, "gemmlowp": _gemmlowp}[kind]()

@@ -113,6 +113,15 @@ def clip(builder: Builder, x: Value, low: Value, high: Value) -> Value:
     return least(builder, least(builder, x, low, most=True), high)
 
 
+def sum_of_lanes(builder: Builder, x: Value) -> Value:
+    """All lanes added up, floats in any order."""
+    if x.type.element != F32:
+        return call(builder, f"llvm.vector.reduce.add.{suffix(x.type)}", x.type.element, x)
+    name, start = f"llvm.vector.reduce.fadd.{suffix(x.type)}", constant(F32, 0.0)
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(F32, [F32, x.type]), name)
+    return builder.call(function, [start, x], fastmath=("reassoc",))
+
+
 # ---- called from kernels ---------------------------------------------------------------------------------------------
 
 

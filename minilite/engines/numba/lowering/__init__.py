@@ -30,4 +30,7 @@ LOWERINGS: dict[str, Lowering] = {
 def lower(step: Step) -> list[Call] | None:
     """The calls that compute a step, or None."""
     lowering, task = LOWERINGS.get(step.node.op), Task.of(step)
-    return lowering(task) if lowering is not None and task is not None else None
+    if task is None:
+        return None
+    calls = lowering(task) if lowering is not None else None
+    return elementwise.by_place(task) if calls is None and step.op.elementwise else calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds, one_channel
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import features
+from minilite.errors import Error
 from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
 from minilite.ops import abs as abs_
 from minilite.ops import (
@@ -31,7 +33,7 @@ from minilite.ops import (
     squared_difference,
 )
 from minilite.ops.div import divide
-from minilite.spec import Shape, TensorInfo
+from minilite.spec import INTEGER_RANGE, Shape, TensorInfo
 
 Array = np.ndarray
 
@@ -47,7 +49,7 @@ UNARY = (
 
 
 RAISES = ("SQRT", "RSQRT")
-"""Operators that refuse some numbers."""
+"""Operators that refuse numbers below 0."""
 
 
 def entries(task: Task) -> Array | None:
@@ -55,7 +57,9 @@ def entries(task: Task) -> Array | None:
     node, input, output = task.node, task.input(0), task.output
     if len(node.inputs) != 1 or input.type not in ("int8", "uint8") or output.type not in ("int8", "uint8"):
         return None
-    if node.op in RAISES or node.arithmetic in BY_PLACE.get(node.op, ()):
+    if node.arithmetic in BY_PLACE.get(node.op, ()):
+        return None
+    if node.op in RAISES and (not input.scales.size or input.zero_point > INTEGER_RANGE[input.type][0]):
         return None
     if max(input.scales.size, output.scales.size) > 1:
         return None
@@ -64,12 +68,43 @@ def entries(task: Task) -> Array | None:
     return np.ascontiguousarray(found) if found.shape == (256,) else None
 
 
-def table_call(source: Place, table: Array, output: TensorInfo) -> Call:
-    """``table[x]`` for every byte of a tensor."""
+def table_call(source: Place, table: Array, output: TensorInfo, start: int = 0, stop: int | None = None) -> Call:
+    """``table[x]`` for every byte of a tensor, or for those from ``start`` to ``stop``."""
     how = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
-    elements = math.prod(output.shape)
-    row = (source, Place(output.index), table, elements)
+    elements = (math.prod(output.shape) if stop is None else stop) - start
+    row = (Place(source.tensor, start), Place(output.index, start), table, elements)
     return Call(("elementwise", "table", how), -(-elements // 4096), row, work=elements // 16)
+
+
+MOST_ASKED = 1 << 20
+"""Elements that a definition is asked for to find its tables out."""
+MOST_TABLES = 8
+
+
+def by_place(task: Task) -> list[Call] | None:
+    """A small tensor of bytes, the only one that is not known: its definition is asked what becomes of each byte at
+    each place. Places in a row whose tables are the same are computed together."""
+    node, output = task.node, task.output
+    computed = [i for i, info in enumerate(node.inputs) if info is not None and info.value is None]
+    elements = math.prod(output.shape)
+    if len(computed) != 1 or len(node.outputs) != 1 or 256 * elements > MOST_ASKED:
+        return None
+    input = task.input(computed[0])
+    if input.shape != output.shape or {input.type, output.type} - {"int8", "uint8"}:
+        return None
+    arrays = [None if info is None else info.value for info in node.inputs]
+    tables = np.empty((256, elements), output.dtype)
+    for byte in range(256):
+        arrays[computed[0]] = np.full(input.shape, byte, np.uint8).view(input.type)
+        try:
+            tables[byte] = np.asarray(task.definition.compute(task.prepared, *arrays)).reshape(-1)
+        except Error:  # there are numbers that it refuses
+            return None
+    cuts = np.flatnonzero((tables[:, 1:] != tables[:, :-1]).any(axis=0)) + 1
+    if len(cuts) >= MOST_TABLES:
+        return None
+    source, ends = Place(input.index), [0, *cuts.tolist(), elements]
+    return [table_call(source, np.ascontiguousarray(tables[:, a]), output, a, b) for a, b in pairwise(ends)]
 
 
 # ---- one operand of float32 ------------------------------------------------------------------------------------------

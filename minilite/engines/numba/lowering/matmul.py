@@ -294,11 +294,12 @@ def batch_matmul_(task: Task) -> list[Call] | None:
     leading = output.shape[:-2]
     offsets = [np.broadcast_to(_starts(i, size), leading).reshape(-1) for i in (lhs, rhs)]
     steps = (size, rows * size) if task.node.options.adj_x else (terms * size, size)
-    units = int(np.prod(leading)) * rows
+    products = int(np.prod(leading))
     words = (_word(lhs), _word(rhs), Place(output.index), constants, np.stack(offsets, axis=-1).astype(np.int64).copy())
     row = (*words, rows, terms, columns, *steps, columns * size)
     kind = ("batch_matmul", "float32" if size == 4 else "int8", how)
-    return [Call(kind, units, row, work=units * terms * columns // 16)]
+    work = products * rows * terms * columns // (32 if size == 4 else 16)
+    return [Call(kind, products * -(-rows // 4), row, work=work)]
 
 
 def _starts(info: TensorInfo, size: int) -> Array:

@@ -72,6 +72,9 @@ def lower(task: Task) -> list[Call] | None:
     if found is None:
         return None
     itemsize = np.dtype(data[0].dtype).itemsize
+    alone = len(tensors) == len(found) == 1 and data[0].value is None and itemsize in (1, 2, 4, 8)
+    if alone and _is_scattered(found[0].reshape(-1)):
+        return [_one_by_one(task, found[0].reshape(-1), itemsize)]
     known = {d.index: np.ascontiguousarray(d.value) for d in data if d.value is not None}
     lines: list[tuple[int, ...]] = []
     row: list[Word] = [*(known.get(t, Place(t)) for t in tensors), *(Place(o.index) for o in node.outputs)]
@@ -96,7 +99,25 @@ def lower(task: Task) -> list[Call] | None:
     if average < 8 and len(lines) > 1 << 14:
         return None
     work = sum(line[4] for line in lines) // 16 + len(lines)
-    return [Call(("moving",), len(lines), (np.array(lines, np.int64).reshape(-1, 5), *row), work=work)]
+    return [Call(("moving", "pieces"), len(lines), (np.array(lines, np.int64).reshape(-1, 5), *row), work=work)]
+
+
+def _is_scattered(numbers: Array) -> bool:
+    """Whether elements are moved quicker one by one than in pieces; none of them was added."""
+    if numbers.min() < 0:
+        return False
+    return bool(np.count_nonzero(np.diff(numbers) != 1) * PIECE > numbers.size)
+
+
+PIECE = 6
+"""Elements that are moved in the time that a piece takes."""
+
+
+def _one_by_one(task: Task, numbers: Array, itemsize: int) -> Call:
+    row = (numbers.astype(np.int32) * itemsize, Place(task.node.outputs[0].index), numbers.size)
+    source = next(i.index for i in task.node.inputs if i is not None and i.value is None)
+    units = -(-numbers.size // 1024)
+    return Call(("moving", str(itemsize)), units, (row[0], Place(source), *row[1:]), work=numbers.size // 3)
 
 
 def _moves_only(task: Task, data: list[TensorInfo]) -> bool:

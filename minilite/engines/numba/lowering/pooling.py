@@ -68,7 +68,7 @@ def _call(
 
 def mean_(task: Task) -> list[Call] | None:
     """Over axes that follow each other."""
-    p, compute, input, output = task.prepared, task.definition.compute, task.input(0), task.output
+    p, input, output = task.prepared, task.input(0), task.output
     inner = p.inner if isinstance(p, mean.Spatial) else p
     reduction = inner if isinstance(inner, Reduction) else getattr(inner, "reduction", None)
     if reduction is None or not reduction.count or not reduction.axes:
@@ -76,31 +76,35 @@ def mean_(task: Task) -> list[Call] | None:
     first, last = reduction.axes[0], reduction.axes[-1]
     if len(reduction.axes) != last - first + 1:
         return None
+    described = _mean_of(task, inner, math.prod(input.shape[last + 1 :]))
+    if described is None:
+        return None
+    kind, channels, constants = described
     outer, inner_size = math.prod(input.shape[:first]), math.prod(input.shape[last + 1 :])
+    if inner_size == 1 and (kind[0] == "int8" or task.node.sums != "sequential"):
+        channels = channels if channels.ndim == 1 else packing.in_blocks("fixed", np.repeat(channels, 16, axis=1))
+        row = (Place(input.index), Place(output.index), channels, constants, outer, reduction.count)
+        work = outer * (reduction.count // 8 + 10)
+        return [Call(("row_mean", *kind), -(-outer // 16), row, scratch=64, work=work)]
+    if channels.ndim == 2:
+        channels = packing.in_blocks("fixed", channels)
     # each row of an image of one column of windows, as wide as what is reduced
     rows = Axis(outer, 1, 1, 1, 0, 0)
     columns = Axis(reduction.count, reduction.count, 1, 1, 0, 0)
+    return [_call(task, kind, rows, columns, channels, constants, 1, inner_size)]
+
+
+def _mean_of(task: Task, inner: Any, channels: int) -> tuple[tuple[str, str], Array, Array] | None:
+    """Type and rounding of a mean, what the rounding knows of its channels, and the kernel's constants."""
+    compute, input, output, p = task.definition.compute, task.input(0), task.output, task.prepared
     if compute is mean.float_mean and input.type == "float32":
-        return [
-            _call(
-                task,
-                ("float32", "mean"),
-                rows,
-                columns,
-                NOTHING,
-                np.array([-np.inf, np.inf], np.float32),
-                1,
-                inner_size,
-            )
-        ]
+        return ("float32", "mean"), NOTHING, np.array([-np.inf, np.inf], np.float32)
     if input.type != "int8" or output.type != "int8":
         return None
     low, high = INTEGER_RANGE["int8"]
     if compute is mean.in_float32:
-        numbers = [np.float32(p.multiplier), np.float32(p.bias)]
-        constants = np.concatenate([np.array([low, high], np.int32), np.array(numbers, np.float32).view(np.int32)])
-        return [_call(task, ("int8", "bias"), rows, columns, NOTHING, constants, 1, inner_size)]
-    channels = inner_size
+        numbers = np.array([np.float32(p.multiplier), np.float32(p.bias)], np.float32)
+        return ("int8", "bias"), NOTHING, np.concatenate([np.array([low, high], np.int32), numbers.view(np.int32)])
     if isinstance(p, mean.Spatial):
         start, moved, whole = 0, inner.bias, channels // 16 * 16
     elif compute in (mean.integers, mean.optimized):
@@ -109,17 +113,13 @@ def mean_(task: Task) -> list[Call] | None:
         return None
     m: Multiplier = inner.multiplier
     right, left = max(-int(m.e), 0), max(int(m.e), 0)
-    if right > 62 or not INT32_MIN <= start <= INT32_MAX:
+    half = (1 << right) >> 1
+    if right > 62 or half > INT32_MAX or not INT32_MIN <= start <= INT32_MAX:
         return None
     away = np.where(np.arange(channels) < whole, 0, -1 if right else 0)
     one = np.ones(channels, np.int64)
-    half = (1 << right) >> 1
-    if half > INT32_MAX:
-        return None
     table = np.stack([v.astype(np.int32) for v in (one * start, one * m.q, one * left, one * right, one * half, away)])
-    constants = np.array([moved, low - moved, high - moved], np.int64)
-    table = packing.in_blocks("fixed", table)
-    return [_call(task, ("int8", "fixed"), rows, columns, table, constants, 1, inner_size)]
+    return ("int8", "fixed"), table, np.array([moved, low - moved, high - moved], np.int64)
 
 
 def softmax_(task: Task) -> list[Call] | None:
@@ -129,7 +129,8 @@ def softmax_(task: Task) -> list[Call] | None:
     units = int(np.prod(input.shape)) // count
     if compute is softmax.float_ and set(task.types) == {"float32"}:
         numbers = np.array([task.node.options.beta, np.finfo(np.float32).min], np.float32)
-        return [Call(("softmax", "float32"), units, (*places, count, numbers), 4 * count + 64)]
+        how = "float32" if task.node.sums == "sequential" else "fast"
+        return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64)]
     if set(task.types) != {"int8"}:
         return None
     if compute is softmax.from_table and p.zero_point == -128:
