@@ -231,18 +231,18 @@ class Plan:
         watcher = self.program.watcher
         keep = keep or watcher is not None
         linked = self.linked(keep)
-        with np.errstate(all="ignore"):
-            if linked is None:
-                self.run_steps(values, keep)
-            else:
-                linked.run(values, keep)
+        if linked is None:
+            self.run_steps(values, keep)
+        else:
+            linked.run(values, keep)
         if watcher is not None:
             watcher(self, values)
 
     def run_steps(self, values: dict[int, np.ndarray], keep: bool) -> None:
         """Compute the schedule by the steps' definitions."""
-        for step in self.schedule:
-            self.run_step(step, values, keep)
+        with np.errstate(all="ignore"):
+            for step in self.schedule:
+                self.run_step(step, values, keep)
 
     def timed(self, values: dict[int, np.ndarray], keep: bool) -> Iterator[tuple[Step, str, float]]:
         """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""

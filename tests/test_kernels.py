@@ -82,7 +82,21 @@ def pool(draw: Draw) -> Case:
 
 def mean(draw: Draw) -> Case:
     shape = (draw.integer(1, 2), draw.choice((1, 7, 12)), draw.choice((1, 7)), draw.choice(CHANNELS))
-    return Case((data(shape, low=0.0), constant([1, 2])), {"keep_dims": draw.choice((True, False))})
+    axes = draw.choice(([1, 2], [1, 2], [3], [2, 3]))
+    return Case((data(shape, low=0.0), constant(axes)), {"keep_dims": draw.choice((True, False))})
+
+
+def products(draw: Draw) -> Case:
+    leading, other = draw.choice((((), ()), ((3,), (3,)), ((2, 3), (1, 3)))), draw.choice((True, False))
+    rows_, terms, columns = draw.choice((1, 3, 4, 9)), draw.choice((1, 7, 64)), draw.choice((1, 16, 17, 31, 32, 70))
+    lhs = (terms, rows_) if other else (rows_, terms)
+    return Case((data((*leading[0], *lhs)), data((*leading[1], terms, columns))), {"adj_x": other})
+
+
+def moved(draw: Draw) -> Case:
+    order = draw.choice(((2, 0, 1), (1, 2, 0), (0, 2, 1), (2, 1, 0), (1, 0, 2)))
+    shape = tuple(draw.choice((1, 2, 5, 16, 33)) for _ in order)
+    return Case((data(shape), constant(list(order))))
 
 
 def pair(draw: Draw) -> Case:
@@ -114,6 +128,8 @@ DRAWN = {
     "TANH": one,
     "RELU": one,
     "SOFTMAX": softmax,
+    "BATCH_MATMUL": products,
+    "TRANSPOSE": moved,
 }
 ROWS = [
     pytest.param(op, definition, id=f"{op.name}-{definition.label}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class Program:
     outputs: dict[int, Array] = field(default_factory=dict)
     rows: Array = field(default_factory=lambda: np.empty(0, np.int64))
     start: tuple[int, int, int, int] = (0, 0, 0, 0)
+    run: Callable[[], object] = lambda: None
 
     @property
     def calls(self) -> list[Call]:
@@ -58,6 +59,7 @@ class Linked:
                 self.blocks[-1].parts.append(part)
             else:
                 self.blocks.append(Program([part]))
+        self._whole = self.programs[0] if len(self.blocks) == 1 and self.programs else None
         self.homes: dict[int, Array] = {}
         self._place(keep, threads)
 
@@ -83,6 +85,7 @@ class Linked:
         views = {
             t: self.arena[o : o + sizes[t]].view(infos[t].dtype).reshape(infos[t].shape) for t, o in offsets.items()
         }
+        runner = ("runner", "shared" if threads > 1 else "alone")
         for block in self.programs:
             block.inputs = [(t, views[t]) for t in block.reads]
             block.outputs = {t: views[t] for part in block.parts for t in part.writes if keep or t in seen}
@@ -92,11 +95,12 @@ class Linked:
                 row[HEAD // 8 :][: len(call.row)] = [_number(word, views) for word in call.row]
             second = team.team.address if threads > 1 else 0
             block.start = (block.rows.ctypes.data, second, len(block.calls), self.scratch.ctypes.data)
+            block.run = objects.bound(runner, *block.start)
         read_outside = {i for step in outside_steps for i in step.inputs}
         own = {t for block in self.programs for t in block.reads}
         self.homes = {i: views[i] for i in graph.inputs if i in own - read_outside and i not in graph.outputs}
         self._shared = set(lives)
-        self._run = objects.function(("runner", "shared" if threads > 1 else "alone"))
+        self._run = objects.function(runner)
 
     def _from_outside(self) -> Iterator[list[int]]:
         """For each program the tensors that no program has made."""
@@ -127,19 +131,25 @@ class Linked:
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
-        run = self._run
         if self.threads > 1:
             team.team.call()
-        for block in self.blocks:
-            if isinstance(block, Program):
-                for index, home in block.inputs:
-                    array = values[index]
-                    if array is not home:
-                        np.copyto(home, array)
-                run(*block.start)
-                values.update(block.outputs)
-            else:
-                self._run_step(block, values, keep)
+        if self._whole is not None:
+            self._run_program(self._whole, values)
+            return
+        with np.errstate(all="ignore"):
+            for block in self.blocks:
+                if isinstance(block, Program):
+                    self._run_program(block, values)
+                else:
+                    self._run_step(block, values, keep)
+
+    def _run_program(self, program: Program, values: dict[int, Array]) -> None:
+        for index, home in program.inputs:
+            array = values[index]
+            if array is not home:
+                np.copyto(home, array)
+        program.run()
+        values.update(program.outputs)
 
     def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
         """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
