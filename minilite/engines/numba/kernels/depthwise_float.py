@@ -32,7 +32,6 @@ from minilite.engines.numba.kernels.vectors import (
     vector,
 )
 
-FLOATS = vector(F32)
 TOGETHER = (7, 4, 1)
 """How many outputs are computed together where a row has as many. (Halving 224 four times leaves 14.)"""
 
@@ -61,7 +60,7 @@ class Block(NamedTuple):
     outside: Value
 
 
-def _columns(builder: Builder, block: Block, line: Value, checked: bool) -> Callable[[Value], Value]:
+def _columns(builder: Builder, block: Block, line: Value, checked: bool, floats: Any) -> Callable[[Value], Value]:
     """What loads a column of a row by its number from the block's first one."""
 
     def column(number: Value) -> Value:
@@ -69,28 +68,28 @@ def _columns(builder: Builder, block: Block, line: Value, checked: bool) -> Call
         if checked:
             inside = builder.icmp_unsigned("<", builder.add(block.column, number), block.width)
             here = builder.select(inside, here, block.outside)
-        return load(builder, FLOATS, here)
+        return load(builder, floats, here)
 
     return column
 
 
-def _block(how: str, activation: str, count: int, taps: int, step: int, checked: bool) -> Any:
-    """``count`` outputs of 16 channels. ``taps`` columns of the filter and ``step`` columns from output to output, with
-    no dilation, or 0 where they are told."""
-    multiply_add = MULTIPLY_ADD[how]
+def _block(how: str, activation: str, count: int, taps: int, step: int, checked: bool, lanes: int) -> Any:
+    """``count`` outputs of 16 or 8 channels. ``taps`` columns of the filter and ``step`` columns from output to output,
+    with no dilation, or 0 where they are told."""
+    multiply_add, floats = MULTIPLY_ADD[how], vector(F32, lanes)
 
     def row(builder: Builder, block: Block, line: Value, filters: Value, sums: list[Value]) -> None:
-        column = _columns(builder, block, line, checked)
+        column = _columns(builder, block, line, checked, floats)
         found = [column(constant(I64, c)) for c in range((count - 1) * step + taps)]
         for tap in range(taps):
-            filter_ = load(builder, FLOATS, filters, 64 * tap, 64)
+            filter_ = load(builder, floats, filters, 64 * tap, 64)
             for i, place in enumerate(sums):
                 builder.store(multiply_add(builder, builder.load(place), found[i * step + tap], filter_), place)
 
     def any_row(builder: Builder, block: Block, line: Value, filters: Value, sums: list[Value]) -> None:
-        column = _columns(builder, block, line, checked)
+        column = _columns(builder, block, line, checked, floats)
         with cgutils.for_range(builder, block.taps, intp=I64) as tap:
-            filter_ = load(builder, FLOATS, builder.add(filters, builder.mul(tap.index, constant(I64, 64))), 0, 64)
+            filter_ = load(builder, floats, builder.add(filters, builder.mul(tap.index, constant(I64, 64))), 0, 64)
             first = builder.mul(tap.index, block.dilation)
             for i, place in enumerate(sums):
                 found = column(builder.add(first, builder.mul(block.step, constant(I64, i))))
@@ -102,15 +101,15 @@ def _block(how: str, activation: str, count: int, taps: int, step: int, checked:
             constants: Any, outside: Any) -> Any:  # fmt: skip
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             block = Block(*arguments)
-            start = load(builder, FLOATS, block.bias)
-            sums = [cgutils.alloca_once(builder, FLOATS) for _ in range(count)]
+            start = load(builder, floats, block.bias)
+            sums = [cgutils.alloca_once(builder, floats) for _ in range(count)]
             for place in sums:
-                builder.store(start if how == "fused" else constant(FLOATS, 0.0), place)
+                builder.store(start if how == "fused" else constant(floats, 0.0), place)
             with cgutils.for_range(builder, block.rows, intp=I64) as fy:
                 here = builder.add(block.image, builder.mul(fy.index, block.line))
                 filters = builder.add(block.filters, builder.mul(fy.index, block.filter_line))
                 (row if taps else any_row)(builder, block, here, filters, sums)
-            low, high = (splat(builder, load(builder, F32, block.constants, 4 * i)) for i in range(2))
+            low, high = (splat(builder, load(builder, F32, block.constants, 4 * i), lanes) for i in range(2))
             for i, place in enumerate(sums):
                 total = builder.load(place)
                 total = total if how == "fused" else builder.fadd(total, start)
@@ -123,10 +122,10 @@ def _block(how: str, activation: str, count: int, taps: int, step: int, checked:
     return run
 
 
-def _line(how: str, activation: str, count: int, taps: int, step: int) -> Any:
-    """Outputs of 16 channels, ``count`` at a time, of all of which there are at least so many; the last ones overlap
-    those before."""
-    inside, edge = (_block(how, activation, count, taps, step, checked) for checked in (False, True))
+def _line(how: str, activation: str, count: int, taps: int, step: int, lanes: int = LANES) -> Any:
+    """Outputs of 16 channels or 8, ``count`` at a time, of all of which there are at least so many; the last ones
+    overlap those before."""
+    inside, edge = (_block(how, activation, count, taps, step, checked, lanes) for checked in (False, True))
 
     @register_jitable
     def line(out_width: int, image: int, left: int, width: int, pixel: int, dilated_line: int, rows: int, taps_: int,
@@ -154,6 +153,7 @@ def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, in
     input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding above and
     left."""
     many, some, one = (_line(how, activation, count, int(taps), int(step)) for count in TOGETHER)
+    half = _line(how, activation, TOGETHER[0], int(taps), int(step), LANES // 2)
     most, least = TOGETHER[:2]
 
     def depthwise(row: int, first: int, last: int, scratch: int) -> None:
@@ -179,7 +179,10 @@ def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, in
                 filters = weights + channel * filter_height * filter_width * 4 + begin * filter_line
                 at, bias, on = here + channel * 4, biases + channel * 4, to + channel * 4
                 rest = depth - channel
-                if out_width >= most:
+                if out_width >= most and rest <= LANES // 2:
+                    half(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
+                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                elif out_width >= most:
                     many(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
                          filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
                 elif out_width >= least:

@@ -82,18 +82,22 @@ FAST_EXP = (0.00832708973274527, 0.04187728976902046, 0.16666906511955354, 0.499
 """exp on [-log(2) / 2, log(2) / 2] to 2.2e-7, the last two given."""
 
 
+def _like(x: Value, number: float) -> Value:
+    return constant(x.type, number)
+
+
 def fast_exp(builder: Builder, x: Value) -> Value:
     """exp in float32, to about 3 units in the last place; between exp(-87) and exp(88)."""
-    inside = clip(builder, x, _one(-87.0), _one(88.0))
-    shifted = _fma(builder, inside, _one(LOG2E), _one(MAGIC))  # its last bits are the exponent
-    n = builder.fsub(shifted, _one(MAGIC))
-    rest = _fma(builder, n, _one(-LN2), inside)
-    series = _one(FAST_EXP[0])
+    inside = clip(builder, x, _like(x, -87.0), _like(x, 88.0))
+    shifted = _fma(builder, inside, _like(x, LOG2E), _like(x, MAGIC))  # its last bits are the exponent
+    n = builder.fsub(shifted, _like(x, MAGIC))
+    rest = _fma(builder, n, _like(x, -LN2), inside)
+    series = _like(x, FAST_EXP[0])
     for term in FAST_EXP[1:]:
-        series = _fma(builder, series, rest, _one(term))
-    integers = vector(I32)
+        series = _fma(builder, series, rest, _like(x, term))
+    integers = vector(I32, x.type.count)
     exponent = builder.shl(builder.bitcast(shifted, integers), constant(integers, 23))
-    return builder.bitcast(builder.add(builder.bitcast(series, integers), exponent), FLOATS)
+    return builder.bitcast(builder.add(builder.bitcast(series, integers), exponent), x.type)
 
 
 def fast_sigmoid(builder: Builder, x: Value, constants: Value) -> Value:
@@ -103,12 +107,12 @@ def fast_sigmoid(builder: Builder, x: Value, constants: Value) -> Value:
 
 def fast_swish(builder: Builder, x: Value) -> Value:
     """``x * sigmoid(x)`` by :func:`fast_exp`."""
-    return builder.fdiv(x, builder.fadd(_one(), fast_exp(builder, builder.fneg(x))))
+    return builder.fdiv(x, builder.fadd(_like(x, 1.0), fast_exp(builder, builder.fneg(x))))
 
 
 def fast_hard_swish(builder: Builder, x: Value) -> Value:
     """:func:`hard_swish` with a product for its quotient."""
-    gate = clip(builder, _fma(builder, x, _one(1 / 6), _one(0.5)), _one(0.0), _one(1.0))
+    gate = clip(builder, _fma(builder, x, _like(x, 1 / 6), _like(x, 0.5)), _like(x, 0.0), _like(x, 1.0))
     return builder.fmul(x, gate)
 
 

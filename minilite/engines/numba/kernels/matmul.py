@@ -137,10 +137,10 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
     return _tile(generate)
 
 
-def float_tile(step_of: str, activation: str, height: int, width: int) -> Any:
+def float_tile(step_of: str, activation: str, height: int, width: int, lanes: int = LANES) -> Any:
     """A tile of float32; ``constants`` is the address of low and high, float32 each. With fused sums the bias comes
-    first, with separate ones last, as in the kernels that have them."""
-    floats = vector(F32)
+    first, with separate ones last, as in the kernels that have them. With 8 lanes half of a panel is left alone."""
+    floats = vector(F32, lanes)
     multiply_add = MULTIPLY_ADD[step_of]
 
     def generate(builder: Builder, tile: Tile) -> None:
@@ -148,7 +148,7 @@ def float_tile(step_of: str, activation: str, height: int, width: int) -> Any:
             filters = [load(builder, floats, taps, 64 * v, 64) for v in range(width)]
             for row in range(height):
                 at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
-                one = splat(builder, load(builder, F32, at, 0, 4))
+                one = splat(builder, load(builder, F32, at, 0, 4), lanes)
                 for v in range(width):
                     acc = builder.load(sums[row][v])
                     builder.store(multiply_add(builder, acc, one, filters[v]), sums[row][v])
@@ -156,7 +156,7 @@ def float_tile(step_of: str, activation: str, height: int, width: int) -> Any:
         biases = [load(builder, floats, tile.channels, 64 * v, 4) for v in range(width)]
         zeros = [constant(floats, 0.0)] * width
         sums = _sums(builder, tile, height, width, biases if step_of == "fused" else zeros, body)
-        low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4)) for i in range(2))
+        low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4), lanes) for i in range(2))
         for row in range(height):
             values = sums[row]
             if step_of == "separate":
@@ -230,7 +230,11 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
     def tile(height: int, width: int) -> Any:
         return float_tile(how, rounding, height, width) if is_float else integer_tile(how, rounding, height, width)
 
+    def narrow(height: int, width: int) -> Any:
+        return float_tile(how, rounding, height, width, LANES // 2) if is_float else tile(height, width)
+
     one, two, three, four = (sweep(tile, width, how == "portable") for width in (1, 2, 3, 4))
+    half = sweep(narrow, 1, False) if is_float else one
 
     @register_jitable
     def panels(count: int, lines: int, out: int, row: int) -> None:
@@ -257,6 +261,9 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
             elif width == 2:
                 two(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
                     constants)  # fmt: skip
+            elif is_float and left <= LANES // 2:
+                half(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                     constants)  # fmt: skip
             else:
                 one(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
                     constants)  # fmt: skip

@@ -94,8 +94,10 @@ def finish_of(what: str) -> Finish:
     return {"max": _clipped, "mean": _mean}.get(what) or _rounded(what)
 
 
-def _window(type_: str, combine: Callable[..., Value], start: float, finish: Finish) -> Any:
-    """``window(at, rows, columns, row_step, column_step, channels, constants, count, out, left)``: 16 channels."""
+def _window(type_: str, vectors: int, combine: Callable[..., Value], start: float, what: str) -> Any:
+    """``window(at, rows, columns, row_step, column_step, channels, constants, count, out, left)``: so many vectors of
+    16 channels, which do not wait for each other's sums."""
+    finish, size, block = finish_of(what), 4 if type_ == "float32" else 1, CHANNEL_BYTES.get(what, 0)
 
     @intrinsic
     def window(typing: Any, at: Any, rows: Any, columns: Any, row_step: Any, column_step: Any, channels: Any,
@@ -103,19 +105,27 @@ def _window(type_: str, combine: Callable[..., Value], start: float, finish: Fin
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             at, rows, columns, row_step, column_step, channels, constants, count, out, left = arguments
             lanes = vector(F32 if type_ == "float32" else I32)
-            place = cgutils.alloca_once_value(builder, ir.Constant(lanes, [start] * LANES))
+            first = ir.Constant(lanes, [start] * LANES)
+            places = [cgutils.alloca_once_value(builder, first) for _ in range(vectors)]
+            for place in places:
+                builder.store(first, place)
             with cgutils.for_range(builder, rows, intp=I64) as row:
                 line = builder.add(at, builder.mul(row.index, row_step))
                 with cgutils.for_range(builder, columns, intp=I64) as column:
                     here = builder.add(line, builder.mul(column.index, column_step))
-                    if type_ == "float32":
-                        x = load(builder, lanes, here)
-                    else:
-                        x = builder.sext(load(builder, vector(I8), here), lanes)
-                    builder.store(combine(builder, builder.load(place), x), place)
-            result = finish(builder, builder.load(place), channels, constants, count)
-            result = result if type_ == "float32" else builder.trunc(result, vector(I8))
-            store_some(builder, result, out, left)
+                    for v, place in enumerate(places):
+                        x = load(builder, vector(F32 if type_ == "float32" else I8), here, LANES * size * v)
+                        x = x if type_ == "float32" else builder.sext(x, lanes)
+                        builder.store(combine(builder, builder.load(place), x), place)
+            for v, place in enumerate(places):
+                table = builder.add(channels, constant(I64, block * v))
+                result = finish(builder, builder.load(place), table, constants, count)
+                result = result if type_ == "float32" else builder.trunc(result, vector(I8))
+                to, rest = (
+                    builder.add(out, constant(I64, LANES * size * v)),
+                    builder.sub(left, constant(I64, LANES * v)),
+                )
+                store_some(builder, result, to, rest)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 10), generate
@@ -129,7 +139,7 @@ def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
     above and left."""
     combine = _larger if what == "max" else _plus
     start = (-float("inf") if type_ == "float32" else -128) if what == "max" else 0
-    window = _window(type_, combine, start, finish_of(what))
+    four, one = (_window(type_, vectors, combine, start, what) for vectors in (4, 1))
     size = 4 if type_ == "float32" else 1
     channel_bytes = CHANNEL_BYTES.get(what, 0)
 
@@ -150,9 +160,16 @@ def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
                 start, stop = max(from_x, 0), min(from_x + filter_width, width)
                 count = (bottom - top) * (stop - start)
                 to = out + (unit * out_width + x) * pixel
-                for channel in range(0, depth, LANES):
-                    window(base + start * pixel + channel * size, bottom - top, stop - start, width * pixel, pixel,
-                           channels + channel // LANES * channel_bytes, constants, count, to + channel * size,
-                           depth - channel)  # fmt: skip
+                channel = 0
+                while channel < depth:
+                    at, table = base + start * pixel + channel * size, channels + channel // LANES * channel_bytes
+                    if depth - channel > 3 * LANES:
+                        four(at, bottom - top, stop - start, width * pixel, pixel, table, constants, count,
+                             to + channel * size, depth - channel)  # fmt: skip
+                        channel += 4 * LANES
+                    else:
+                        one(at, bottom - top, stop - start, width * pixel, pixel, table, constants, count,
+                            to + channel * size, depth - channel)  # fmt: skip
+                        channel += LANES
 
     return pooling
