@@ -3,16 +3,18 @@
 Two tensors are counterparts when they are
 
 1. inputs of the models, of the same name in the signature, or at the same place;
-2. of the same name and shape (of names that a converter joined with semicolons, the first counts, too);
+2. of the same name and shape;
 3. the same result of operators of the same kind whose inputs are counterparts;
-4. on both sides of a QUANTIZE or DEQUANTIZE that the other model lacks: these change no real number.
+4. of the same first name, of those that a converter joined with semicolons, where no other tensor has that;
+5. on both sides of a QUANTIZE or DEQUANTIZE that the other model lacks: these change no real number.
 
 One tensor of ``a`` may be the counterpart of several of ``b``: of its integers, and of the floats made of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minilite.errors import ArgumentError
@@ -89,15 +91,18 @@ class _Aligner:
         self.a, self.b, self.first, self.second = a, b, first, second
         self.found: dict[int, int] = {}
         self._constants = [_constants(m, g) for m, g in ((a, first), (b, second))]
-        self._by_name = _names(first.tensors)
-        self._by_first_name = _names(first.tensors, joined=True)
+        self._by_name = {t.name: i for i, t in reversed(list(enumerate(first.tensors))) if t.name}
+        self._by_first_name, self._second_first = _first_names(first), _first_names(second)
         self._operators = self._of_same_inputs()
 
     def run(self, known: dict[int, int]) -> dict[int, int]:
         self.found = dict(known)
-        self.found |= {j: i for j in range(len(self.second.tensors)) if (i := self._named(j)) is not None}
+        for j, tensor in enumerate(self.second.tensors):
+            self._pair(j, self._by_name.get(tensor.name or ""))
         for operator in self.second.operators:
             self._by_producer(operator)
+            for j in operator.outputs or ():
+                self._by_joined_name(j)
             if self._name(self.b, operator) in CONVERSIONS:
                 self._pass_on(*_ends(operator))
         for operator in reversed(self.second.operators):
@@ -105,15 +110,17 @@ class _Aligner:
                 self._pass_on(*reversed(_ends(operator)))
         return self.found
 
-    def _named(self, index: int) -> int | None:
-        tensor = self.second.tensors[index]
-        if not tensor.name or index in self._constants[1]:
-            return None
-        for names, name in ((self._by_name, tensor.name), (self._by_first_name, tensor.name.partition(";")[0])):
-            i = names.get(name)
-            if i is not None and i not in self._constants[0] and _fit(self.first.tensors[i], tensor):
-                return i
-        return None
+    def _pair(self, j: int, i: int | None) -> None:
+        """Note counterparts, unless they cannot be."""
+        if i is None or j in self.found or j in self._constants[1] or i in self._constants[0]:
+            return
+        if _fit(self.first.tensors[i], self.second.tensors[j]):
+            self.found[j] = i
+
+    def _by_joined_name(self, j: int) -> None:
+        name = (self.second.tensors[j].name or "").partition(";")[0]
+        if self._second_first.get(name) == j:
+            self._pair(j, self._by_first_name.get(name))
 
     def _by_producer(self, operator: Operator) -> None:
         """Results of the operator of the same kind that has the counterparts of the same inputs."""
@@ -146,13 +153,11 @@ class _Aligner:
         return model.operator_codes[operator.opcode_index].name
 
 
-def _names(tensors: Iterable[Tensor], joined: bool = False) -> dict[str, int]:
-    """Tensors by their names; with ``joined`` by the first of several in one."""
-    found: dict[str, int] = {}
-    for i, tensor in enumerate(tensors):
-        if tensor.name:
-            found.setdefault(tensor.name.partition(";")[0] if joined else tensor.name, i)
-    return found
+def _first_names(graph: Subgraph) -> dict[str, int]:
+    """Tensors by the first of the names that are joined in theirs, where that is no other's."""
+    firsts = [(t.name or "").partition(";")[0] for t in graph.tensors]
+    counts = Counter(firsts)
+    return {name: i for i, name in enumerate(firsts) if name and counts[name] == 1}
 
 
 def _constants(model: Model, graph: Subgraph) -> set[int]:

@@ -15,12 +15,13 @@ in no sum.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minilite.inspection.reals import dequantized, grid_of, is_real
+from minilite.inspection.reals import PIECE, dequantized, grid_of, is_real
 from minilite.model import Tensor
 from minilite.quantization.grid import Grid
 
@@ -87,46 +88,56 @@ class Measure:
         if not self._real:
             self._count(sample, a, b, _unequal(a, b))
             return
-        x, y = dequantized(self._a, a), dequantized(self._b, b)
-        x, y = x.astype(np.float64).reshape(-1), y.astype(np.float64).reshape(-1)
-        error = self._sum(x, y)
-        if self._step is None:
-            self._count(sample, a, b, error != 0)
-        else:
-            self._count_steps(sample, a, b, error)
+        for start, x, y in self._pieces(a, b):
+            error, differs = self._sum(x.astype(np.float64), y.astype(np.float64))
+            if not differs:
+                self._histogram[ENDS] += error.size
+            else:
+                self._count(sample, a, b, error != 0 if self._step is None else self._steps_of(error), start)
 
-    def _sum(self, x: Array, y: Array) -> Array:
-        """Add to the sums, and give the errors back; what is not finite on either side is in no sum but theirs."""
+    def _pieces(self, a: Array, b: Array) -> Iterator[tuple[int, Array, Array]]:
+        """The real numbers of both sides, some at a time, and where they start."""
+        if any(g is not None and g.axis is not None for g in (self._a, self._b)):
+            yield 0, dequantized(self._a, a).reshape(-1), dequantized(self._b, b).reshape(-1)
+            return
+        one, other = (np.ascontiguousarray(array).reshape(-1) for array in (a, b))
+        for i in range(0, a.size, PIECE):
+            yield i, dequantized(self._a, one[i : i + PIECE]), dequantized(self._b, other[i : i + PIECE])
+
+    def _sum(self, x: Array, y: Array) -> tuple[Array, bool]:
+        """Add to the sums. The errors, and whether there are any; what is not finite is in no other sum."""
         with np.errstate(all="ignore"):
             error = y - x
-            square = float(error @ error)
+            square = _dot(error, error)
             if not math.isfinite(square):
                 same = (x == y) | (np.isnan(x) & np.isnan(y))
                 error = np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
                 finite = np.isfinite(x) & np.isfinite(y)
                 x, y = np.where(finite, x, 0.0), np.where(finite, y, 0.0)
-                square = float(error @ error)
-            if square:
+                square = _dot(error, error)
+            differs = bool(square) or bool(error.any())  # squares may be less than float64's least
+            if differs:
                 self._largest = max(self._largest, float(np.abs(error).max()))
                 self._ee += square
                 self._e += float(error.sum())
-            self._xx += float(x @ x)
-            self._yy += float(y @ y) if square else float(x @ x)
-            self._xy += float(x @ y) if square else float(x @ x)
-        return error
+            square = _dot(x, x)
+            self._xx += square
+            self._yy += _dot(y, y) if differs else square
+            self._xy += _dot(x, y) if differs else square
+        return error, differs
 
-    def _count_steps(self, sample: int, a: Array, b: Array, error: Array) -> None:
-        if not error.any():
-            self._histogram[ENDS] += error.size
-            return
+    def _steps_of(self, error: Array) -> Array:
+        """Count errors in steps. Which of them are any."""
+        assert self._step is not None
         steps = np.rint(np.clip(error / self._step, -ENDS, ENDS)).astype(np.int64)
         self._histogram += np.bincount(steps + ENDS, minlength=2 * ENDS + 1)
-        self._count(sample, a, b, steps != 0)
+        return steps != 0
 
-    def _count(self, sample: int, a: Array, b: Array, differ: Array) -> None:
+    def _count(self, sample: int, a: Array, b: Array, differ: Array, start: int = 0) -> None:
+        """Count elements that differ; ``differ`` says it of those from ``start`` on."""
         count = int(np.count_nonzero(differ))
         if count and self._first is None:
-            place = np.unravel_index(int(np.argmax(differ.reshape(-1))), a.shape)
+            place = np.unravel_index(start + int(np.argmax(differ.reshape(-1))), a.shape)
             self._first = Element(sample, tuple(map(int, place)), _plain(a[place]), _plain(b[place]))
         self.different += count
 
@@ -156,6 +167,11 @@ class Measure:
 
 def _step(grid: Grid | None) -> float | None:
     return float(grid.scales[0]) if grid is not None and grid.axis is None else None
+
+
+def _dot(x: Array, y: Array) -> float:
+    """The sum of products, on this thread: for vectors of this size others of BLAS's cost more than they help."""
+    return float(np.einsum("i,i->", x, y))
 
 
 def _unequal(a: Array, b: Array) -> Array:

@@ -10,6 +10,8 @@ from minilite.quantization.grid import Grid
 from minilite.spec import INTEGER_RANGE
 
 Array = np.ndarray
+PIECE = 1 << 16
+"""Elements that are worked on at once, which then stay in the cache."""
 
 
 def grid_of(tensor: Tensor) -> Grid | None:
@@ -41,10 +43,20 @@ def dequantized(grid: Grid | None, array: Array) -> Array:
 def quantized(grid: Grid, reals: Array) -> Array:
     """Real numbers on a grid as QUANTIZE puts them there: ``clamp(round_half_away(real / scale) + zero_point)``."""
     reals = np.asarray(reals, np.float32)
+    if grid.axis is not None or reals.size <= PIECE:
+        return _quantized(grid, reals)
+    flat = np.ascontiguousarray(reals).reshape(-1)
+    pieces = [_quantized(grid, flat[i : i + PIECE]) for i in range(0, flat.size, PIECE)]
+    return np.concatenate(pieces).reshape(reals.shape)
+
+
+def _quantized(grid: Grid, reals: Array) -> Array:
     low, high = grid.limits
-    steps = round_half_away(reals / grid.along(grid.scales, reals.ndim))
-    steps = np.nan_to_num(steps, nan=0.0) + grid.along(grid.zero_points, reals.ndim)
-    return grid.stored(np.clip(steps, low, high))
+    zeros = grid.along(grid.zero_points, reals.ndim)
+    with np.errstate(all="ignore"):
+        steps = round_half_away(reals / grid.along(grid.scales, reals.ndim))
+        steps = np.clip(steps, low - zeros, high - zeros)  # NaN stays, and becomes the zero point
+        return grid.stored(np.where(np.isnan(steps), 0, steps) + zeros)
 
 
 def converted(array: Array, source: Tensor, target: Tensor) -> Array:

@@ -171,8 +171,8 @@ def source(what: Any, kernels: str = "reference", engine: str = "auto", *, same_
     """A source from one, a model, its path or bytes, an :class:`minilite.Interpreter` (its model, kernel set and
     engine), or the path of a saved run (.npz).
 
-    With ``same_as``, words that name what else is to compute its model: a kernel set (``"xnnpack"``), with an engine if need be
-    (``"reference:numpy"``), or a resolver of LiteRT (``"litert:AUTO"``).
+    With ``same_as``, words that name what else is to compute its model: a kernel set (``"xnnpack"``), with an engine if
+    need be (``"reference:numpy"``), or a resolver of LiteRT (``"litert:AUTO"``).
 
     Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for anything else."""
     if isinstance(what, Interpreter):
