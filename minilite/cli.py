@@ -263,6 +263,83 @@ def explain(
 
 @app.command()
 @_reported
+def compare(
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .tflite file, or a saved run (.npz).")],
+    b: Annotated[str | None, typer.Argument(help="Another one, to compare with it.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of B, what else computes A: a kernel set ('reference:numpy': and engine), litert:AUTO."
+        ),
+    ] = None,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    samples: Annotated[int | None, typer.Option(min=1, help="So many of the data at most.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Of the table, the worst first.")] = 10,
+    in_order: Annotated[bool, typer.Option("--in-order", help="All rows, in the order of execution.")] = False,
+    isolated: Annotated[bool, typer.Option(help="Compare operators by themselves, too.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    save_run: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Keep the yardstick's run.")] = None,
+) -> None:
+    """Compare two runs on the same inputs: all tensors, and every operator by itself.
+
+    A is the yardstick; of a float and a quantized model, the float one.
+    """
+    from minilite import compare_command
+
+    if (b is None) == (against is None):
+        raise typer.BadParameter("give one: a second file, or --against", param_hint="B")
+    if not data and not input_ and not random and not {a.suffix, Path(b or against or "").suffix} & {".npz"}:
+        raise typer.BadParameter("give --data, or --input for each input, or --random", param_hint="--data")
+    settings = {"kernels": kernels, "engine": engine, "isolated": isolated, "samples": samples}
+    chosen = seed if random else None
+    found = compare_command.compare_files(a, b, against, input_ or [], data or [], chosen, settings, save_run)
+    if json:
+        typer.echo(compare_command.to_json(found))
+    else:
+        compare_command.show(_console(), found, rows, in_order)
+
+
+@app.command()
+@_reported
+def carve(
+    model: Model,
+    what: Annotated[str, typer.Argument(metavar="OPERATOR|TENSOR", help="A number or a name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR/NAME", help="Where to, without an ending.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="TENSOR", help="All operators between the first tensor and this one.")
+    ] = None,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    kernels: Kernels = "reference",
+    subgraph: Annotated[int, typer.Option(min=0, help="Whose operators.")] = 0,
+) -> None:
+    """Cut operators out as a small model, with what they were given and what they gave."""
+    from minilite.compare_command import carve_file
+
+    if not output.parent.is_dir():
+        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
+    settings = {"kernels": kernels, "subgraph": subgraph}
+    for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
+        typer.echo(line)
+
+
+@app.command()
+@_reported
 def profile(
     model: Model,
     kernels: Kernels = "reference",

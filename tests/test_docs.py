@@ -31,6 +31,7 @@ LAYERS = (
     ("inspection",),
     ("run_command",),
     ("explain_command", "profile_command", "quantize_command"),
+    ("compare_command",),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

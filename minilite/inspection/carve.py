@@ -21,11 +21,11 @@ import numpy as np
 
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.inspection.carving import Part, cut
+from minilite.inspection.places import find, producer, tensor_name
 from minilite.inspection.samples import entered, samples_of
 from minilite.inspection.sources import Minilite, Values
 from minilite.interpreter import Interpreter
 from minilite.model import Model, Subgraph
-from minilite.quantization.inputs import nearest
 from minilite.quantization.source import as_model
 
 Array = np.ndarray
@@ -67,8 +67,8 @@ def carve(
     """Cut operators out of a model.
 
     model     a path, the bytes of a .tflite file, or a :class:`minilite.Model`
-    what      an operator's number, several, the name of a tensor (the operator that computes it), or of an operator
-              that the model has once (``"SOFTMAX"``)
+    what      an operator's number, several, or what :mod:`minilite.inspection.places` understands: the name of an
+              operator that the model has once (``"SOFTMAX"``), or of a tensor, for the operator that computes it
     to        the name of a tensor: then all operators between ``what``, a tensor, and this one, the one that computes
               ``what`` not among them
     inputs    one sample for the whole model, in any form of :mod:`minilite.quantization.representative`, to take the
@@ -125,10 +125,10 @@ def operators_of(model: Model, subgraph: int, what: int | str | Iterable[int], t
     if to is not None:
         if not isinstance(what, str):
             raise ArgumentTypeError(f"between two tensors: expected the name of the first, got {what!r}.")
-        return _between(graph, tensor_called(graph, what), tensor_called(graph, to))
-    if isinstance(what, str):
-        return [_operator_called(model, graph, what)]
-    numbers = [what] if isinstance(what, int) else list(what)
+        return _between(graph, _tensor(model, what, subgraph), _tensor(model, to, subgraph))
+    if isinstance(what, str | int):
+        return [_operator(model, what, subgraph)]
+    numbers = list(what)
     for number in numbers:
         if not isinstance(number, int | np.integer) or isinstance(number, bool):
             raise ArgumentTypeError(f"expected an operator's number or a name, got {number!r}.")
@@ -139,41 +139,22 @@ def operators_of(model: Model, subgraph: int, what: int | str | Iterable[int], t
     return [int(n) for n in numbers]
 
 
-def tensor_called(graph: Subgraph, name: str) -> int:
-    """The tensor of that name, or whose first name it is of several joined with semicolons. Raises
-    :class:`ArgumentError` with the nearest name."""
-    found = _tensor(graph, name)
-    if found is None:
-        names = [n for t in graph.tensors for n in (t.name or "").split(";")]
-        raise ArgumentError(f"no tensor is called {name!r}{nearest(name, names)}.")
-    return found
+def _tensor(model: Model, name: str, subgraph: int) -> int:
+    place = find(model, name, subgraph)
+    if place.kind != "tensor":
+        raise ArgumentError(f"between two tensors: expected the name of a tensor, got operator {place.key[1]}.")
+    return place.key[1]
 
 
-def _tensor(graph: Subgraph, name: str) -> int | None:
-    for names in ([t.name for t in graph.tensors], [(t.name or "").partition(";")[0] for t in graph.tensors]):
-        if name in names:
-            return names.index(name)
-    return None
-
-
-def _operator_called(model: Model, graph: Subgraph, name: str) -> int:
-    codes = [model.operator_codes[o.opcode_index].name for o in graph.operators]
-    if name in codes:
-        found = [i for i, code in enumerate(codes) if code == name]
-        if len(found) > 1:
-            raise ArgumentError(
-                f"the model has {len(found)} operators {name}: {', '.join(map(str, found))}. Give a number, or the "
-                "name of the tensor that it computes."
-            )
-        return found[0]
-    tensor = _tensor(graph, name)
-    makers = [i for i, o in enumerate(graph.operators) if tensor is not None and tensor in (o.outputs or ())]
-    if makers:
-        return makers[-1]
-    if tensor is not None:
-        raise ArgumentError(f"tensor {name!r} is not computed by an operator: it is an input or a constant.")
-    results = [(graph.tensors[t].name or "").partition(";")[0] for o in graph.operators for t in o.outputs or ()]
-    raise ArgumentError(f"no operator and no tensor is called {name!r}{nearest(name, [*codes, *results])}.")
+def _operator(model: Model, what: int | str, subgraph: int) -> int:
+    """The operator that is meant, or that computes the tensor that is."""
+    place = find(model, what, subgraph)
+    maker = place.key[1] if place.kind == "operator" else producer(model, place.key)
+    if maker is None:
+        raise ArgumentError(
+            f"{tensor_name(model, place.key)!r} is not computed by an operator: it is an input, or a constant."
+        )
+    return maker
 
 
 def _between(graph: Subgraph, start: int, end: int) -> list[int]:

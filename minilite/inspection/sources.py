@@ -206,7 +206,7 @@ def _from_path(path: Path, kernels: str, engine: str, known_model: bool) -> Sour
     if known_model and not path.suffix and not path.exists():
         words = [*KERNEL_SETS, "litert:AUTO", "litert:BUILTIN_REF", "litert:BUILTIN_WITHOUT_DEFAULT_DELEGATES"]
         raise ArgumentError(
-            f"{str(path)!r} is no file and nothing that computes{nearest(str(path), words)}. Give a .tflite or .npz "
-            f"file, or one of: {', '.join(words)}."
+            f"{str(path)!r} is neither a file nor something that computes{nearest(str(path), words)}. Give a .tflite "
+            f"or .npz file, or one of: {', '.join(words)}."
         )
     return Minilite(read(path), kernels, engine, path.name)
