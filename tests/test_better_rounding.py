@@ -285,6 +285,14 @@ def test_every_kind_of_network_can_be_fitted(name: str) -> None:
         assert np.linalg.norm(found - expected) < 0.2 * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize("value", [0.0, 3.7, -1e6])
+def test_inputs_that_never_change_leave_nothing_to_measure(value: float) -> None:
+    model, x = network(), np.full((40, 48), value, np.float32)
+    fitted = gptq(model, x)
+    quantized = weights_int4(fitted.model, choose=fitted.choose)
+    assert noise(model, quantized, x) < 1e-6  # biases alone see to that
+
+
 def test_data_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ArgumentError, match="empty"):
         gptq(network(), [])

@@ -46,6 +46,10 @@ from minilite.resolve import Step
 DAMPING = 0.1
 """Of the mean energy of a layer's inputs, added to each: what was measured counts that much less."""
 
+LEAST = 1e-4
+"""Of the mean energy around 0: so much is added at least, for what is left around the means may be only the rounding
+of sums."""
+
 Key = tuple[int, int]
 
 
@@ -169,7 +173,7 @@ class _Fit:
         around = measured if bias is None else measured.centered()
         channels = self.walk.infos[step.inputs[0]].shape[-1]
         w = layer.rows(step.node, channels, weight.values).astype(np.float64)
-        fitted = self._rounded(step, layer, channels, weight, w, around)
+        fitted = self._rounded(step, layer, channels, weight, w, measured, around)
         self.walk.change(weight.tensor, fitted.values())
         if bias is not None:
             v = layer.rows(step.node, channels, fitted.values()).astype(np.float64)
@@ -182,7 +186,9 @@ class _Fit:
         assert value is not None
         return value.astype(np.float64)
 
-    def _rounded(self, step: Step, layer: Layer, channels: int, weight: Weight, w: Array, around: Moments) -> Rounded:
+    def _rounded(
+        self, step: Step, layer: Layer, channels: int, weight: Weight, w: Array, measured: Moments, around: Moments
+    ) -> Rounded:
         grid = self.numbers.weight(weight.values, weight.axis, weight.bits)
         widest = np.broadcast_to(grid.along(grid.scales, weight.values.ndim), weight.values.shape)
         widest = layer.rows(step.node, channels, widest)[:, :, :1]
@@ -191,7 +197,8 @@ class _Fit:
         one_for_all = weight.axis is None and len(w) > 1  # groups would choose on their own
         fractions = np.ones(1) if one_for_all else FRACTIONS[weight.bits]
         for group in range(len(w)):
-            h, target = self._energy_and_target(w[group], around.energy[group], around.cross[group])
+            least = LEAST * float(np.mean(np.diag(measured.energy[group])))
+            h, target = self._energy_and_target(w[group], around.energy[group], around.cross[group], least)
             if in_blocks:
                 q[group], blocks = for_energy(target, h, in_blocks)
                 scales[group] = blocks.repeat(in_blocks, axis=1)
@@ -204,8 +211,8 @@ class _Fit:
         every = by_channel(layer.weights(step.node, scales, weight.values.shape), weight.axis)
         return Rounded(Grid(grid.type, every[:, 0].copy(), grid.zero_points, grid.axis), integers)
 
-    def _energy_and_target(self, w: Array, energy: Array, cross: Array) -> tuple[Array, Array]:
+    def _energy_and_target(self, w: Array, energy: Array, cross: Array, least: float) -> tuple[Array, Array]:
         """The damped energy, and the float weights that do best on what the copy sees."""
-        mean = float(np.mean(np.diag(energy)))
-        h = energy + np.eye(len(energy)) * (self.damping * mean if mean > 0 else 1.0)
+        added = max(self.damping * float(np.mean(np.diag(energy))), least) or 1.0
+        h = energy + np.eye(len(energy)) * added
         return h, w + np.linalg.solve(h, (w @ (cross - energy)).T).T
