@@ -305,6 +305,21 @@ def test_data_that_does_not_fit_is_refused() -> None:
 # ---- walking ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("length", [1, 32])
+def test_samples_run_together_only_where_they_do_not_meet(length: int) -> None:
+    """A constant of as many rows as samples would give each of them another row."""
+    b = Builder()
+    x, y = b.tensor("x", (1, 4), shape_signature=(-1, 4)), b.tensor("y", (length, 4), shape_signature=(-1, 4))
+    c = b.constant("c", np.arange(length * 4, dtype=np.float32).reshape(length, 4))
+    samples = [{0: row[None]} for row in correlated(32, 4)]
+    walk = Walk(one(b, "ADD", (x, c), (y,), "AddOptions"), 0, samples)
+    assert len(list(walk)) == 1
+    (results,) = walk.results()
+    assert [r[0].shape for r in results] == ([(32, 4)] if length == 1 else [(32, 4)] * 32)
+    expected = [s[0] + np.arange(length * 4, dtype=np.float32).reshape(length, 4) for s in samples]
+    np.testing.assert_array_equal(np.concatenate([r[0] for r in results]), np.concatenate(expected))
+
+
 def test_the_copy_goes_its_own_way_from_the_change_on() -> None:
     model, x = network(), correlated(40, 48)
     walk = Walk(model, 0, [{0: row[None]} for row in x])

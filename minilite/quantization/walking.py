@@ -132,24 +132,38 @@ class Walk:
         together: list[Inputs] = []
         for shapes, group in itertools.groupby(samples, lambda s: {i: a.shape for i, a in s.items()}):
             alike = list(group)
-            size = BATCH if self._is_open(shapes) else 1
+            sizes = {min(len(alike), BATCH), len(alike) % BATCH or BATCH}
+            size = BATCH if len(alike) > 1 and self._is_open(shapes, sizes) else 1
             parts = [alike[i : i + size] for i in range(0, len(alike), size)]
             together += [
                 {i: np.concatenate([s[i] for s in part]) for i in shapes} if size > 1 else part[0] for part in parts
             ]
         return together
 
-    def _is_open(self, shapes: Mapping[int, Shape]) -> bool:
-        """Whether any number of samples may share the inputs' first dimension, and the operators agree."""
+    def _is_open(self, shapes: Mapping[int, Shape], sizes: set[int]) -> bool:
+        """Whether so many samples may share the inputs' first dimension: the model says so, its operators take it, and
+        all that they compute has that many times as long a first dimension then."""
         if not all((self.graph.tensors[i].shape_signature or (0,))[0] == -1 for i in shapes):
             return False
         if any(t.is_variable for t in self.graph.tensors):
             return False
         try:
-            self._plan({i: (shape[0] * BATCH, *shape[1:]) for i, shape in shapes.items()})
+            one = self._plan(shapes)
+            return all(
+                _is_longer(one, self._plan({i: (s[0] * size, *s[1:]) for i, s in shapes.items()}), size)
+                for size in sizes
+            )
         except Error:
             return False
-        return True
+
+
+def _is_longer(one: Plan, many: Plan, size: int) -> bool:
+    """Whether every float tensor that is computed is so many times as long in the plan for many samples."""
+    computed = [i for step in one.schedule for i in step.outputs if one.infos[i].type == "float32"]
+    return all(
+        many.infos[i].shape == (one.infos[i].shape[0] * size, *one.infos[i].shape[1:]) if one.infos[i].shape else False
+        for i in computed
+    )
 
 
 def by_subgraph(model: Model, data: Any, signature: str | None = None, most: int = 512) -> dict[int, list[Inputs]]:
