@@ -71,3 +71,12 @@ def per_tensor(type_: str, scale: float | np.floating, zero_point: int = 0) -> G
 def per_axis(type_: str, scales: Array, axis: int) -> Grid:
     """A symmetric grid of one scale for each slice along a dimension."""
     return Grid(type_, np.asarray(scales, np.float32), np.zeros(len(scales), np.int64), axis)
+
+
+def packed(integers: Array, type_: str) -> bytes:
+    """The integers as the file holds them: int4 two a byte, the first in the low bits."""
+    values = np.asarray(integers).astype(np.int8).reshape(-1)
+    if type_ != "int4":
+        return values.tobytes()
+    nibbles = np.append(values, np.zeros(values.size % 2, np.int8)).view(np.uint8) & 0x0F
+    return (nibbles[0::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes()

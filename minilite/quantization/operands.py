@@ -16,6 +16,9 @@ from minilite.quantization.sharing import Shared
 BIAS_MAX = (2**31 - 1) // 2
 """The largest bias in steps of its scale: half of int32, which leaves the other half to the products."""
 
+BIAS_MAX_4 = BIAS_MAX // 16
+"""The same beside 4-bit weights: XNNPACK multiplies by 16 times the weight, and by 16 times the bias in int32."""
+
 SYMMETRIC = {("PRELU", "alpha")}
 """Constants that are no weights and have zero point 0 all the same."""
 
@@ -138,10 +141,11 @@ def _largest(values: Array, weight: Grid) -> Array:
 def _both(values: Array, source: Grid, weight: Grid, bias: Grid) -> tuple[Grid, Grid]:
     """Larger scales of weights and bias in the channels whose bias exceeds :data:`BIAS_MAX` steps."""
     largest = _largest(values, weight)
-    over = largest / bias.scales > BIAS_MAX
+    most = BIAS_MAX_4 if weight.type == "int4" else BIAS_MAX
+    over = largest / bias.scales > most
     if not over.any():
         return weight, bias
-    wider = largest / BIAS_MAX
+    wider = largest / most
     return (
         dataclasses.replace(weight, scales=_where(over, wider / float(source.scales[0]), weight.scales)),
         dataclasses.replace(bias, scales=_where(over, wider, bias.scales)),

@@ -19,7 +19,8 @@ from minilite.model import Operator, Quantization, Subgraph, Tensor
 from minilite.quantization import recurrent
 from minilite.quantization.editing import ModelEdit
 from minilite.quantization.graph import Graph, Node, Use
-from minilite.quantization.grid import Array, Grid
+from minilite.quantization.grid import Array, Grid, packed
+from minilite.quantization.schemes import Scheme
 from minilite.quantization.static import Assignment
 from minilite.quantization.versions import version
 
@@ -152,7 +153,7 @@ class Rewriter:
                 outputs[use.position] = self._make(use.tensor, grid)
         operator = dataclasses.replace(node.operator, inputs=tuple(inputs), outputs=tuple(outputs))
         if scheme is not None:
-            operator = self._integer(node, operator, scheme.activations)
+            operator = self._integer(node, operator, scheme)
         self.operators.append(operator)
 
     def _operand(self, node: Node, use: Use, integer: bool) -> int:
@@ -179,7 +180,7 @@ class Rewriter:
                 name=self._name(tensor, grid.type) if taken else old.name,
                 type=grid.type.upper(),
                 quantization=grid.quantization(),
-                buffer=self.edit.buffer(grid.stored(integers).tobytes()),
+                buffer=self.edit.buffer(packed(integers, grid.type) if grid.type == "int4" else grid.stored(integers).tobytes()),
             )
             if taken:
                 self.tensors.append(new)
@@ -188,10 +189,11 @@ class Rewriter:
             self.constants[key] = len(self.tensors) - 1 if taken else tensor
         return self.constants[key]
 
-    def _integer(self, node: Node, operator: Operator, activations: str) -> Operator:
+    def _integer(self, node: Node, operator: Operator, scheme: Scheme) -> Operator:
         """The operator as an integer one: its version, and what its integer kernel asks for."""
+        activations = scheme.activations
         old = self.graph.model.operator_codes[operator.opcode_index]
-        code = self.edit.code(node.name, version(node.name, activations, old.version))
+        code = self.edit.code(node.name, version(node.name, activations, old.version, scheme.weight_bits))
         changes: dict[str, object] = {"opcode_index": code}
         if grids := recurrent.intermediates(node, self.found.shared):
             changes["intermediates"] = tuple(self._intermediate(node, i, g) for i, g in enumerate(grids))

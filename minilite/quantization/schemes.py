@@ -7,7 +7,7 @@ and integers, and which operators stay float though they could be integers.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from minilite.quantization.graph import Graph, Node, Use
@@ -77,7 +77,8 @@ class Scheme:
     int16 and litert-quantizer always; ``meets_halfway`` spares that where nobody else reads the operand, as
     litert-quantizer does. ``adjusts_bias`` names what is done about a bias that its scale does not suffice
     for (:data:`minilite.quantization.operands.ADJUSTMENTS`). ``float_`` gives the reason for operators that stay float;
-    with ``only``, all others do."""
+    with ``only``, all others do. ``otherwise`` is the scheme of nodes whose weights have no kernel in ``weight_bits``,
+    and of those without weights."""
 
     name: str
     activations: str
@@ -89,6 +90,19 @@ class Scheme:
     adjusts_bias: str = ""
     float_: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
+    otherwise: Scheme | None = None
+
+    @property
+    def family(self) -> Hashable:
+        """What nodes have in common whose operands and results may share grids, whatever their weights are."""
+        return id(self.numbers), self.activations, self.pushes, self.meets_halfway
+
+    def settled(self, graph: Graph, node: Node) -> Scheme:
+        """The scheme for a node: this one, or ``otherwise``."""
+        other = self.otherwise
+        if other is None or (self.refusal(graph, node) is None and self.types(graph, node) != other.types(graph, node)):
+            return self
+        return other
 
     def refusal(self, graph: Graph, node: Node) -> str | None:
         """Why a node that holds floats stays float; None if it can be quantized."""
@@ -135,11 +149,14 @@ def _listed(types: tuple[list[str | None], list[str]]) -> str:
 
 INT8 = Scheme("int8", "int8", "int32", pushes=True, adjusts_bias="both", float_=_NEVER | _FLOAT_IN_INT8)
 INT16X8 = Scheme("int16x8", "int16", "int64", TFLITE_16, adjusts_bias="weights first", float_=_NEVER)
-STATIC = {scheme.name: scheme for scheme in (INT8, INT16X8)}
+INT8X4 = dataclasses.replace(INT8, name="int8x4", weight_bits=4, otherwise=INT8)
+STATIC = {scheme.name: scheme for scheme in (INT8, INT16X8, INT8X4)}
 
 
 def as_litert(scheme: Scheme) -> Scheme:
     """The scheme as litert-quantizer has it: its formulas, its operators, no pushing and no adjusted biases."""
+    if scheme.otherwise is not None:
+        scheme = dataclasses.replace(scheme, otherwise=as_litert(scheme.otherwise))
     missing = frozenset({"HARD_SWISH", "SPACE_TO_DEPTH", "SQUARED_DIFFERENCE"} if scheme is INT16X8 else ())
     only = _LITERT_INT8 - missing
     return dataclasses.replace(

@@ -42,6 +42,7 @@ def solve(graph: Graph, ranges: Ranges, wanted: Mapping[int, Scheme | None], per
         if not any(graph.floats((*node.inputs, *node.outputs))):
             continue
         scheme = wanted[node.index]
+        scheme = scheme and scheme.settled(graph, node)
         reason = "excluded" if scheme is None else scheme.refusal(graph, node)
         if scheme is None or reason is not None:
             found.reasons[node.index] = str(reason)
@@ -66,8 +67,9 @@ def chosen(graph: Graph, found: Assignment) -> list[Node]:
 def _share(graph: Graph, found: Assignment) -> dict[int, str]:
     """Work out the grids; the nodes that lack one, and what they lack."""
     found.shared, found.own = Shared(), {}
-    for scheme in dict.fromkeys(found.schemes.values()):
-        nodes = [n for n in chosen(graph, found) if found.schemes[n.index] == scheme]
+    for family in dict.fromkeys(scheme.family for scheme in found.schemes.values()):
+        nodes = [n for n in chosen(graph, found) if found.schemes[n.index].family == family]
+        scheme = found.schemes[nodes[0].index]
         ours = _ranged(graph, nodes, found.ranges, scheme)
         if scheme.pushes:
             solved = pushed(graph, nodes, ours, scheme.activations)

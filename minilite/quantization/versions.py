@@ -84,6 +84,11 @@ _OF_8_AND_16_BITS: Mapping[str, tuple[int, int]] = {
 """The least version for int8, and for int16 activations; operators that are not listed have one version for all."""
 
 
-def version(name: str, activations: str, present: int) -> int:
+_OF_4_BIT_WEIGHTS: Mapping[str, int] = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 10}
+"""The least version for int8 activations with int4 weights."""
+
+
+def version(name: str, activations: str, present: int, weight_bits: int = 8) -> int:
     """The version of an operator whose float form has version ``present``, with int8 or int16 activations."""
-    return max(present, _OF_8_AND_16_BITS.get(name, (1, 1))[activations == "int16"])
+    of_weights = _OF_4_BIT_WEIGHTS.get(name, 1) if weight_bits == 4 else 1
+    return max(present, of_weights, _OF_8_AND_16_BITS.get(name, (1, 1))[activations == "int16"])

@@ -32,7 +32,7 @@ from minilite.model import Model, Operator, Quantization, Tensor
 from minilite.ops import OPS
 from minilite.quantization.blocks import divided_into, in_blocks, nearest_in_blocks
 from minilite.quantization.editing import GraphEdit
-from minilite.quantization.grid import Array
+from minilite.quantization.grid import Array, packed
 from minilite.quantization.numbers import Numbers
 from minilite.quantization.squant import squant
 from minilite.quantization.weight import Choice, Excluded, Rounded, Weight, float_edit, nearest, weight_axis, weights
@@ -221,15 +221,6 @@ HYBRID_VERSION = {
 def has_hybrid_kernel(name: str, type_: str) -> bool:
     """Whether an operator multiplies float32 activations by weights of the type; :data:`minilite.ops.OPS` says so."""
     return any("float32" in d.input_types and type_ in d.input_types for d in OPS[name].definitions)
-
-
-def packed(integers: Array, type_: str) -> bytes:
-    """The integers as the file holds them: int4 two a byte, the first in the low bits."""
-    values = np.asarray(integers).astype(np.int8).reshape(-1)
-    if type_ != "int4":
-        return values.tobytes()
-    nibbles = np.append(values, np.zeros(values.size % 2, np.int8)).view(np.uint8) & 0x0F
-    return (nibbles[0::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes()
 
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
