@@ -171,7 +171,7 @@ def quantize(
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .tflite file to write.")],
     scheme: Annotated[
-        str, typer.Option(help="int8, int16x8, dynamic_range, float16, weights_int8 or weights_int4.")
+        str, typer.Option(help="int8, int16x8, int8x4, dynamic_range, float16, weights_int8 or weights_int4.")
     ] = "int8",
     data: Annotated[
         list[str] | None,

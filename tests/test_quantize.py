@@ -18,7 +18,7 @@ from minilite.quantization import quantized
 from tests.network_parts import Network
 from tests.small_models import Builder, one
 
-STATIC = ("int8", "int16x8")
+STATIC = ("int8", "int16x8", "int8x4")
 SCHEMES = (*STATIC, "dynamic_range", "float16", "weights_int8", "weights_int4")
 
 
@@ -65,7 +65,7 @@ def test_every_scheme_stays_close_to_the_float_model(model, samples, scheme):
     written = minilite.quantize(model, scheme, samples if scheme in STATIC else None)
     x = np.stack([outputs(model, s[None]) for s in samples[:20]])
     y = np.stack([outputs(minilite.read(written.to_bytes()), s[None]) for s in samples[:20]])
-    least = {"weights_int4": 10, "int8": 25}.get(scheme, 30)
+    least = {"weights_int4": 10, "int8x4": 10, "int8": 25}.get(scheme, 30)
     assert 10 * np.log10((x**2).sum() / ((x - y) ** 2).sum()) > least
     assert types(written) == ["FLOAT32", "FLOAT32"]
 
@@ -250,7 +250,7 @@ def test_equalizing_changes_weights_and_no_result():
         ({"scheme": "int16x8", "inference_input_type": "int8", "ranges": {}}, "float32, int16"),
         ({"exclude": "CONV2D", "ranges": {}}, "Did you mean 'CONV_2D'"),
         ({"exclude": "CONV[", "ranges": {}}, "no regular expression"),
-        ({"schemes": {"ADD": "int4"}, "ranges": {}}, "int8, int16x8, float32"),
+        ({"schemes": {"ADD": "int4"}, "ranges": {}}, "int8, int16x8, int8x4, float32"),
         ({"scheme": "float16", "inference_input_type": "int8"}, "inference_input_type="),
         ({"scheme": "dynamic_range", "ranges": {}}, "ranges="),
         ({"scheme": "weights_int4", "rounding": "gptq"}, "representative_dataset="),

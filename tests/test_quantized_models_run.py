@@ -20,7 +20,7 @@ from tests.test_quantizer_parity import quantized
 pytest.importorskip("ai_edge_litert")
 
 RESOLVERS = ("reference", "builtin", "xnnpack")
-STATIC = ("int8", "int16x8", "ema int8", "ema int16x8")
+STATIC = ("int8", "int16x8", "int8x4", "ema int8", "ema int16x8")
 WEIGHTS = ("dynamic_range", "float16", "weights_int8", "weights_int4")
 
 STUMBLED = (20, 34, 50, 149, 211, 267, 317)

@@ -58,7 +58,7 @@ def quantized(model: Model, scheme: str, ranges: Ranges) -> Model:
     """minilite's, with int8 inputs and outputs, or float ones: as recorded."""
     names = {t.name for t in model.subgraphs[0].tensors if not t.buffer}
     known = recorded(model, {n: pair for n, pair in ranges.items() if n in names})  # without an LSTM's inner ones
-    type_ = {"int8": "int8", "int16x8": "float32", "ema int8": "int8", "ema int16x8": "int16"}[scheme]
+    type_ = {"int8": "int8", "int8x4": "int8", "int16x8": "float32", "ema int8": "int8", "ema int16x8": "int16"}[scheme]
     if scheme.startswith("ema"):
         known = dataclasses.replace(known, method="ema")
     types = {"inference_input_type": type_, "inference_output_type": type_}

@@ -78,6 +78,7 @@ def quantized(
 
     model                   a path, the bytes of a .tflite file, or a :class:`Model`
     scheme                  ``int8`` (weights and activations), ``int16x8`` (16-bit activations, 8-bit weights),
+                            ``int8x4`` (8-bit activations, 4-bit weights where kernels take them, elsewhere 8-bit),
                             ``dynamic_range`` (8-bit weights, activations quantized while running), ``float16``,
                             ``weights_int8`` and ``weights_int4`` (smaller weights, float arithmetic)
     representative_dataset  samples, for the schemes that quantize activations: a function that yields samples, arrays,
@@ -89,7 +90,7 @@ def quantized(
     inference_input_type    of the model's float inputs: ``float32``, ``int8``, ``uint8``; ``int16`` in int16x8
     inference_output_type   of its outputs
     exclude                 operators that stay float (:data:`minilite.quantization.selecting.Pattern`), one or several
-    schemes                 operators of another static scheme: ``{"CONV_2D": "int16x8"}``
+    schemes                 operators of another static scheme, or ``float32``: ``{"CONV_2D": "int16x8"}``
     ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
                             file of that; where they suffice, no samples are needed
     equalize                even out neighbouring layers' weights first (:mod:`minilite.quantization.equalization`)

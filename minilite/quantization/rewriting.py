@@ -180,7 +180,9 @@ class Rewriter:
                 name=self._name(tensor, grid.type) if taken else old.name,
                 type=grid.type.upper(),
                 quantization=grid.quantization(),
-                buffer=self.edit.buffer(packed(integers, grid.type) if grid.type == "int4" else grid.stored(integers).tobytes()),
+                buffer=self.edit.buffer(
+                    packed(integers, grid.type) if grid.type == "int4" else grid.stored(integers).tobytes()
+                ),
             )
             if taken:
                 self.tensors.append(new)

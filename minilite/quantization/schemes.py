@@ -154,11 +154,18 @@ STATIC = {scheme.name: scheme for scheme in (INT8, INT16X8, INT8X4)}
 
 
 def as_litert(scheme: Scheme) -> Scheme:
-    """The scheme as litert-quantizer has it: its formulas, its operators, no pushing and no adjusted biases."""
+    """The scheme as litert-quantizer has it: its formulas, its operators, no pushing and, of 8-bit weights, no adjusted
+    biases."""
     if scheme.otherwise is not None:
         scheme = dataclasses.replace(scheme, otherwise=as_litert(scheme.otherwise))
     missing = frozenset({"HARD_SWISH", "SPACE_TO_DEPTH", "SQUARED_DIFFERENCE"} if scheme is INT16X8 else ())
     only = _LITERT_INT8 - missing
     return dataclasses.replace(
-        scheme, numbers=LITERT, pushes=False, meets_halfway=True, adjusts_bias="", float_=_NEVER, only=only
+        scheme,
+        numbers=LITERT,
+        pushes=False,
+        meets_halfway=True,
+        adjusts_bias="both" if scheme.weight_bits == 4 else "",
+        float_=_NEVER,
+        only=only,
     )

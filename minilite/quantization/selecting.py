@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.quantization.graph import Graph, Node
 
-Pattern = str | int | Callable[[Node], bool]
+Pattern = str | int | tuple[int, int] | Callable[[Node], bool]
 """Which operators: a regular expression that matches the whole name of the operator (``"CONV_2D|ADD"``) or is found in
-the name of one of its results (``"head/"``); the operator's number in subgraph 0; or a function of the node."""
+the name of one of its results (``"head/"``); the operator's number in subgraph 0; subgraph and operator; or a function
+of the node."""
 
 
 def selected(graphs: Iterable[Graph], pattern: Pattern) -> set[tuple[int, int]]:
@@ -29,6 +30,8 @@ def _matches(graph: Graph, node: Node, pattern: Pattern) -> bool:
     if isinstance(pattern, str):
         regular = _compiled(pattern)
         return bool(regular.fullmatch(node.name) or any(regular.search(name) for name in _results(graph, node)))
+    if isinstance(pattern, tuple):
+        return (graph.index, node.index) == pattern
     if isinstance(pattern, bool) or not (isinstance(pattern, int) or callable(pattern)):
         raise ArgumentTypeError(f"expected a regular expression, an operator's number or a function, got {pattern!r}.")
     return (graph.index, node.index) == (0, pattern) if isinstance(pattern, int) else bool(pattern(node))

@@ -32,7 +32,7 @@ from minilite.model import Model, Operator, Quantization, Tensor
 from minilite.ops import OPS
 from minilite.quantization.blocks import divided_into, in_blocks, nearest_in_blocks
 from minilite.quantization.editing import GraphEdit
-from minilite.quantization.grid import Array, packed
+from minilite.quantization.grid import packed
 from minilite.quantization.numbers import Numbers
 from minilite.quantization.squant import squant
 from minilite.quantization.weight import Choice, Excluded, Rounded, Weight, float_edit, nearest, weight_axis, weights
