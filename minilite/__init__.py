@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from minilite.inspection.carve import Carved, carve
     from minilite.inspection.compare import Comparison, compare
+    from minilite.inspection.debugger import Debugger
     from minilite.inspection.explain import Explanation, explain
     from minilite.interpreter import (
         Delegate,
@@ -57,6 +58,7 @@ __all__ = [
     "Carved",
     "Comparison",
     "Converter",
+    "Debugger",
     "Delegate",
     "DelegateError",
     "Error",
@@ -99,6 +101,7 @@ _INTERPRETER = (
 )
 _QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize", "simulate")
 _HOMES = {
+    "Debugger": "inspection.debugger",
     "Model": "model",
     "read": "reader",
     **dict.fromkeys(("Carved", "carve"), "inspection.carve"),

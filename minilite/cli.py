@@ -1,4 +1,4 @@
-"""The command line: ``minilite inspect``, ``run``, ``quantize``, ``explain``, ``profile``, ``warmup``, ``demo``.
+"""The command line: ``minilite COMMAND``; ``minilite --help`` lists the commands.
 
 Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
 :mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
@@ -360,6 +360,28 @@ def profile(
     interpreter = Interpreter(model, kernels=kernels, engine=engine or compiling(), num_threads=threads)
     found, theirs = profile_command.measure(interpreter, model, kernels, threads, repeat, seed, against)
     profile_command.show(_console(), found, theirs)
+
+
+@app.command()
+@_reported
+def debug(
+    model: Model,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    kernels: Kernels = "reference",
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+) -> None:
+    """Step through a run: pause, look at tensors, go back, patch, go on. Commands come from the terminal or a pipe."""
+    from minilite import debug_command
+
+    if not input_ and not random:
+        raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
+    debugger = debug_command.start(model, input_ or [], seed if random else None, kernels, signature)
+    debug_command.Session(debugger).serve()
 
 
 @app.command()

@@ -6,6 +6,7 @@ Both ask the :class:`Program` of their plan, through the protocol :class:`minili
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ ITERATIONS = 100_000
 
 Watcher = Callable[[Plan, Mapping[int, np.ndarray]], None]
 """Called with a plan, and the values of its tensors, each time that it was run (:mod:`minilite.watching`)."""
+
+State = tuple[dict[Any, Any], dict[int, dict[int, np.ndarray]], Counter[str]]
+"""Resources by kind, variables of called subgraphs, and what was spent of the budget."""
 
 
 class Program:
@@ -84,6 +88,26 @@ class Program:
         """Set the variable tensors of called subgraphs back to their beginnings."""
         for callee in self._callees.values():
             callee.reset_variables()
+
+    def state(self) -> State:
+        """What computing changes beside the values of the plan at work, for :meth:`restore`."""
+        variables = {index: dict(callee._variables) for index, callee in self._callees.items()}
+        return copy.deepcopy(self.resources), variables, Counter(self._spent)
+
+    def restore(self, state: State) -> None:
+        """Go back to a :meth:`state` of this program since its plans were allocated."""
+        resources, variables, self._spent = copy.deepcopy(state)
+        for key, kept in self.resources.items():
+            if isinstance(key, tuple) and key[0] == "allocation":  # its objects are known to prepared steps
+                for name, old in resources.get(key, {}).items():
+                    vars(kept[name]).update(vars(old))
+                resources[key] = kept
+        self.resources = resources
+        for index, callee in self._callees.items():
+            if index in variables:
+                callee._variables = variables[index]
+            else:
+                callee.reset_variables()
 
     @contextmanager
     def inside(self, index: int) -> Iterator[None]:

@@ -32,7 +32,18 @@ def run_files(interpreter: Interpreter, files: Sequence[str], seed: int | None, 
     Files without a name go to the inputs in order. Inputs without a file are drawn at random from ``seed``; without a
     seed they are an :class:`ArgumentError`.
     """
-    inputs, outputs = ends(interpreter, signature)
+    named = given_inputs(interpreter, files, seed, signature)
+    outputs = ends(interpreter, signature)[1]
+    results = run(interpreter, named, signature=signature)
+    quantization = {name: detail["quantization"] for name, detail in outputs if detail["quantization"][0]}
+    return Run(results, quantization)
+
+
+def given_inputs(
+    interpreter: Interpreter, files: Sequence[str], seed: int | None, signature: str | None = None
+) -> dict[str, np.ndarray] | list[np.ndarray]:
+    """The arrays of :func:`run_files` as :func:`minilite.run` takes them: by a signature's names, else in order."""
+    inputs = ends(interpreter, signature)[0]
     arrays = place(load_all(files), [{name, detail["name"]} for name, detail in inputs])
     missing = {i: detail for i, (_, detail) in enumerate(inputs) if i not in arrays}
     if missing and seed is None:
@@ -41,10 +52,9 @@ def run_files(interpreter: Interpreter, files: Sequence[str], seed: int | None, 
     generator = np.random.default_rng(seed)
     arrays |= {i: draw(detail, generator) for i, detail in missing.items()}
     ordered = [arrays[i] for i in range(len(inputs))]
-    named = {name: array for (name, _), array in zip(inputs, ordered, strict=True)}
-    results = run(interpreter, named if interpreter.get_signature_list() else ordered, signature=signature)
-    quantization = {name: detail["quantization"] for name, detail in outputs if detail["quantization"][0]}
-    return Run(results, quantization)
+    if not interpreter.get_signature_list():
+        return ordered
+    return {name: array for (name, _), array in zip(inputs, ordered, strict=True)}
 
 
 def ends(interpreter: Interpreter, signature: str | None) -> tuple[list[tuple[str, Detail]], list[tuple[str, Detail]]]:

@@ -30,7 +30,7 @@ LAYERS = (
     ("quantization", "demo", "testing"),
     ("inspection",),
     ("run_command",),
-    ("explain_command", "profile_command", "quantize_command"),
+    ("debug_command", "explain_command", "memory_command", "profile_command", "quantize_command"),
     ("compare_command",),
     ("cli",),
 )

@@ -44,13 +44,19 @@ def run(
     Raises :class:`ArgumentError` when the inputs do not fit, and what :class:`Interpreter` raises.
     """
     interpreter = _interpreter(model, kernels, engine, custom_ops)
+    session, outs = fed(interpreter, inputs, signature)
+    session.invoke()
+    subgraph = session.plan.subgraph_index
+    return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
+
+
+def fed(interpreter: Interpreter, inputs: Any, signature: str | None = None) -> tuple[Session, Named]:
+    """The subgraph to run with its inputs set as :func:`run` takes them, and its outputs by name."""
     session, ins, outs = _ends(interpreter, signature)
     arrays = _by_index(inputs, session, ins)
     interpreter._ensure_safe()
     session.feed(arrays)
-    session.invoke()
-    subgraph = session.plan.subgraph_index
-    return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
+    return session, outs
 
 
 def _interpreter(model: Any, kernels: str | None, engine: str | None, custom_ops: CustomOps | None) -> Interpreter:
