@@ -40,17 +40,20 @@ OURS: dict[str, dict[str, Any]] = {
     "int8": {"scheme": "int8"},
     "int8, biases corrected": {"scheme": "int8", "bias_correction": True},
     "int8, per tensor": {"scheme": "int8", "per_channel": False},
-    "int8, per tensor, equalized": {"scheme": "int8", "per_channel": False, "equalize": True},
+    "int8, per tensor, equalized": {"scheme": "int8", "per_channel": False, "equalize": "minimum"},
     "int8, ema": {"scheme": "int8", "calibration": "ema"},
     "int16x8": {"scheme": "int16x8"},
     "dynamic_range": {"scheme": "dynamic_range"},
     "float16": {"scheme": "float16"},
     "weights_int8": {"scheme": "weights_int8"},
+    "weights_int8, with data": {"scheme": "weights_int8", "data": True},
     "weights_int4": {"scheme": "weights_int4"},
     "weights_int4, nearest": {"scheme": "weights_int4", "rounding": "nearest"},
+    "weights_int4, clipped": {"scheme": "weights_int4", "rounding": "clipped"},
     "weights_int4, nearest, per tensor": {"scheme": "weights_int4", "rounding": "nearest", "per_channel": False},
     "weights_int4, with data": {"scheme": "weights_int4", "data": True},
     "weights_int4, with data, blocks of 32": {"scheme": "weights_int4", "data": True, "block_size": 32},
+    "weights_int4, with data, hybrid": {"scheme": "weights_int4", "data": True, "arithmetic": "hybrid"},
 }
 NEEDS_DATA = ("int8", "int16x8")
 

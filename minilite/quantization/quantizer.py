@@ -66,7 +66,7 @@ def quantized(
     exclude: Iterable[Pattern] | Pattern = (),
     schemes: Mapping[Pattern, str] | None = None,
     ranges: Ranges | None = None,
-    equalize: bool = False,
+    equalize: bool | str = False,
     bias_correction: bool = False,
     rounding: str | None = None,
     block_size: int = 0,
@@ -93,7 +93,8 @@ def quantized(
     schemes                 operators of another static scheme, or ``float32``: ``{"CONV_2D": "int16x8"}``
     ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
                             file of that; where they suffice, no samples are needed
-    equalize                even out neighbouring layers' weights first (:mod:`minilite.quantization.equalization`)
+    equalize                even out neighbouring layers' weights first (:mod:`minilite.quantization.equalization`):
+                            True, or ``"minimum"``, which makes RELU6 between them a RELU and a MINIMUM
     bias_correction         make up in the biases for the mean error that quantizing leaves in each layer, which samples
                             must show (:mod:`minilite.quantization.bias_correction`)
     rounding                of ``weights_int8`` and ``weights_int4``: ``nearest``, ``clipped`` (scales that clip best),
@@ -127,7 +128,7 @@ def quantized(
     )
     source = with_float32_constants(as_model(model))
     check_float(source)
-    floats = equalized(source) if equalize else source
+    floats = equalized(source, relu6=equalize if isinstance(equalize, str) else "skip") if equalize else source
     excluded = _patterns(exclude)
     if scheme in WEIGHT_SCHEMES:
         made = Quantized(
