@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from minilite.inspection.compare import Comparison, compare
     from minilite.inspection.debugger import Debugger
     from minilite.inspection.explain import Explanation, explain
+    from minilite.inspection.overflow import Overflow, overflow
     from minilite.interpreter import (
         Delegate,
         Interpreter,
@@ -72,6 +73,7 @@ __all__ = [
     "OperatorError",
     "OpsSet",
     "Optimize",
+    "Overflow",
     "ResizeError",
     "SignatureRunner",
     "StateError",
@@ -84,6 +86,7 @@ __all__ = [
     "compare",
     "explain",
     "load_delegate",
+    "overflow",
     "quantize",
     "read",
     "run",
@@ -109,6 +112,7 @@ _HOMES = {
     **dict.fromkeys(_INTERPRETER, "interpreter"),
     **dict.fromkeys(_QUANTIZATION, "quantization"),
     **dict.fromkeys(("Explanation", "explain"), "inspection.explain"),
+    **dict.fromkeys(("Overflow", "overflow"), "inspection.overflow"),
 }
 """Which module has a name that is not in :mod:`minilite.errors`."""
 

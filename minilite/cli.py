@@ -340,6 +340,26 @@ def carve(
 
 @app.command()
 @_reported
+def overflow(
+    model: Model,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+) -> None:
+    """Show where a quantized model's integers run out: accumulators, biases, saturation, dead channels."""
+    from minilite import overflow_command
+    from minilite.inspection.overflow_text import sections
+
+    settings = {"kernels": kernels, "engine": engine, "signature": signature}
+    _print(_console(), sections(overflow_command.overflow_file(model, data or [], settings)))
+
+
+@app.command()
+@_reported
 def profile(
     model: Model,
     kernels: Kernels = "reference",

@@ -72,7 +72,7 @@ def bounds(step: Step) -> Bounds | None:
     if not sums_products(step) or input is None or weights is None or weights.value is None:
         return None
     low, high = (limit - step.prepared.input_zero_point for limit in INTEGER_RANGE[input.type])
-    matrix, wide = _matrix(step, np.asarray(weights.value, np.int64))
+    matrix = _matrix(step, np.asarray(weights.value, np.int64))
     positive, negative = np.maximum(matrix, 0).sum(axis=1), np.minimum(matrix, 0).sum(axis=1)
     bias = _bias(step)
     added = 0 if bias is None else bias
@@ -80,19 +80,24 @@ def bounds(step: Step) -> Bounds | None:
         positive * min(low, 0) + negative * max(high, 0) + added,
         positive * max(high, 0) + negative * min(low, 0) + added,
         bias,
-        wide,
+        is_wide(step),
         matrix.shape[1],
     )
 
 
-def _matrix(step: Step, weights: Array) -> tuple[Array, bool]:
-    """The weights of each channel, without their zero point, and whether sums are int64."""
+def is_wide(step: Step) -> bool:
+    """Whether a step that sums products does so in int64."""
     p = step.prepared
-    assert step.definition is not None
-    if step.definition.compute is depthwise_conv_2d.integer:
-        return (weights - p.filter_zero_point).reshape(-1, weights.shape[3]).T, p.sums == "int64"
-    zero = p.weights_zero_point if step.definition.compute is fully_connected.integer else p.filter_zero_point
-    return (weights - zero).reshape(len(weights), -1), bool(p.wide)
+    return bool(p.sums == "int64" if isinstance(p, depthwise_conv_2d.Prepared) else p.wide)
+
+
+def _matrix(step: Step, weights: Array) -> Array:
+    """The weights of each channel, without their zero point."""
+    p = step.prepared
+    if isinstance(p, depthwise_conv_2d.Prepared):
+        return np.asarray((weights - p.filter_zero_point).reshape(-1, weights.shape[3]).T)
+    zero = p.weights_zero_point if isinstance(p, fully_connected.Prepared) else p.filter_zero_point
+    return np.asarray((weights - zero).reshape(len(weights), -1))
 
 
 def _bias(step: Step) -> Array | None:

@@ -19,7 +19,11 @@ class Samples(RepresentativeDataset):
 
     def _array(self, inputs: Inputs, index: int, value: Any, where: str) -> Array:
         grid, given = single_grid(inputs.tensor(index)), np.asarray(value)
-        if grid is not None and given.dtype.kind == "f" and np.isfinite(given).all():
+        if grid is not None and given.dtype.kind == "f":
+            if not np.isfinite(given).all():
+                raise ArgumentError(
+                    f"{where}, input {inputs.name(index)!r}: values that are not finite have no integer."
+                )
             value = quantized(grid, given)
         return super()._array(inputs, index, value, where)
 

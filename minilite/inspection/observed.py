@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minilite import ideal
 from minilite.errors import OperatorError
+from minilite.inspection.definitions import reads, real_definition
 from minilite.inspection.feeding import one_sample
 from minilite.inspection.places import Key, tensor_name
 from minilite.interpreter import Interpreter
@@ -70,35 +70,14 @@ class Observed:
 
     def arrays(self, key: Key) -> Arrays:
         """What an operator was called with."""
-        return tuple(None if i < 0 else self.computed((key[0], i)) for i, _ in self._reads(key))
-
-    def _reads(self, key: Key) -> list[tuple[int, Any]]:
-        step = self.step(key)
-        return list(step.reads) or [(i, None) for i in step.inputs]
+        return tuple(None if i < 0 else self.computed((key[0], i)) for i in reads(self.step(key)))
 
     def real_values(self, key: Key) -> Array | None:
-        """:meth:`_real_values`, computed once."""
+        """The first result of an operator by its float definition (:mod:`.definitions`), if there is one."""
         if key not in self._reals:
             self._reals[key] = self._real_values(key)
         return self._reals[key]
 
     def _real_values(self, key: Key) -> Array | None:
-        """The first result of an operator by its float definition, in float64, on the real numbers that its operands
-        stand for; None where there is no such definition."""
-        step = self.step(key)
-        defined = ideal.definition(step.op, step.node)
-        if defined.compute is not ideal.compute:
-            return None
-        prepared = defined.prepare(step.node, *_operands(step), *step.node.outputs)
-        arrays = self.arrays(key)
-        infos = (*prepared.inputs, *[None] * (len(arrays) - len(prepared.inputs)))
-        reals = [a if i is None or a is None else ideal.real(i, a) for i, a in zip(infos, arrays, strict=True)]
-        if prepared.floats is None:
-            return np.asarray(reals[0], np.float64)
-        found = prepared.floats.compute(prepared.prepared, *reals)
-        return np.asarray(found[0] if isinstance(found, tuple) else found)
-
-
-def _operands(step: Step) -> list[Any]:
-    missing = 0 if step.op.inputs and step.op.inputs[-1].variadic else len(step.op.inputs) - len(step.node.inputs)
-    return [*step.node.inputs, *[None] * missing]
+        compute = real_definition(self.step(key))
+        return None if compute is None else compute(self.arrays(key))

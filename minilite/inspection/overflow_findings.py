@@ -1,0 +1,118 @@
+"""What is wrong in the counts of :mod:`minilite.inspection.overflow`: findings that point at an operator.
+
+``wraps``       accumulators went beyond int32 and wrapped around.
+``bias``        a bias is at an end of int32: it was saturated when it was quantized.
+``saturates``   the type cut off more than 1 % of an operator's results, or half of a channel: its scale is too small.
+``unused``      less than 30 % of a result's integers are used: its scale is too large.
+``may wrap``    no accumulator went beyond int32, but other inputs could make it.
+``constant``    a channel has always been the same number, other than 0.
+``dead``        a channel has always been 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minilite.constants import constant_array
+from minilite.inspection.places import Key, operator_name
+from minilite.model import Model
+from minilite.ops import OPS
+from minilite.spec import Operand
+
+if TYPE_CHECKING:
+    from minilite.inspection.overflow import OperatorOverflow, TensorUse
+
+SATURATED = 0.01
+SATURATED_CHANNEL = 0.5
+UNUSED = 0.3
+ENOUGH = 16
+"""Values of a channel from which it can be told that it never changes."""
+ORDER = ("wraps", "bias", "saturates", "unused", "may wrap", "constant", "dead")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One suspicion: its ``kind`` (see the module), the operator, its result's name, how much, and in words."""
+
+    kind: str
+    key: Key
+    operator: str
+    tensor: str
+    amount: float
+    message: str
+
+
+def findings(model: Model, operators: Sequence[OperatorOverflow], tensors: Sequence[TensorUse]) -> tuple[Finding, ...]:
+    """All findings, the worst kinds first, and of each kind the largest."""
+    found = [f for o in operators for f in _of_operator(model, o)]
+    found += [f for t in tensors for f in _of_tensor(model, t)]
+    return tuple(sorted(found, key=lambda f: (ORDER.index(f.kind), -f.amount)))
+
+
+def _of_operator(model: Model, o: OperatorOverflow) -> Iterator[Finding]:
+    def finding(kind: str, amount: float, message: str) -> Finding:
+        return Finding(kind, o.key, o.name, o.output, amount, message)
+
+    a = o.accumulators
+    if a is not None and a.wrapped:
+        share = a.seen_share or 0.0
+        yield finding("wraps", share, f"{a.wrapped:,} accumulators wrapped around: they reach {share:.3g} of int32.")
+    if a is not None and a.bias_at_limit:
+        message = f"{_channels(a.bias_at_limit)}: the bias is at the end of int32: it did not fit its scale."
+        yield finding("bias", len(a.bias_at_limit), message)
+    if o.saturated > SATURATED or (o.worst_share > SATURATED_CHANNEL and o.values >= ENOUGH):
+        yield finding("saturates", max(o.saturated, o.worst_share / o.channels), _saturation(o))
+    if o.values >= ENOUGH:
+        if o.constant:
+            yield finding("constant", len(o.constant) / o.channels, f"{_channels(o.constant)}: always the same number.")
+        if o.dead:
+            message = f"{_channels(o.dead)} of {o.channels}: always 0."
+            yield finding("dead", len(o.dead) / o.channels, message + _weightless(model, o))
+    if a is not None and not a.wrapped and not a.wide and (a.bound_share or 0.0) > 1:
+        message = f"accumulators can reach {a.bound_share:.3g} of int32; here they reached {a.seen_share or 0:.3g}."
+        yield finding("may wrap", a.bound_share or 0.0, message)
+
+
+def _saturation(o: OperatorOverflow) -> str:
+    below, above = o.below or 0.0, o.above or 0.0
+    channel = f"; of channel {o.worst_channel} {o.worst_share:.1%}" if o.channels > 1 else ""
+    return (
+        f"the type cuts off {below + above:.2%} of the results ({below:.2%} below, {above:.2%} above{channel}): "
+        "the scale of the result is too small for this data."
+    )
+
+
+def _weightless(model: Model, o: OperatorOverflow) -> str:
+    """Whether dead channels have no weights at all."""
+    graph = model.subgraphs[o.key[0]]
+    index = (graph.operators[o.key[1]].inputs or (-1, -1))[1]
+    weights = constant_array(model, graph.tensors[index], index) if index >= 0 else None
+    if weights is None or weights.ndim < 2:
+        return ""
+    channels = np.moveaxis(weights, 3, 0) if o.name == "DEPTHWISE_CONV_2D" else weights
+    bare = [c for c in o.dead if not channels[c].any()]
+    return f" Without any weights: {_channels(tuple(bare))}." if bare else ""
+
+
+def _channels(channels: Sequence[int]) -> str:
+    listed = ", ".join(map(str, channels[:5])) + (f" and {len(channels) - 5} more" if len(channels) > 5 else "")
+    return f"channel{'s' if len(channels) > 1 else ''} {listed}"
+
+
+def _of_tensor(model: Model, t: TensorUse) -> Iterator[Finding]:
+    """Results that use little of their range, unless the operator does not choose their scale."""
+    if t.maker is None or t.used >= UNUSED:
+        return
+    operator = model.subgraphs[t.maker[0]].operators[t.maker[1]]
+    name = operator_name(model, operator)
+    position = (operator.outputs or ()).index(t.key[1])
+    operand = OPS[name].of(operator.options).result(position) if name in OPS else Operand("")
+    if operand.same_as or any(type_ == t.type for type_, _, _ in operand.fixed):
+        return
+    wider = f"the scale could be {1 / t.used:.1f} times finer" if t.used > 0 else "it never changes"
+    message = f"only {t.used:.1%} of the integers are used ({t.low} to {t.high}): {wider}."
+    yield Finding("unused", t.maker, name, t.name, 1 - t.used, message)
