@@ -21,9 +21,13 @@ from tests.small_models import Builder, one
 from tests.test_explain import replaced
 
 
+def pictures(count: int) -> np.ndarray:
+    return np.float32(np.load(demo.SAMPLES)["images"][:count, ..., None] / 255)
+
+
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return np.float32(np.load(demo.SAMPLES)["images"][:120, ..., None] / 255)
+    return pictures(24)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +36,8 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def whole(model: Model, images: np.ndarray) -> minilite.Overflow:
-    return minilite.overflow(model, images)
+def whole(model: Model) -> minilite.Overflow:
+    return minilite.overflow(model, pictures(120))
 
 
 # ---- planted faults --------------------------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ def test_counts_of_a_convolution_are_those_of_a_plain_computation(images: np.nda
         low, high = min(low, acc.min()), max(high, acc.max())
     assert found.elements == total
     assert (found.below, found.above) == (below / total, above / total)
-    assert found.above > 0.01
+    assert found.above > 0.004
     assert found.accumulators.seen == (low, high)
     assert found.activation == 0
 
@@ -177,18 +181,21 @@ def test_accumulators_stay_within_their_bounds() -> None:
                         assert bound[0] <= o.accumulators.seen[0] <= o.accumulators.seen[1] <= bound[1]
 
 
-def test_sets_and_engines_count_alike(model: Model, images: np.ndarray, whole: minilite.Overflow) -> None:
+def test_sets_and_engines_count_alike(model: Model, images: np.ndarray) -> None:
+    """Integers are the same in both engines; sets round differently, which moves no finding."""
+    whole = minilite.overflow(model, images, engine="auto")
     assert minilite.overflow(model, images, engine="numpy") == whole
     other = minilite.overflow(model, images, kernels="xnnpack")
     assert [f.key for f in other.findings] == [f.key for f in whole.findings]
     ideal = minilite.overflow(model, images[:4], kernels="ideal")
     assert all(o.accumulators is None for o in ideal.operators)
+    assert ideal.operators[5].above is not None
 
 
 def test_memory_does_not_grow_with_samples(model: Model, images: np.ndarray) -> None:
     def peak(count: int) -> int:
         tracemalloc.start()
-        minilite.overflow(model, lambda: ([images[i % 120][None]] for i in range(count)), engine="numpy")
+        minilite.overflow(model, lambda: ([images[i % 24][None]] for i in range(count)), engine="numpy")
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
@@ -259,7 +266,7 @@ def test_the_command(call, tmp_path, model: Model, images: np.ndarray) -> None:
     code, out, _ = call("overflow", tmp_path / "broken.tflite", "--data", tmp_path / "x.npz")
     assert code == 0
     assert "saturates: operator 5 CONV_2D" in out.splitlines()[2]
-    assert "120 samples, kernel set 'reference'" in out
+    assert "24 samples, kernel set 'reference'" in out
     code, _, err = call("overflow", demo.INT8_MODEL)
     assert code == 1
     assert "--data" in err
