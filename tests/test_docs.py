@@ -30,7 +30,8 @@ LAYERS = (
     ("quantization", "demo", "testing"),
     ("inspection",),
     ("run_command",),
-    ("compare_command", "debug_command", "explain_command", "memory_command", "overflow_command", "profile_command", "quantize_command"),
+    ("debug_command", "explain_command", "memory_command", "profile_command", "quantize_command"),
+    ("compare_command", "overflow_command"),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""
