@@ -1,0 +1,125 @@
+"""The notebooks of ``docs/lessons``: they run, print what they say they print, and their exercises can tell."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilite.quantization.lint import CalibrationWarning
+from tests import lessons
+
+pytest.importorskip("matplotlib")
+
+PATHS = lessons.paths()
+EXACT = ("01", "02", "03", "09", "10")
+"""Lessons whose printed numbers follow from integers alone. In the others float sums have a part, whose last bits are
+the machine's."""
+
+WRONG: dict[str, list[tuple[Callable[[dict[str, Any]], Any], str]]] = {
+    "01": [
+        (lambda v: lambda low, high: ((high - low) / 255, round(-128 - low * 255 / (high - low))), "0 must be in"),
+        (lambda v: lambda low, high: (v["solution"](low, high)[0], 0), "zero point is -64, not 0"),
+    ],
+    "02": [(lambda v: v["as_integer"], "M is 2147483648")],
+    "03": [(lambda v: "tflm", "for -10 / 4 tflm gives -3"), (lambda v: "reverence", "choose one of")],
+    "04": [
+        (lambda v: lambda r1, r2: np.ones(32), "In channel 1 the layers reach 0.00878 and 667"),
+        (lambda v: lambda r1, r2: np.sqrt(r2 / r1), "the layers reach"),
+        (lambda v: lambda r1, r2: 1 / r1[:3], "32 positive factors"),
+    ],
+    "05": [
+        (lambda v: v["delivered"][:120], "dominated"),
+        (lambda v: np.delete(v["delivered"], 33, axis=0), "growing"),
+        (lambda v: v["solution"] * 0.3, "no findings, but"),
+        (lambda v: v["solution"][0], "of shape"),
+    ],
+    "06": [(lambda v: [7], "bytes"), (lambda v: [9], "dB in")],
+    "07": [
+        (lambda v: lambda g, w: g, "a weight of -2.0 scales is clipped"),
+        (lambda v: lambda g, w: np.where(np.abs(w) <= v["scale"], g, 0), "a weight of -1.4 scales is not clipped"),
+    ],
+}
+"""What a reader may well answer, from the lesson's variables, and words of what is said to it."""
+
+
+@functools.cache
+def result(path: Path) -> lessons.Result:
+    return lessons.run(path)
+
+
+def check(path: Path, answer: Any, capsys: pytest.CaptureFixture[str]) -> tuple[bool, str]:
+    variables = result(path).variables
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CalibrationWarning)  # as the lesson about them has it
+        found = variables["check"](answer)
+    return found, capsys.readouterr().out
+
+
+def test_there_are_ten() -> None:
+    assert [path.name[:2] for path in PATHS] == [f"{i:02d}" for i in range(1, 11)]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+class TestLesson:
+    def test_its_figures_are_drawn(self, path: Path) -> None:
+        assert all(png.startswith(b"\x89PNG") for pictures in result(path).drawn for png in pictures)
+        calls = [lessons.source(cell).count("plt.show()") for cell in lessons.code(lessons.load(path))]
+        assert [len(pictures) for pictures in result(path).drawn] == calls
+
+    def test_it_prints_what_the_notebook_shows(self, path: Path) -> None:
+        for cell, printed in zip(lessons.code(lessons.load(path)), result(path).printed, strict=True):
+            if path.name.startswith(EXACT):
+                assert printed == lessons.stored(cell)
+            else:
+                assert_about(printed, lessons.stored(cell))
+
+    def test_its_solution_is_right(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        found, said = check(path, result(path).variables["solution"], capsys)
+        assert found is True, said
+        assert said.startswith("Right")
+
+    def test_the_unsolved_exercise_is_not(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        found, said = check(path, result(path).variables["answer"], capsys)
+        assert found is False
+        assert said.startswith("Not yet")
+
+    def test_wrong_answers_are_told_what_is_wrong(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert WRONG[path.name[:2]]
+        for make, words in WRONG[path.name[:2]]:
+            found, said = check(path, make(result(path).variables), capsys)
+            assert found is False
+            assert words in said
+
+    def test_it_is_a_notebook_a_class_can_use(self, path: Path, tmp_path: Path) -> None:
+        notebook = lessons.load(path)
+        assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+        assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+        assert sum(len(cell["source"]) for cell in notebook["cells"]) < 150
+        assert path.stat().st_size < 100_000
+        assert [sum(lessons.tagged(cell, tag) for cell in notebook["cells"]) for tag in ("answer", "solution")] == [
+            1,
+            1,
+        ]
+        lessons.for_students(path, tmp_path)
+        text = (tmp_path / path.name).read_text(encoding="utf-8")
+        assert "solution" not in text
+        assert not any(cell["outputs"] for cell in lessons.code(json.loads(text)))
+
+
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*")
+
+
+def assert_about(printed: str, stored: str) -> None:
+    """The same words, and numbers a tenth or 3 apart at most."""
+    assert re.sub(r"\s+", " ", NUMBER.sub("#", printed)) == re.sub(r"\s+", " ", NUMBER.sub("#", stored))
+    ours, theirs = ([float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (printed, stored))
+    np.testing.assert_allclose(ours, theirs, rtol=0.1, atol=3)
