@@ -290,6 +290,7 @@ def compare(
     isolated: Annotated[bool, typer.Option(help="Compare operators by themselves, too.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     save_run: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Keep the yardstick's run.")] = None,
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
 ) -> None:
     """Compare two runs on the same inputs: all tensors, and every operator by itself.
 
@@ -301,7 +302,7 @@ def compare(
         raise typer.BadParameter("give one: a second file, or --against", param_hint="B")
     if not data and not input_ and not random and not {a.suffix, Path(b or against or "").suffix} & {".npz"}:
         raise typer.BadParameter("give --data, or --input for each input, or --random", param_hint="--data")
-    settings = {"kernels": kernels, "engine": engine, "isolated": isolated, "samples": samples}
+    settings = {"kernels": kernels, "engine": engine, "isolated": isolated, "samples": samples, "signature": signature}
     chosen = seed if random else None
     found = compare_command.compare_files(a, b, against, input_ or [], data or [], chosen, settings, save_run)
     if json:
@@ -327,13 +328,14 @@ def carve(
     seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
     kernels: Kernels = "reference",
     subgraph: Annotated[int, typer.Option(min=0, help="Whose operators.")] = 0,
+    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
 ) -> None:
     """Cut operators out as a small model, with what they were given and what they gave."""
     from minilite.compare_command import carve_file
 
     if not output.parent.is_dir():
         raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
-    settings = {"kernels": kernels, "subgraph": subgraph}
+    settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
         typer.echo(line)
 

@@ -47,7 +47,7 @@ def compare_files(
     second = source(b or against or kernels, kernels, engine, same_as=first)
     if is_quantized(first.model) and not is_quantized(second.model):
         first, second = second, first
-    inputs = inputs_of(first, second, files, data, seed)
+    inputs = inputs_of(first, second, files, data, seed, settings["signature"])
     if saved is not None:
         save_run(first, (one for one, _ in paired_samples(first, second, inputs)), saved)
     return compare(first, second, inputs, isolated=settings["isolated"], samples=settings["samples"])
@@ -59,13 +59,21 @@ def is_quantized(model: Model) -> bool:
     return any(grid_of(g.tensors[t]) is not None for g, t in results)
 
 
-def inputs_of(first: Source, second: Source, files: Sequence[str], data: Sequence[str], seed: int | None) -> Any:
+def inputs_of(
+    first: Source, second: Source, files: Sequence[str], data: Sequence[str], seed: int | None, signature: str | None
+) -> Any:
     """Samples from files, or drawn; None where a saved run has its own."""
     if data:
         return samples_in(data)
     if not files and any(isinstance(side, SavedRun) for side in (first, second)):
         return None
-    return [gathered(first.model, files, seed, None)]
+    return [one_input(first.model, files, seed, signature)]
+
+
+def one_input(model: Model, files: Sequence[str], seed: int | None, signature: str | None) -> Any:
+    """A sample from files or drawn, with the signature it is for, should there be several."""
+    arrays = gathered(model, files, seed, signature)
+    return arrays if signature is None else (signature, arrays)
 
 
 def carve_file(
@@ -79,7 +87,8 @@ def carve_file(
 ) -> Iterator[str]:
     """Carve operators out of a file, and save them. Says what was carved and written."""
     model = read(path)
-    inputs = [gathered(model, files, seed, None)] if files or seed is not None else None
+    signature = settings.pop("signature")
+    inputs = [one_input(model, files, seed, signature)] if files or seed is not None else None
     carved = carve(model, what, to, inputs, **settings)
     graph = model.subgraphs[carved.subgraph]
     for number in carved.operators:

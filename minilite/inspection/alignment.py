@@ -52,10 +52,11 @@ def align(a: Model, b: Model) -> Alignment:
 
 
 def results(model: Model) -> Iterator[Key]:
-    """All tensors that operators compute."""
+    """All tensors that operators compute, but those that are always the same."""
     for s, graph in enumerate(model.subgraphs):
+        fixed = from_constants(model, s)
         for operator in graph.operators:
-            yield from ((s, t) for t in operator.outputs or () if t >= 0)
+            yield from ((s, t) for t in operator.outputs or () if t >= 0 and t not in fixed)
 
 
 def inputs(a: Model, b: Model, subgraph: int) -> dict[int, int]:
@@ -160,10 +161,25 @@ def _first_names(graph: Subgraph) -> dict[str, int]:
     return {name: i for i, name in enumerate(firsts) if name and counts[name] == 1}
 
 
+def is_constant(model: Model, tensor: Tensor) -> bool:
+    """Whether a tensor's value is in the file."""
+    return bool(tensor.buffer) and model.buffers[tensor.buffer].data is not None and not tensor.is_variable
+
+
+def from_constants(model: Model, s: int) -> set[int]:
+    """What the operators of a subgraph compute from nothing but constants: of weights in half precision, say."""
+    graph = model.subgraphs[s]
+    known = _constants(model, graph)
+    found: set[int] = set()
+    for operator in graph.operators:
+        fed = [t for t in operator.inputs or () if t >= 0]
+        if fed and (known | found).issuperset(fed):
+            found.update(t for t in operator.outputs or () if t >= 0)
+    return found
+
+
 def _constants(model: Model, graph: Subgraph) -> set[int]:
-    """Tensors of a subgraph whose values are in the file."""
-    filled = {i for i, buffer in enumerate(model.buffers) if i and buffer.data is not None}
-    return {i for i, t in enumerate(graph.tensors) if t.buffer in filled and not t.is_variable}
+    return {i for i, t in enumerate(graph.tensors) if is_constant(model, t)}
 
 
 def _ends(operator: Operator) -> tuple[int, int]:

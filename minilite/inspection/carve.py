@@ -151,8 +151,10 @@ def _operator(model: Model, what: int | str, subgraph: int) -> int:
     place = find(model, what, subgraph)
     maker = place.key[1] if place.kind == "operator" else producer(model, place.key)
     if maker is None:
+        readers = [i for i, o in enumerate(model.subgraphs[subgraph].operators) if place.key[1] in (o.inputs or ())]
         raise ArgumentError(
-            f"{tensor_name(model, place.key)!r} is not computed by an operator: it is an input, or a constant."
+            f"no operator computes {tensor_name(model, place.key)!r}: it is an input of the model, or a constant. "
+            f"It is read by operator {', '.join(map(str, readers)) or 'none'}."
         )
     return maker
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minilite.errors import Error
-from minilite.inspection.alignment import Alignment
+from minilite.inspection.alignment import Alignment, from_constants, is_constant
 from minilite.inspection.carving import Part, cut
 from minilite.inspection.reals import converted
 from minilite.inspection.sources import Key, Source, Values
@@ -99,7 +99,7 @@ class Isolated:
 
     def _is_given(self, s: int, tensor: int) -> bool:
         declared = self.a.model.subgraphs[s].tensors[tensor]
-        return declared.is_variable or _is_constant(self.a.model, declared)
+        return declared.is_variable or is_constant(self.a.model, declared)
 
     # ---- running ---------------------------------------------------------------------------------------------
 
@@ -178,21 +178,10 @@ def _tensor(model: Model, key: Key) -> Tensor:
 
 def _constant_results(model: Model, s: int) -> dict[int, Array]:
     """What operators compute from nothing but constants: of weights that are kept in half precision, say."""
-    graph = model.subgraphs[s]
-    known: set[int] = {t for t, declared in enumerate(graph.tensors) if _is_constant(model, declared)}
-    derived: set[int] = set()
-    for operator in graph.operators:
-        fed = [t for t in operator.inputs or () if t >= 0]
-        if fed and known.issuperset(fed):
-            known.update(operator.outputs or ())
-            derived.update(operator.outputs or ())
+    derived = from_constants(model, s)
     if not derived:
         return {}
     session = Interpreter(model, engine="numpy")._session(s)
     session.allocate()
     infos = session.plan.infos
     return {t: value for t in derived if (value := infos[t].value) is not None}
-
-
-def _is_constant(model: Model, tensor: Tensor) -> bool:
-    return bool(tensor.buffer) and model.buffers[tensor.buffer].data is not None and not tensor.is_variable

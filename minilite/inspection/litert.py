@@ -44,7 +44,8 @@ class LiteRT:
             raise ArgumentError("comparing with LiteRT needs LiteRT. Install the package ai-edge-litert.")
         self.model, self.resolver, self.label = model, resolver, label
         self._number = next(_NUMBERS)
-        self._ask("load", self._number, model.to_bytes(), resolver)
+        self._home: _Child | None = None
+        self._load()
 
     @property
     def name(self) -> str:
@@ -53,14 +54,19 @@ class LiteRT:
     def run(self, sample: Sample) -> Values:
         if sample.subgraph:
             raise ArgumentError(f"of LiteRT only subgraph 0 is read, and the sample is for subgraph {sample.subgraph}.")
-        values = self._ask("run", self._number, sample.arrays)
+        values = self._load().ask("run", self._number, sample.arrays)
         return {(0, t): array for t, array in values.items() if t < len(self.model.subgraphs[0].tensors)}
 
     def of(self, model: Model) -> LiteRT:
         return LiteRT(model, self.resolver, self.label)
 
-    def _ask(self, *request: Any) -> Any:
-        return _child().ask(*request)
+    def _load(self) -> _Child:
+        """The process that has the model; a new one, where another model has ended it."""
+        child = _child()
+        if child is not self._home:
+            child.ask("load", self._number, self.model.to_bytes(), self.resolver)
+            self._home = child
+        return child
 
 
 class _Child:

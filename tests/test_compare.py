@@ -1,0 +1,384 @@
+"""``minilite.compare``: planted faults are found at the operator that has them, numbers are those of their formulas."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilite
+from minilite import cli
+from minilite.inspection import litert
+from minilite.inspection.alignment import align
+from minilite.inspection.measuring import ENDS, Measure
+from minilite.inspection.reals import grid_of
+from minilite.inspection.samples import samples_of
+from minilite.inspection.sources import Minilite, SavedRun, save_run, source
+from minilite.model import Quantization, Tensor
+from tests import broken_pairs, small_models
+from tests.broken_pairs import FLOAT, INT8, images
+from tests.network_parts import Network
+from tests.quantizer_networks import network, samples
+
+needs_litert = pytest.mark.skipif(importlib.util.find_spec("ai_edge_litert") is None, reason="needs ai-edge-litert")
+FLOATS, INTEGERS = minilite.read(FLOAT), minilite.read(INT8)
+
+
+def operators(found: minilite.Comparison, by: str = "isolated") -> list[int]:
+    """The numbers of the operators that differ."""
+    rows = [(t.operator, getattr(t, by)) for t in found.tensors if t.operator is not None]
+    return [operator[1] for operator, difference in rows if difference is not None and difference.different]
+
+
+# ---- planted faults --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operator", [0, 2, 4, 5, 7, 9])
+@pytest.mark.parametrize("factor", [4.0, 0.25])
+def test_weights_whose_scale_is_off_are_found_at_their_operator(operator: int, factor: float) -> None:
+    broken = broken_pairs.weights_off(operator, factor)
+    (worst, second) = minilite.compare(FLOAT, broken, images()).worst(2)
+    assert worst.operator == (0, operator)
+    assert worst.isolated.sqnr < 3 < 25 < second.isolated.sqnr
+
+
+def test_an_activation_whose_scale_is_off_is_found_at_its_operator() -> None:
+    tensor = INTEGERS.subgraphs[0].operators[5].outputs[0]
+    found = minilite.compare(FLOAT, broken_pairs.scaled(INTEGERS, tensor, 0.25), images())
+    assert found.worst(1)[0].operator == (0, 5)
+    assert found.worst(1)[0].b == (0, tensor)
+    assert found.worst(2)[1].isolated.sqnr > 25
+
+
+def test_a_pool_that_cannot_change_the_scale_is_blamed_for_one_that_does() -> None:
+    """MAX_POOL_2D hands integers on as they are: with other scales on its two sides it is wrong by their ratio. So is
+    the bias of the layer after it, which has the scale that the layer's input should have."""
+    tensor = INTEGERS.subgraphs[0].operators[3].outputs[0]
+    found = minilite.compare(FLOAT, broken_pairs.scaled(INTEGERS, tensor, 4), images())
+    worst = found.worst(3)
+    assert [t.operator for t in worst[:2]] == [(0, 3), (0, 4)]
+    assert worst[1].isolated.sqnr < 10 < 25 < worst[2].isolated.sqnr
+
+
+def test_a_bias_that_saturates_is_found_at_its_operator() -> None:
+    found = minilite.compare(FLOAT, broken_pairs.saturating_bias(INTEGERS, 5), images())
+    assert found.worst(1)[0].operator == (0, 5)
+    assert found.worst(1)[0].isolated.largest_step == ENDS
+    assert found.worst(2)[1].isolated.sqnr > 25
+
+
+class OneKernel(minilite.kernel_sets.KernelSet):
+    """Like ``reference``, but that one kernel rounds differently."""
+
+    def arithmetic(self, op: str, delegated: bool) -> str | None:
+        return "float32" if op == "DEPTHWISE_CONV_2D" else super().arithmetic(op, delegated)
+
+
+def test_a_kernel_that_rounds_differently_is_found_wherever_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(minilite.kernel_sets.KERNEL_SETS, "planted", OneKernel("planted", 0, "sequential"))
+    found = minilite.compare(INT8, "planted", images())
+    assert operators(found) == [1, 4]
+    assert found.first is not None
+    assert found.first.operator == (0, 1)
+    assert set(operators(found, "accumulated")) >= {1, 2, 3, 4, 5, 6}
+    assert found.exact
+    assert {abs(s) for t in found.tensors if t.isolated for s in t.isolated.steps} == {0, 1}
+
+
+def test_a_row_of_weights_that_is_a_little_off_is_found_between_models() -> None:
+    weights = broken_pairs.operand(INTEGERS, 9, 1)
+    value = np.array(minilite.Interpreter(INTEGERS).get_tensor(weights))
+    value[3] = np.clip(value[3], -120, 120) + 7
+    found = minilite.compare(INT8, broken_pairs.filled(INTEGERS, weights, value), images())
+    assert operators(found) == [9]
+    assert found.first.operator == (0, 9)
+    assert found.first.accumulated.first.index == (0, 3)
+
+
+# ---- what is measured ------------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_the_formulas() -> None:
+    x = images(3)
+    found = minilite.compare(FLOAT, INT8, x)
+    row = found.tensor(FLOATS.subgraphs[0].tensors[FLOATS.subgraphs[0].outputs[0]].name)
+    grid = grid_of(INTEGERS.subgraphs[0].tensors[row.b[1]])
+    a = np.concatenate([next(iter(minilite.run(FLOATS, i[None]).values())) for i in x]).astype(np.float64)
+    q = INTEGERS.subgraphs[0].tensors[INTEGERS.subgraphs[0].inputs[0]].quantization
+    stored = np.clip(np.floor(x / q.scales[0] + np.float32(0.5)) + q.zero_points[0], -128, 127).astype(np.int8)
+    integers = np.concatenate([next(iter(minilite.run(INTEGERS, i[None]).values())) for i in stored])
+    b = grid.dequantize(integers).astype(np.float64)
+    measured = row.accumulated
+    assert measured.sqnr == pytest.approx(10 * math.log10((a**2).sum() / ((b - a) ** 2).sum()))
+    assert measured.cosine == pytest.approx((a * b).sum() / math.sqrt((a**2).sum() * (b**2).sum()))
+    assert measured.bias == pytest.approx((b - a).mean())
+    assert measured.largest == pytest.approx(np.abs(b - a).max())
+    steps, counts = np.unique(np.rint((b - a) / grid.scales[0]).astype(int), return_counts=True)
+    assert measured.steps == dict(zip(steps.tolist(), counts.tolist(), strict=True))
+    assert measured.elements == a.size == sum(measured.steps.values())
+    assert measured.different == measured.elements - measured.steps[0]
+
+
+def measured(x: np.ndarray, y: np.ndarray, tensor: Tensor | None = None) -> Any:
+    measure = Measure(tensor or Tensor(), tensor or Tensor())
+    measure.add(0, x, y)
+    return measure.result()
+
+
+def test_the_first_element_that_differs() -> None:
+    x = np.zeros((2, 70_000), np.float32)
+    y = x.copy()
+    y[1, 69_000] = 2
+    found = measured(x, y)
+    assert (found.different, found.largest, found.sqnr) == (1, 2, -math.inf)
+    assert (found.first.index, found.first.a, found.first.b) == ((1, 69_000), 0, 2)
+
+
+def test_equal_infinities_and_nans_are_no_difference() -> None:
+    x = np.float32([1, np.inf, np.nan, -np.inf])
+    found = measured(x, x.copy())
+    assert (found.different, found.sqnr, found.cosine, found.largest) == (0, math.inf, 1, 0)
+    found = measured(x, np.float32([1, np.inf, 0, -np.inf]))
+    assert (found.different, found.sqnr, found.largest) == (1, -math.inf, math.inf)
+    assert found.first.index == (2,)
+
+
+def test_the_histogram_ends_gather_what_is_farther() -> None:
+    tensor = Tensor("x", "INT8", (4,), quantization=Quantization(np.float32([0.5]), np.int64([3])))
+    found = measured(np.int8([0, 0, 0, -128]), np.int8([0, 1, -100, 127]), tensor)
+    assert found.steps == {0: 1, 1: 1, -ENDS: 1, ENDS: 1}
+    assert (found.largest_step, found.largest, found.different) == (ENDS, 127.5, 3)
+
+
+def test_what_is_no_number_is_counted() -> None:
+    found = measured(np.array([True, False]), np.array([True, True]), Tensor("x", "BOOL", (2,)))
+    assert (found.different, found.elements, found.steps) == (1, 2, None)
+    assert math.isnan(found.sqnr)
+
+
+# ---- what belongs together -------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_its_own_counterpart() -> None:
+    found = minilite.compare(INT8, INT8.read_bytes(), images(1))
+    assert found.first is None
+    assert {t.accumulated.sqnr for t in found.tensors} == {math.inf}
+    assert [t.operator for t in found.tensors] == [None, *((0, i) for i in range(11))]
+
+
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("scheme", ["int8", "int16x8", "dynamic_range", "float16", "weights_int8"])
+def test_every_quantized_tensor_has_its_counterpart_and_every_operator_runs_alone(seed: int, scheme: str) -> None:
+    model = minilite.read(network(seed).to_bytes())
+    data = samples(model, seed)
+    if scheme == "weights_int8" and not any(t.buffer for t in model.subgraphs[0].tensors if t.type == "FLOAT32"):
+        return  # there is nothing to quantize
+    written = minilite.quantize(model, scheme, data if scheme in ("int8", "int16x8") else None)
+    found = minilite.compare(model, written, data[:2], engine="numpy")
+    assert (found.alone_a, found.alone_b) == ((), ())
+    results = [t for t in found.tensors if t.op]
+    assert results
+    assert {t.reason for t in results} == {""}
+    assert all(t.isolated is not None for t in results)
+
+
+def renamed(model: minilite.Model) -> minilite.Model:
+    """The model with names that tell nothing."""
+    graph = model.subgraphs[0]
+    tensors = tuple(dataclasses.replace(t, name=f"{i:x}") for i, t in enumerate(graph.tensors))
+    return dataclasses.replace(model, subgraphs=(dataclasses.replace(graph, tensors=tensors),), signatures=())
+
+
+def test_tensors_without_their_names_are_told_by_their_producers() -> None:
+    pairs = align(FLOATS, renamed(INTEGERS))
+    named = align(FLOATS, INTEGERS)
+    assert pairs.counterparts == named.counterparts
+    assert (pairs.alone_a, pairs.alone_b) == ((), ())
+
+
+def test_models_that_do_not_correspond_are_refused_with_the_nearest_name() -> None:
+    net = Network(1)
+    net.outputs.append(net.unary("TANH", net.reshape(net.input((1, 28, 28, 1)), (1, 784))))
+    other = net.model()
+    graph = other.subgraphs[0]
+    (result,) = graph.operators[-1].outputs
+    tensors = list(graph.tensors)
+    tensors[result] = dataclasses.replace(tensors[result], name="fashion_1/mean_1/Maen")
+    other = dataclasses.replace(other, subgraphs=(dataclasses.replace(graph, tensors=tuple(tensors)),))
+    with pytest.raises(
+        minilite.ArgumentError, match=r"do not correspond: .*'fashion_1/mean_1/Maen' \(did you mean 'fash"
+    ):
+        minilite.compare(FLOAT, other, images(1))
+    with pytest.raises(
+        minilite.ArgumentError, match=r"do not correspond: subgraph 0 has 1 inputs in one .* and 2 in the"
+    ):
+        minilite.compare(FLOAT, small_models.two_signatures(), images(1))
+    with pytest.raises(
+        minilite.ArgumentError, match=r"no compared tensor is called 'fashion_1/men_1/Mean' \(did you me"
+    ):
+        minilite.compare(FLOAT, INT8, images(1)).tensor("fashion_1/men_1/Mean")
+
+
+# ---- sources and samples ---------------------------------------------------------------------------------------------
+
+
+def test_engines_give_the_same_integers() -> None:
+    found = minilite.compare(INT8, "reference:numpy", images(2))
+    assert found.first is None
+    assert found.b.endswith("(reference:numpy)")
+
+
+@needs_litert
+@pytest.mark.parametrize("path", [FLOAT, INT8])
+def test_litert_gives_what_its_kernel_sets_give(path: Any) -> None:
+    ref = minilite.compare(path, "litert:BUILTIN_REF", images(2))
+    assert ref.first is None
+    assert {t.isolated.different for t in ref.tensors if t.isolated} == {0}
+    assert len([t for t in ref.tensors if t.isolated]) == 11
+
+
+@needs_litert
+def test_litert_and_its_delegate_differ_where_the_sets_do() -> None:
+    ours = minilite.compare(INT8, "xnnpack", images(2))
+    theirs = minilite.compare(INT8, "litert:AUTO", images(2))
+    assert [t.accumulated for t in ours.tensors] == [t.accumulated for t in theirs.tensors]
+    assert [t.isolated for t in ours.tensors] == [t.isolated for t in theirs.tensors]
+    assert operators(ours)
+
+
+@needs_litert
+def test_litert_that_ends_its_process_is_an_error_and_starts_again() -> None:
+    first = litert.LiteRT(INTEGERS, "BUILTIN_REF")
+    litert._child().process.kill()
+    (sample,) = samples_of(images(1), FLOATS)[0]
+    shown = dataclasses.replace(sample, arrays={t: a.astype(np.int8) for t, a in sample.arrays.items()})
+    with pytest.raises(minilite.StateError, match=r"ended its process \(signal 9\)"):
+        first.run(shown)
+    assert len(first.run(shown)) > 11
+    with pytest.raises(minilite.ArgumentError, match=r"LiteRT refuses: .*Cannot set tensor"):
+        first.run(sample)
+
+
+def test_litert_that_is_not_there_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litert.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(minilite.ArgumentError, match="Install the package ai-edge-litert"):
+        minilite.compare(INT8, "litert:AUTO", images(1))
+    with pytest.raises(minilite.ArgumentError, match=r"no resolver 'AUT' \(did you mean 'AUTO'\?\)"):
+        minilite.compare(INT8, "litert:AUT", images(1))
+
+
+def test_a_saved_run_is_compared_on_its_own_inputs(tmp_path: Any) -> None:
+    runner = Minilite(FLOATS, label="floats")
+    data, _ = samples_of(images(2), FLOATS)
+    save_run(runner, data, tmp_path / "run.npz")
+    found = minilite.compare(tmp_path / "run.npz", INT8)
+    direct = minilite.compare(FLOAT, INT8, images(2))
+    assert (found.samples, found.a) == (2, "run.npz (saved from floats (reference))")
+    assert [t.accumulated for t in found.tensors] == [t.accumulated for t in direct.tensors]
+    backwards = minilite.compare(INT8, SavedRun(tmp_path / "run.npz"))
+    assert {t.reason for t in backwards.tensors if t.op} == {"of a saved run nothing can be computed"}
+    with pytest.raises(minilite.ArgumentError, match="was run on other inputs"):
+        minilite.compare(FLOAT, tmp_path / "run.npz", 1 - images(2))
+    (tmp_path / "other.npz").write_bytes(b"PK")
+    with pytest.raises(minilite.ArgumentError, match=r"is no run saved by minilite's save_run\(\)"):
+        minilite.compare(tmp_path / "other.npz", INT8)
+
+
+def test_inputs_may_be_real_numbers_integers_or_a_generator() -> None:
+    real = minilite.compare(FLOAT, INT8, images(2))
+    assert minilite.compare(FLOAT, INT8, lambda: ([i[None]] for i in images(2))).tensors == real.tensors
+    assert minilite.compare(FLOAT, INT8, ([i[None]] for i in images(2))).tensors == real.tensors
+    on_integers = minilite.compare(INT8, "builtin", images(2))
+    q = INTEGERS.subgraphs[0].tensors[INTEGERS.subgraphs[0].inputs[0]].quantization
+    stored = (np.floor(images(2) / q.scales[0] + 0.5) + q.zero_points[0]).astype(np.int8)
+    assert minilite.compare(INT8, "builtin", stored).tensors == on_integers.tensors
+    assert minilite.compare(INT8, "builtin", images(3), samples=2).tensors == on_integers.tensors
+
+
+def test_bad_data_and_bad_sources() -> None:
+    with pytest.raises(minilite.ArgumentError, match="give the inputs to compare on"):
+        minilite.compare(FLOAT, INT8)
+    with pytest.raises(minilite.ArgumentError, match=r"expected an array \(N, 28, 28, 1\)"):
+        minilite.compare(FLOAT, INT8, np.zeros((3, 5), np.float32))
+    with pytest.raises(minilite.ArgumentError, match=r"neither a file .* \(did you mean 'xnnpack'\?\)"):
+        minilite.compare(FLOAT, "xnpack", images(1))
+    with pytest.raises(minilite.ArgumentTypeError, match="expected a source, a model or a path, got int"):
+        source(3)
+
+
+def test_variables_begin_anew_for_every_sample() -> None:
+    found = minilite.compare(small_models.stateful(), "builtin", np.ones((3, 1, 2), np.float32))
+    assert found.first is None
+    assert found.tensor("y").accumulated.elements == 6
+    runner = Minilite(small_models.stateful())
+    first, second = (runner.run(s)[0, 2].tolist() for s in samples_of(np.ones((2, 1, 2), np.float32), runner.model)[0])
+    assert first == second
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command line in this process; gives (exit status, stdout, stderr)."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            sys.exit(cli.main())
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_the_command_shows_the_worst_first_in_80_columns(call: Any, tmp_path: Any) -> None:
+    np.save(tmp_path / "x.npy", images())
+    broken_pairs.weights_off(7).save(tmp_path / "broken.tflite")
+    for order in ([FLOAT, tmp_path / "broken.tflite"], [tmp_path / "broken.tflite", FLOAT]):
+        status, out, _ = call("compare", *order, "--data", tmp_path / "x.npy")
+        lines = out.splitlines()
+        assert status == 0
+        assert max(map(len, lines)) <= 80
+        assert lines[0] == "broken.tflite (reference) against fashion_float.tflite (reference)"
+        assert "First below 20 dB: operator 7 CONV_2D, fashion_1/conv_1/Relu" in out
+        table = lines[lines.index(next(line for line in lines if line.lstrip().startswith("#"))) + 1 :]
+        assert table[0].split()[:2] == ["7", "CONV_2D"]
+        assert len(table) == 10 + 4
+
+
+def test_the_command_says_where_two_sets_begin_to_differ(call: Any, tmp_path: Any) -> None:
+    np.save(tmp_path / "x.npy", images(1))
+    status, out, _ = call("compare", INT8, "--against", "xnnpack", "--data", tmp_path / "x.npy", "--rows", 2)
+    assert status == 0
+    assert "First difference: operator 0 CONV_2D" in out
+    assert "sample 0, [0, 3, 13, 4]: -107 against -106" in out
+    status, out, _ = call("compare", INT8, "--against", "reference", "--random")
+    assert "No difference: every element is equal." in out
+
+
+def test_the_command_keeps_a_run_and_prints_json(call: Any, tmp_path: Any) -> None:
+    assert call("compare", FLOAT, "--against", "ideal", "--random", "--save-run", tmp_path / "r.npz")[0] == 0
+    status, out, _ = call("compare", tmp_path / "r.npz", INT8, "--json")
+    found = json.loads(out)
+    assert (status, found["samples"], len(found["tensors"])) == (0, 1, 12)
+    assert found["tensors"][1]["operator"] == [0, 0]
+    assert found["tensors"][1]["isolated"]["steps"]
+
+
+def test_the_command_refuses_wrong_usage(call: Any, tmp_path: Any) -> None:
+    assert call("compare", FLOAT)[0] == 2
+    assert call("compare", FLOAT, INT8)[0] == 2
+    assert call("compare", FLOAT, INT8, "--against", "xnnpack", "--random")[0] == 2
+    status, _, err = call("compare", FLOAT, "--against", "refrence", "--random")
+    assert status == 1
+    assert "did you mean 'reference'?" in err
