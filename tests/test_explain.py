@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +144,7 @@ def test_sets_round_an_element_differently() -> None:
         "ideal": -3,
     }
     assert all(e.element.agrees for e in found.values())
+    assert dict(found["builtin"].element.others) == {"reference": -3, "xnnpack": -2, "tflm": -3, "ideal": -3}
     assert found["builtin"].operator.arithmetic.rounding == "half up"
     assert found["xnnpack"].operator.arithmetic.delegated
 
@@ -340,6 +344,22 @@ def call(capsys):
 
     yield run
     sys.argv[:] = before
+
+
+def test_the_page_shows_what_the_commands_print(call, tmp_path, monkeypatch) -> None:
+    """Every console block of docs/explaining.md, run again on the demo's files."""
+    page = (Path(__file__).parent.parent / "docs" / "explaining.md").read_text(encoding="utf-8")
+    demo.copy(tmp_path)
+    pictures = np.float32(np.load(demo.SAMPLES)["images"][:100, ..., None] / 255)
+    np.save(tmp_path / "image.npy", pictures[:1])
+    np.save(tmp_path / "images.npy", pictures)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```console\n\$ minilite (.*)\n([^`]*)```", page)
+    assert len(blocks) == 3
+    for command, shown in blocks:
+        code, out, _ = call(*shlex.split(command))
+        assert code == 0
+        assert out.rstrip() == shown.rstrip()
 
 
 def test_the_command(call, tmp_path, image: np.ndarray) -> None:

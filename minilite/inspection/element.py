@@ -6,7 +6,7 @@ is put beside what the interpreter computed, and beside the operator's float def
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,9 @@ from minilite.inspection.element_sums import Terms
 from minilite.inspection.lines import Line, shown, signed
 from minilite.inspection.observed import Observed
 from minilite.inspection.places import Key
+from minilite.kernel_sets import KERNEL_SETS
 from minilite.ops import add, conv_2d, depthwise_conv_2d, dequantize, fully_connected, lookup, mean, mul, pool, quantize
+from minilite.plan import WITHIN
 from minilite.resolve import Step
 from minilite.spec import INTEGER_RANGE
 
@@ -57,7 +59,7 @@ class Element:
     ``value`` is what the ``lines`` come to, ``computed`` what the interpreter has; ``stepwise`` says that there are
     such lines, and else ``value`` is ``computed``. ``real`` is the number that it stands for, ``definition`` what the
     float definition gives on the real numbers that the operands stand for; None where that means nothing. ``step`` is
-    the output's scale."""
+    the output's scale, ``others`` what other kernel sets make of the same operands."""
 
     index: tuple[int, ...]
     value: Any
@@ -68,6 +70,7 @@ class Element:
     definition: float | None = None
     terms: Terms | None = None
     step: float | None = None
+    others: tuple[tuple[str, Any], ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -96,6 +99,25 @@ def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Elemen
         lines, value = _rounded_once(definition, info)
         return Element(at, value, computed, True, tuple(lines), real, definition, None, scale)
     return Element(at, computed, computed, False, (), real, definition, None, scale)
+
+
+def in_other_sets(observed: Observed, key: Key, at: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """The element as the other kernel sets compute it from the same operands; those that refuse the model have none."""
+    arrays, mine = observed.arrays(key), observed.step(key)
+    if mine.node.outputs[0].type not in INTEGER_RANGE:
+        return
+    for kernels in KERNEL_SETS:
+        if kernels == mine.node.kernels:
+            continue
+        try:
+            step = Observed(observed.model, kernels).step(key)
+            if step.call is None or step.node.outputs[0].shape != mine.node.outputs[0].shape:
+                continue
+            with np.errstate(all="ignore"):
+                found = step.call(*arrays)
+        except WITHIN:
+            continue
+        yield kernels, np.asarray(found[0] if isinstance(found, tuple) else found)[at].item()
 
 
 def _way(step: Step) -> Way | None:

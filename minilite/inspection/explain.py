@@ -10,6 +10,7 @@ one that the file's numbers fit is named. See ``docs/explaining.md``.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from minilite.errors import ArgumentError
 from minilite.inspection.arithmetic import Arithmetic, arithmetic
-from minilite.inspection.element import Element, element
+from minilite.inspection.element import Element, element, in_other_sets
 from minilite.inspection.observed import Observed
 from minilite.inspection.origins import Origin, origin
 from minilite.inspection.places import Key, find, operator_name, producer, tensor_name
@@ -118,7 +119,10 @@ def explain(
 
 
 def _element(observed: Observed, key: Key, inputs: Any, index: Sequence[int] | None) -> Element | None:
-    return None if inputs is None else element(observed, key, index)
+    if inputs is None:
+        return None
+    found = element(observed, key, index)
+    return dataclasses.replace(found, others=tuple(in_other_sets(observed, key, found.index)))
 
 
 def _tensor(model: Model, key: Key, found: Origin) -> TensorExplanation:

@@ -98,6 +98,8 @@ def _beside(e: Element) -> Iterator[str]:
     if e.stepwise:
         same = "the same" if e.agrees else f"NOT THE SAME: {shown(e.value)}"
         yield f"the interpreter computed {shown(e.computed)}; these steps give {same}"
+    if e.others:
+        yield f"on the same operands: {', '.join(f'{shown(value)} in {name}' for name, value in e.others)}"
     if e.real is not None and e.definition is not None:
         yield f"it stands for {e.real:.9g}; the float definition on the same operands gives"
         yield f"{e.definition:.9g}: {e.real - e.definition:+.3g} apart{_in_steps(e)}"

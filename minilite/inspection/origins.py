@@ -203,7 +203,7 @@ def _range_lines(found: Recorded, grid: Grid) -> Iterator[Line]:
         zero = int(np.clip(np.trunc(exact + np.copysign(0.5, exact)), least, most))
         yield Line(
             "zero point",
-            "round",
+            "half away from zero",
             f"round({exact:.4f})",
             zero,
             "nudged, so that 0 is an integer" if exact != zero else "",

@@ -11,6 +11,13 @@ from minilite.inspection.overflow import OperatorOverflow, Overflow
 WIDTH = 78
 FINDINGS = 12
 LEAST_USED = 5
+COLUMNS = [
+    "accumulator  bits that any input can need, and that this data needed, of 32",
+    "bias         the largest, as a share of int32",
+    "activation   results that the fused activation clamps, as the network means it",
+    "type         results that the type saturates: numbers that are lost",
+    "still        channels that never changed",
+]
 
 
 def text(found: Overflow) -> str:
@@ -24,13 +31,7 @@ def sections(found: Overflow) -> Iterator[Section]:
     yield f"{found.samples} samples, kernel set {found.kernels!r}", []
     yield "What to look at", list(_findings(found)) or ["nothing: no overflow, no saturation, no dead channel"]
     yield "Operators with quantized results", _operators(found)
-    yield (
-        "Accumulator: bits with the sign that any input can need, and that this data needed, of 32. Cut off:",
-        [
-            "results that the activation clamps, and that the type saturates. Still: channels",
-            "that never changed.",
-        ],
-    )
+    yield "Columns", COLUMNS
     least = sorted(found.tensors, key=lambda t: t.used)[:LEAST_USED]
     if least:
         rows = [("used", "from", "to", "tensor"), *((f"{t.used:.0%}", str(t.low), str(t.high), t.name) for t in least)]
