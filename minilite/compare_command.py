@@ -125,7 +125,7 @@ def summary(found: Comparison) -> Iterator[str]:
     yield from _beginning(found)
     for row in found.tensors:
         if row.b in found.outputs:
-            yield f"Output {short(row.tensor)}: {_measured(row.accumulated, found.exact)}"
+            yield f"Output {short(row.tensor, 20)}: {_measured(row.accumulated, found.exact)}"
     yield ""
 
 
@@ -138,18 +138,18 @@ def _beginning(found: Comparison) -> Iterator[str]:
             yield f"  sample {element.sample}, {place}: {_number(element.b)} against {_number(element.a)}"
     elif not found.exact:
         low = found.below(ENOUGH)
-        where = "none" if low is None else f"{_who(low)}: {low.accumulated.sqnr:.1f} dB"
-        yield f"First below {ENOUGH:.0f} dB: {where}"
+        yield f"First below {ENOUGH:.0f} dB: {'none' if low is None else _who(low)}"
 
 
 def _who(row: Compared) -> str:
     number = "" if row.operator is None else f"operator {row.operator[1]} "
-    return f"{number}{row.op or 'input'}, {short(row.tensor)}"
+    return f"{number}{row.op or 'input'}, {short(row.tensor, 32)}"
 
 
 def _measured(found: Difference, exact: bool) -> str:
     off = "differ" if exact else "off"
-    steps = "" if not found.largest_step else f", at most {_steps(found)} steps"
+    most = f"by more than {ENDS - 1} steps" if found.largest_step == ENDS else f"by {found.largest_step} steps at most"
+    steps = f" {most}" if found.largest_step else ""
     return f"{decibels(found.sqnr)} dB, cosine {found.cosine:.5f}, {_share(found.share)} {off}{steps}"
 
 

@@ -350,7 +350,7 @@ def test_the_command_shows_the_worst_first_in_80_columns(call: Any, tmp_path: An
         assert status == 0
         assert max(map(len, lines)) <= 80
         assert lines[0] == "broken.tflite (reference) against fashion_float.tflite (reference)"
-        assert "First below 20 dB: operator 7 CONV_2D, fashion_1/conv_1/Relu" in out
+        assert "First below 20 dB: operator 7 CONV_2D, fashion_1/conv_1/Relu" in lines
         table = lines[lines.index(next(line for line in lines if line.lstrip().startswith("#"))) + 1 :]
         assert table[0].split()[:2] == ["7", "CONV_2D"]
         assert len(table) == 10 + 4
