@@ -148,9 +148,9 @@ def _who(row: Compared) -> str:
 
 def _measured(found: Difference, exact: bool) -> str:
     off = "differ" if exact else "off"
-    most = f"by more than {ENDS - 1} steps" if found.largest_step == ENDS else f"by {found.largest_step} steps at most"
+    most = f"by over {ENDS - 1} steps" if found.largest_step == ENDS else f"by up to {found.largest_step} steps"
     steps = f" {most}" if found.largest_step else ""
-    return f"{decibels(found.sqnr)} dB, cosine {found.cosine:.5f}, {_share(found.share)} {off}{steps}"
+    return f"{decibels(found.sqnr)} dB, cosine {found.cosine:.4f}, {_share(found.share)} {off}{steps}"
 
 
 def table(found: Comparison, rows: Sequence[Compared], width: int = 80) -> list[str]:
