@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UnsupportedOperatorError,
         WorkerError,
     )
+    from minilite.inspection.arena import MemoryPlan, memory_plan
     from minilite.inspection.carve import Carved, carve
     from minilite.inspection.compare import Comparison, compare
     from minilite.inspection.debugger import Debugger
@@ -66,6 +67,7 @@ __all__ = [
     "Explanation",
     "Interpreter",
     "InterpreterWithCustomOps",
+    "MemoryPlan",
     "Model",
     "ModelError",
     "NotAnArrayError",
@@ -86,6 +88,7 @@ __all__ = [
     "compare",
     "explain",
     "load_delegate",
+    "memory_plan",
     "overflow",
     "quantize",
     "read",
@@ -108,6 +111,7 @@ _HOMES = {
     "Model": "model",
     "read": "reader",
     **dict.fromkeys(("Carved", "carve"), "inspection.carve"),
+    **dict.fromkeys(("MemoryPlan", "memory_plan"), "inspection.arena"),
     **dict.fromkeys(("Comparison", "compare"), "inspection.compare"),
     **dict.fromkeys(_INTERPRETER, "interpreter"),
     **dict.fromkeys(_QUANTIZATION, "quantization"),

@@ -408,6 +408,28 @@ def debug(
 
 @app.command()
 @_reported
+def memory(
+    model: Model,
+    runtime: Annotated[str, typer.Option(help="Whose plan: tflm (TFLite Micro) or litert.")] = "tflm",
+    batch: Annotated[int | None, typer.Option(min=1, help="Another first dimension of all inputs.")] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=1x96x96x3", help="Another shape of an input. Once per input.")
+    ] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every buffer with its place and lifetime.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show how much memory a model needs while it runs: arena, peak, and what is in use at each operator."""
+    from minilite import memory_command
+
+    plan = memory_command.plan_of(model, runtime, batch, shape or [])
+    if json:
+        typer.echo(memory_command.to_json(plan))
+        return
+    memory_command.show(_console(), model.name, plan, tensors)
+
+
+@app.command()
+@_reported
 def warmup() -> None:
     """Compile all kernels ahead of time, so that no later run waits for them."""
     from rich.progress import track

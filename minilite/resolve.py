@@ -57,7 +57,7 @@ def resolve(program: Program, subgraph: int, index: int, operator: Operator) -> 
         raise _not_in_micro(code, index, subgraph)
     node = Node(
         op=code.name,
-        options=_options(operator, code),
+        options=options_of(operator, code),
         index=index,
         subgraph=subgraph,
         version=code.version,
@@ -98,7 +98,7 @@ def refuse_custom(steps: Sequence[Step]) -> None:
             )
 
 
-def _options(operator: Operator, code: OperatorCode) -> Any:
+def options_of(operator: Operator, code: OperatorCode) -> Any:
     """The operator's options, or the schema's defaults where the file leaves them out."""
     found = operator.options if operator.options is not None else operator.options_2
     table = schema.OPTIONS_OF.get(code.name)
