@@ -25,6 +25,7 @@ from tests import broken_pairs, small_models
 from tests.broken_pairs import FLOAT, INT8, images
 from tests.network_parts import Network
 from tests.quantizer_networks import network, samples
+from tests.test_carve import looping
 
 needs_litert = pytest.mark.skipif(importlib.util.find_spec("ai_edge_litert") is None, reason="needs ai-edge-litert")
 FLOATS, INTEGERS = minilite.read(FLOAT), minilite.read(INT8)
@@ -220,10 +221,43 @@ def test_models_that_do_not_correspond_are_refused_with_the_nearest_name() -> No
         minilite.ArgumentError, match=r"do not correspond: subgraph 0 has 1 inputs in one .* and 2 in the"
     ):
         minilite.compare(FLOAT, small_models.two_signatures(), images(1))
-    with pytest.raises(
-        minilite.ArgumentError, match=r"no compared tensor is called 'fashion_1/men_1/Mean' \(did you me"
-    ):
+    with pytest.raises(minilite.ArgumentError, match=r"no tensor is called 'fashion_1/men_1/Mean' \(did you me"):
         minilite.compare(FLOAT, INT8, images(1)).tensor("fashion_1/men_1/Mean")
+
+
+def unfused() -> tuple[minilite.Model, minilite.Model]:
+    """A dense layer with an activation of its own, and the same with it fused."""
+    models = []
+    for fused in (False, True):
+        b = small_models.Builder()
+        x, y = b.tensor("x", (1, 3)), b.tensor("relu", (1, 4))
+        w = b.constant("w", np.arange(-6, 6, dtype=np.float32).reshape(4, 3) + (fused and 0.5))
+        inner = y if fused else b.tensor("sum", (1, 4))
+        dense = {"fused_activation_function": "RELU" if fused else "NONE"}
+        first = small_models.operator(0, (x, w, -1), (inner,), "FullyConnectedOptions", **dense)
+        calls = (first,) if fused else (first, minilite.model.Operator(1, (inner,), (y,)))
+        codes = (minilite.model.OperatorCode("FULLY_CONNECTED"), minilite.model.OperatorCode("RELU"))
+        models.append(minilite.Model(codes[: len(calls)], (b.subgraph((x,), (y,), *calls),), tuple(b.buffers)))
+    return models[0], models[1]
+
+
+def test_a_fused_operator_is_held_against_all_that_it_stands_for() -> None:
+    apart, fused = unfused()
+    x = np.float32([[[1, -2, 3]]])
+    found = minilite.compare(apart, fused, x)
+    assert (found.alone_a, found.alone_b) == (("sum",), ())
+    (row,) = [t for t in found.tensors if t.op]
+    assert row.accumulated == row.isolated
+    assert row.isolated.largest == pytest.approx(1)  # half of 1 - 2 + 3, where it is positive
+    back = minilite.compare(fused, apart, x)
+    assert (back.alone_a, back.alone_b) == ((), ("sum",))
+    assert [t.reason for t in back.tensors if t.op] == ["its input 'sum' has no counterpart"]
+
+
+def test_subgraphs_that_are_called_are_compared_in_their_last_round() -> None:
+    found = minilite.compare(looping(), "builtin", [[np.array([3], np.int32)]])
+    assert [t.operator for t in found.tensors if t.op] == [(0, 0), (0, 1), (2, 0), (3, 0)]
+    assert all(t.isolated is not None and not t.isolated.different for t in found.tensors if t.op)
 
 
 # ---- sources and samples ---------------------------------------------------------------------------------------------

@@ -25,8 +25,10 @@ import numpy as np
 from minilite.inspection.alignment import Alignment, align
 from minilite.inspection.isolated import Isolated
 from minilite.inspection.measuring import Difference, Measure
+from minilite.inspection.reals import grid_of
 from minilite.inspection.samples import paired_samples
-from minilite.inspection.sources import Key, Source, Values, source
+from minilite.inspection.sources import Key, Source, source
+from minilite.inspection.tensor_names import find_tensor
 from minilite.model import Model, Tensor
 from minilite.quantization.representative import Sample
 
@@ -78,10 +80,9 @@ class Comparison:
         return sorted(measured, key=lambda t: _sqnr(t, by))[:count]
 
     def tensor(self, name: str) -> Compared:
-        """The row of a tensor, by its name. Raises :class:`ArgumentError` with the nearest name."""
-        from minilite.inspection.finding import named
-
-        return named(name, {t.tensor: t for t in self.tensors}, "no compared tensor")
+        """The row of a tensor, by its name or a part that no other has. Raises :class:`ArgumentError` with the nearest
+        name."""
+        return self.tensors[find_tensor([t.tensor for t in self.tensors], str(name))]
 
 
 def compare(
@@ -202,8 +203,6 @@ def _op(model: Model, operator: tuple[int, int]) -> str:
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
-    from minilite.inspection.reals import grid_of
-
     one, other = grid_of(a), grid_of(b)
     return a.type == b.type and (one is None if other is None else other.alike(one))
 
@@ -211,6 +210,3 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 def _sqnr(row: Compared, by: str) -> float:
     found = row.accumulated if by == "accumulated" else row.isolated
     return math.nan if found is None else found.sqnr
-
-
-__all__ = ["Compared", "Comparison", "Values", "compare"]

@@ -56,7 +56,8 @@ class Source(Protocol):
         ...
 
     def run(self, sample: Sample) -> Values:
-        """Every tensor's value after one run from fresh state: all but constants. Arrays are good until the next."""
+        """Every tensor's value but constants', after one run. Variables begin anew (resources do not); the arrays are
+        good until the next run."""
         ...
 
     def of(self, model: Model) -> Source | None:
