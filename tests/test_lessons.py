@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from minilite.quantization.lint import CalibrationWarning
 from tests import lessons
+from tests.said import alike
 
 pytest.importorskip("matplotlib")
 
@@ -114,10 +114,8 @@ class TestLesson:
 
     def test_it_prints_what_the_notebook_shows(self, path: Path) -> None:
         for cell, printed in zip(lessons.code(lessons.load(path)), result(path).printed, strict=True):
-            if path.name.startswith(EXACT):
-                assert printed == lessons.stored(cell)
-            else:
-                assert_about(printed, lessons.stored(cell))
+            shown = lessons.stored(cell)
+            assert printed == shown if path.name.startswith(EXACT) else alike(printed, shown, relative=0.1, whole=3)
 
     def test_its_solution_is_right(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         found, said = check(path, result(path).variables["solution"], capsys)
@@ -150,13 +148,3 @@ class TestLesson:
         text = (tmp_path / path.name).read_text(encoding="utf-8")
         assert "solution" not in text
         assert not any(cell["outputs"] for cell in lessons.code(json.loads(text)))
-
-
-NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*")
-
-
-def assert_about(printed: str, stored: str) -> None:
-    """The same words, and numbers a tenth or 3 apart at most."""
-    assert re.sub(r"\s+", " ", NUMBER.sub("#", printed)) == re.sub(r"\s+", " ", NUMBER.sub("#", stored))
-    ours, theirs = ([float(n.replace(",", "")) for n in NUMBER.findall(text)] for text in (printed, stored))
-    np.testing.assert_allclose(ours, theirs, rtol=0.1, atol=3)
