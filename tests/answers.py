@@ -3,8 +3,8 @@
     python -m tests.answers             write into the page what its blocks print now
 
 A ``console`` block is commands after ``$``, each with its output; ``| head -n 5``, ``| tail -n 5`` and
-``| grep -E WORD`` may follow one, and ``<<'END'`` with lines for its standard input. A ``python`` block prints what the ``text`` block
-after it says. All run in one folder, one after the other, and Python remembers.
+``| grep -E WORD`` may follow one, and ``<<'END'`` with lines for its standard input. A ``python`` block prints what the
+``text`` block after it says. All run in one folder, one after the other, and Python remembers.
 """
 
 from __future__ import annotations
