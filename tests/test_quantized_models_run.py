@@ -12,6 +12,7 @@ import pytest
 import minilite
 from minilite.model import Model
 from tests import models
+from tests.network_parts import Network
 from tests.oracle import OracleError, oracle
 from tests.quantizer_networks import network, samples
 from tests.quantizer_recording import Recording, load
@@ -109,6 +110,23 @@ def test_random_networks(seed, scheme):
         pytest.skip("has no weights")
     model = written(seed, scheme)
     check(model, stored(model, samples(floats, seed)[0]))
+
+
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")  # of few samples
+@pytest.mark.parametrize("biased", [True, False])
+def test_computed_weights_with_sixteen_bits(biased):
+    """FULLY_CONNECTED of two activations: LiteRT's kernel reads the bias as what an option says."""
+    net, draw = Network(1), np.random.default_rng(0)
+    x, weights = net.input((1, 16)), net.input((8, 16))
+    bias = net.constant(draw.normal(0, 25, 8)) if biased else -1
+    net.outputs.append(net.call("FULLY_CONNECTED", (x, weights, bias), (1, 8)))
+    floats = net.model()
+    data = [[draw.normal(size=shape).astype(np.float32) for shape in ((1, 16), (8, 16))] for _ in range(5)]
+    model = minilite.quantize(floats, "int16x8", data)
+    assert model.operator_codes[0].version == (11 if biased else 7)
+    (expected,) = oracle().run(floats.to_bytes(), "builtin", data[0])
+    for (got,) in check(model, stored(model, data[0])).values():
+        assert np.square(got - expected).sum() < 1e-7 * np.square(expected).sum()
 
 
 def constants(model: Model) -> bool:

@@ -35,6 +35,9 @@ OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
 """What integer kernels ask of an operator's options. With ``pot_scale_int16``, the schema's default, scales that happen
 to be powers of two would have to fit together."""
 
+INT64_BIAS: Mapping[str, Any] = {"quantized_bias_type": "INT64"}
+"""What FULLY_CONNECTED asks for with computed 16-bit weights: its kernel takes their bias for int32 otherwise."""
+
 FLOAT: Form = ("float32", b"", b"", None)
 
 
@@ -195,14 +198,23 @@ class Rewriter:
         """The operator as an integer one: its version, and what its integer kernel asks for."""
         activations = scheme.activations
         old = self.graph.model.operator_codes[operator.opcode_index]
-        code = self.edit.code(node.name, version(node.name, activations, old.version, scheme.weight_bits))
+        fields, weight_bits = OPTIONS.get((node.name, activations), {}), scheme.weight_bits
+        biased = False
+        if activations == "int16" and self._computes_weights(node):
+            weight_bits, biased = 16, node.named("bias") is not None
+            fields = INT64_BIAS if biased else fields
+        code = self.edit.code(node.name, version(node.name, activations, old.version, weight_bits, biased))
         changes: dict[str, object] = {"opcode_index": code}
         if grids := recurrent.intermediates(node, self.found.shared):
             changes["intermediates"] = tuple(self._intermediate(node, i, g) for i, g in enumerate(grids))
-        if fields := OPTIONS.get((node.name, activations)):
+        if fields:
             table = operator.options.table if operator.options else schema.OPTIONS_OF[node.name]
             changes["options"] = schema.make_options(table, **{**(operator.options or {}), **fields})
         return dataclasses.replace(operator, **changes)  # type: ignore[arg-type]  # fields of Operator
+
+    def _computes_weights(self, node: Node) -> bool:
+        weights = node.named("weights") if node.name == "FULLY_CONNECTED" else None
+        return weights is not None and weights.tensor not in self.graph.constants
 
     def _intermediate(self, node: Node, position: int, grid: Grid | None) -> int:
         name = self._name(node.outputs[0].tensor, f"intermediate_{position}")

@@ -88,7 +88,16 @@ _OF_4_BIT_WEIGHTS: Mapping[str, int] = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "F
 """The least version for int8 activations with int4 weights."""
 
 
-def version(name: str, activations: str, present: int, weight_bits: int = 8) -> int:
-    """The version of an operator whose float form has version ``present``, with int8 or int16 activations."""
+_OF_16_BIT_WEIGHTS = 7
+_OF_BIAS_TYPE = 11
+"""The least versions of FULLY_CONNECTED with computed int16 weights, and with the option ``quantized_bias_type``, which
+older runtimes do not read: LiteRT's tool lets 7 do for both."""
+
+
+def version(name: str, activations: str, present: int, weight_bits: int = 8, bias_type: bool = False) -> int:
+    """The version of an operator whose float form has version ``present``, with int8 or int16 activations; with
+    ``bias_type`` the option ``quantized_bias_type`` is set."""
     of_weights = _OF_4_BIT_WEIGHTS.get(name, 1) if weight_bits == 4 else 1
+    if weight_bits == 16:
+        of_weights = _OF_BIAS_TYPE if bias_type else _OF_16_BIT_WEIGHTS
     return max(present, of_weights, _OF_8_AND_16_BITS.get(name, (1, 1))[activations == "int16"])
