@@ -336,6 +336,23 @@ def test_inputs_may_be_real_numbers_integers_or_a_generator() -> None:
     assert minilite.compare(INT8, "builtin", images(3), samples=2).tensors == on_integers.tensors
 
 
+def test_samples_go_through_one_by_one() -> None:
+    def endless() -> Any:
+        while True:
+            yield [images(1)]
+
+    assert minilite.compare(FLOAT, INT8, endless(), samples=2).samples == 2
+
+
+def test_an_interpreter_brings_its_kernel_set_and_its_custom_operators() -> None:
+    custom_ops = {"MyOp": lambda options, x: x + 1}
+    interpreter = minilite.Interpreter(small_models.custom(), kernels="builtin", custom_ops=custom_ops)
+    found = minilite.compare(interpreter, "reference", np.float32([[1, 2]]))
+    assert "(builtin)" in found.a
+    (row,) = [t for t in found.tensors if t.op]
+    assert (row.op, row.accumulated.different, row.isolated.different) == ("MyOp", 0, 0)
+
+
 def test_bad_data_and_bad_sources() -> None:
     with pytest.raises(minilite.ArgumentError, match="give the inputs to compare on"):
         minilite.compare(FLOAT, INT8)

@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from minilite.custom import CustomOps
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.interpreter import Interpreter
 from minilite.kernel_sets import KERNEL_SETS
@@ -68,9 +69,18 @@ class Source(Protocol):
 class Minilite:
     """minilite itself, as a :class:`Source`."""
 
-    def __init__(self, model: Model, kernels: str = "reference", engine: str = "auto", label: str = "model"):
-        self.model, self.kernels, self.engine, self.label = model, kernels, engine, label
-        self.interpreter = Interpreter(model, kernels=kernels, engine=engine, experimental_preserve_all_tensors=True)
+    def __init__(
+        self,
+        model: Model,
+        kernels: str = "reference",
+        engine: str = "auto",
+        label: str = "model",
+        custom_ops: CustomOps | None = None,
+    ):
+        self.model, self.kernels, self.engine, self.label, self.custom_ops = model, kernels, engine, label, custom_ops
+        self.interpreter = Interpreter(
+            model, kernels=kernels, engine=engine, experimental_preserve_all_tensors=True, custom_ops=custom_ops
+        )
 
     @property
     def name(self) -> str:
@@ -91,7 +101,7 @@ class Minilite:
         return found
 
     def of(self, model: Model) -> Minilite:
-        return Minilite(model, self.kernels, self.engine, self.label)
+        return Minilite(model, self.kernels, self.engine, self.label, self.custom_ops)
 
 
 class SavedRun:
@@ -177,7 +187,7 @@ def source(what: Any, kernels: str = "reference", engine: str = "auto", *, same_
 
     Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for anything else."""
     if isinstance(what, Interpreter):
-        return Minilite(what._model, what._kernels.name, what._engine.name, what._name)
+        return Minilite(what._model, what._kernels.name, what._engine.name, what._name, what._program.custom_ops)
     if isinstance(what, Model | bytes):
         return Minilite(as_model(what), kernels, engine)
     if isinstance(what, Source):
@@ -197,7 +207,8 @@ def _named(word: str, same_as: Source) -> Source | None:
 
         return LiteRT(same_as.model, rest or "AUTO", same_as.label)
     if first in KERNEL_SETS:
-        return Minilite(same_as.model, first, rest or "auto", same_as.label)
+        custom_ops = same_as.custom_ops if isinstance(same_as, Minilite) else None
+        return Minilite(same_as.model, first, rest or "auto", same_as.label, custom_ops)
     return None
 
 
