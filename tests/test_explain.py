@@ -27,10 +27,21 @@ from tests.small_models import Builder, one
 
 SETS = ("reference", "builtin", "xnnpack", "tflm", "ideal")
 FOLLOWED = (
-    "CONV_2D|DEPTHWISE_CONV_2D|FULLY_CONNECTED|ADD|SUB|MUL|AVERAGE_POOL_2D|MAX_POOL_2D|MEAN|SUM|QUANTIZE|DEQUANTIZE"
+    "CONV_2D|DEPTHWISE_CONV_2D|FULLY_CONNECTED|TRANSPOSE_CONV|BATCH_MATMUL|ADD|SUB|MUL|AVERAGE_POOL_2D|MAX_POOL_2D|MEAN|SUM"
+    "|QUANTIZE|DEQUANTIZE"
 )
 TABLES = "LOGISTIC|TANH|ELU|EXP|LOG|GELU"
-UNFOLLOWED = ("plain", "hybrid", "shuffled", "float32", "sparse float32", "sparse hybrid", "blocks", "int16 to")
+UNFOLLOWED = (
+    "plain",
+    "hybrid",
+    "shuffled",
+    "float32",
+    "sparse float32",
+    "sparse hybrid",
+    "blocks",
+    "int16 to",
+    "int8 to int32",
+)
 """Labels of rows that have no steps: integers without scales, floats, special layouts."""
 
 
@@ -147,6 +158,21 @@ def test_sets_round_an_element_differently() -> None:
     assert dict(found["builtin"].element.others) == {"reference": -3, "xnnpack": -2, "tflm": -3, "ideal": -3}
     assert found["builtin"].operator.arithmetic.rounding == "half up"
     assert found["xnnpack"].operator.arithmetic.delegated
+
+
+def test_vectors_and_what_is_left_over_round_differently() -> None:
+    """-2.5 steps in 12 channels: builtin's depthwise kernel rounds eight at a time up, the four left over away."""
+    b = Builder()
+    q = [Quantization(np.float32([s]), np.int64([0])) for s in (1.0, 0.25)]
+    x, y = (b.tensor(n, (1, 1, 1, 12), "INT8", quantization=q[0]) for n in "xy")
+    w = b.constant("w", np.ones((1, 1, 1, 12), np.int8), quantization=q[1])
+    bias = b.constant("b", np.zeros(12, np.int32), quantization=q[1])
+    options = {"padding": "VALID", "stride_w": 1, "stride_h": 1, "depth_multiplier": 1}
+    model = one(b, "DEPTHWISE_CONV_2D", (x, w, bias), (y,), "DepthwiseConv2DOptions", **options)
+    observed = Observed(model, "builtin", np.full((1, 1, 1, 12), -10, np.int8))
+    found = [element(observed, (0, 0), (0, 0, 0, c)) for c in range(12)]
+    assert [e.value for e in found] == [-2] * 8 + [-3] * 4
+    assert all(e.agrees for e in found)
 
 
 def test_an_accumulator_that_wraps_is_said_so() -> None:

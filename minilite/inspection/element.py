@@ -21,7 +21,20 @@ from minilite.inspection.lines import Line, shown, signed
 from minilite.inspection.observed import Observed
 from minilite.inspection.places import Key
 from minilite.kernel_sets import KERNEL_SETS
-from minilite.ops import add, conv_2d, depthwise_conv_2d, dequantize, fully_connected, lookup, mean, mul, pool, quantize
+from minilite.ops import (
+    add,
+    batch_matmul,
+    conv_2d,
+    depthwise_conv_2d,
+    dequantize,
+    fully_connected,
+    lookup,
+    mean,
+    mul,
+    pool,
+    quantize,
+    transpose_conv,
+)
 from minilite.plan import WITHIN
 from minilite.resolve import Step
 from minilite.spec import INTEGER_RANGE
@@ -32,6 +45,8 @@ WAYS: dict[Callable[..., Any], Way] = {
     conv_2d.integer: element_sums.convolution,
     depthwise_conv_2d.integer: element_sums.depthwise,
     fully_connected.integer: element_sums.layer,
+    transpose_conv.integer: element_sums.transposed,
+    batch_matmul.integer: element_sums.matrices,
     add.integer: element_pairs.sum_,
     add.int16: element_pairs.sum_,
     add.integer_in_vectors: element_pairs.sum_,

@@ -1,4 +1,4 @@
-"""One output of an operator that sums products (CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED), term by term."""
+"""One output of an operator that sums products (CONV_2D, FULLY_CONNECTED, BATCH_MATMUL ...), term by term."""
 
 from __future__ import annotations
 
@@ -72,6 +72,43 @@ def layer(step: Step, arrays: tuple[Array | None, ...], index: tuple[int, ...]) 
     places = [tuple(map(int, np.unravel_index(row * depth + i, input.shape))) for i in range(depth)]
     terms = _terms(input, places, weights[at.channel], p.input_zero_point, p.weights_zero_point, 0)
     return (*_summed(step, terms, bias, at, p.wide), terms)
+
+
+def transposed(step: Step, arrays: tuple[Array | None, ...], index: tuple[int, ...]) -> tuple[list[Line], int, Terms]:
+    """TRANSPOSE_CONV: the pixels that the filter paints onto this place of the output."""
+    p, (weights, input, bias) = step.prepared, _three(arrays[1:])
+    n, y, x, o = index
+    taps = [(fy, fx, iy, ix) for fy, iy in _painted(p.rows, y) for fx, ix in _painted(p.columns, x)]
+    places = [(n, iy, ix, c) for _, _, iy, ix in taps for c in range(input.shape[3])]
+    chosen = [weights[o, fy, fx, c] for fy, fx, _, _ in taps for c in range(input.shape[3])]
+    terms = _terms(input, places, chosen, p.input_zero_point, p.weights_zero_point, 0)
+    return (*_summed(step, terms, bias, At.of(index, step.node.outputs[0].shape), p.wide), terms)
+
+
+def _painted(window: Axis, place: int) -> Any:
+    """Filter positions with the input's elements that they bring to a place of the output."""
+    for tap in range(window.filter):
+        i, rest = divmod(place + window.before - tap * window.dilation, window.stride)
+        if not rest and 0 <= i < window.output:
+            yield tap, i
+
+
+def matrices(step: Step, arrays: tuple[Array | None, ...], index: tuple[int, ...]) -> tuple[list[Line], int, Terms]:
+    """BATCH_MATMUL: a row of the left operand times a column of the right one; the latter are called weights."""
+    p, (lhs, rhs, _) = step.prepared, _three(arrays)
+    options, at = step.node.options, At.of(index, step.node.outputs[0].shape)
+    depth = lhs.shape[-2 if options.adj_x else -1]
+    places = [_element(lhs, index[:-2], (i, index[-2]) if options.adj_x else (index[-2], i)) for i in range(depth)]
+    others = [_element(rhs, index[:-2], (index[-1], i) if options.adj_y else (i, index[-1])) for i in range(depth)]
+    weights = [rhs[other] for other in others]
+    terms = _terms(lhs, places, weights, p.lhs_zero_point, p.rhs_zero_point, 0)
+    return (*_summed(step, terms, None, at, p.wide), terms)
+
+
+def _element(array: Array, leading: tuple[int, ...], last: tuple[int, int]) -> tuple[int, ...]:
+    """A place in an operand whose leading dimensions may be fewer, or 1."""
+    own = leading[len(leading) - (array.ndim - 2) :]
+    return (*(i if d > 1 else 0 for i, d in zip(own, array.shape, strict=False)), *last)
 
 
 def _three(arrays: tuple[Array | None, ...]) -> tuple[Array, Array, Array | None]:

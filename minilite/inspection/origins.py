@@ -55,7 +55,7 @@ def origin(model: Model, key: Key, ranges: Ranges) -> Origin:
     if reader is not None and reader[1].operand.role == "bias":
         return _bias(g, tensor, *reader)
     if values is not None:
-        return _weights(tensor, values) if reader is not None else _constant(tensor, values)
+        return _weights(tensor, values) if reader is not None or q.scales.size > 1 else _constant(tensor, values)
     grid = single_grid(tensor)
     if grid is None:
         return Origin("range", f"{q.scales.size} scales along dimension {q.quantized_dimension}.")
