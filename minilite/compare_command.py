@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def table(found: Comparison, rows: Sequence[Compared], width: int = 80) -> list[
     right = [i for i in range(len(cells[0])) if i != 1]
     left = columns(cells, right)
     room = max(width - max(map(len, left)) - 2, 12)
-    names = ["tensor", *(short(row.tensor, room) for row in rows)]
+    names = ["tensor", *told_apart([row.tensor for row in rows], room)]
     edge = max(map(len, left))
     return [*(f"{line:{edge}}  {name}" for line, name in zip(left, names, strict=True)), "", *_legend(found, integers)]
 
@@ -227,6 +228,16 @@ def short(name: str, width: int = 40) -> str:
     """The first of the names that a converter joined, and of a long one its end."""
     first = name.partition(";")[0]
     return first if len(first) <= width else f"...{first[3 - width :]}"
+
+
+def told_apart(names: Sequence[str], width: int) -> list[str]:
+    """Names for a column: without the scope that most of them begin with, and cut where they are too long."""
+    firsts = [name.partition(";")[0] for name in names]
+    scopes = Counter(f.partition("/")[0] for f in firsts if "/" in f).most_common(1)
+    scope, count = scopes[0] if scopes else ("", 0)
+    if 2 * count > len(firsts):
+        firsts = [f.removeprefix(f"{scope}/") for f in firsts]
+    return [f if len(f) <= width else f"{f[: width - 3]}..." for f in firsts]
 
 
 def to_json(found: Comparison) -> str:

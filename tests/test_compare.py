@@ -14,6 +14,7 @@ import pytest
 
 import minilite
 from minilite import cli
+from minilite.compare_command import told_apart
 from minilite.inspection import litert
 from minilite.inspection.alignment import align
 from minilite.inspection.measuring import ENDS, Measure
@@ -405,6 +406,14 @@ def test_the_command_shows_the_worst_first_in_80_columns(call: Any, tmp_path: An
         table = lines[lines.index(next(line for line in lines if line.lstrip().startswith("#"))) + 1 :]
         assert table[0].split()[:2] == ["7", "CONV_2D"]
         assert len(table) == 10 + 4
+
+
+def test_names_in_a_column_are_told_apart() -> None:
+    names = ["net/block_1/Relu6;net/conv", "net/block_2/Relu6", "out"]
+    assert told_apart(names, 20) == ["block_1/Relu6", "block_2/Relu6", "out"]
+    assert told_apart(names, 10) == ["block_1...", "block_2...", "out"]
+    assert told_apart(["a/b", "c/d", "e"], 10) == ["a/b", "c/d", "e"]
+    assert told_apart([], 10) == []
 
 
 def test_the_command_says_where_two_sets_begin_to_differ(call: Any, tmp_path: Any) -> None:
