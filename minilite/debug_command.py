@@ -18,10 +18,12 @@ from minilite.errors import ArgumentError, Error
 from minilite.inspection.debugger import Debugger, Pause
 from minilite.inspection.expressions import parse_index
 from minilite.inspection.listing import columns
+from minilite.inspection.reals import quantized
 from minilite.inspection.tensor_changes import Change, Statistics
 from minilite.inspection.tensor_names import short
 from minilite.interpreter import Interpreter
-from minilite.run_command import given_inputs, load
+from minilite.quantization.grid import per_tensor
+from minilite.run_command import ends, given_inputs, load
 
 WIDTH = 80
 """Columns that every line of the session stays within, names of any length included."""
@@ -31,10 +33,22 @@ ELEMENTS = 200
 
 
 def start(model: Path, files: Sequence[str], seed: int | None, kernels: str, signature: str | None) -> Debugger:
-    """A debugger of a model on arrays from files and, with a seed, random ones."""
+    """A debugger of a model on arrays from files and, with a seed, random ones. Real numbers are quantized for inputs
+    of quantized integers."""
     interpreter = Interpreter(model, kernels=kernels, engine="numpy")
     inputs = given_inputs(interpreter, files, seed, signature)
-    return Debugger(model, inputs, kernels, signature=signature)
+    details = [detail for _, detail in ends(interpreter, signature)[0]]
+    arrays = inputs.values() if isinstance(inputs, dict) else inputs
+    entered = [_entered(array, detail) for array, detail in zip(arrays, details, strict=True)]
+    named = dict(zip(inputs, entered, strict=True)) if isinstance(inputs, dict) else entered
+    return Debugger(model, named, kernels, signature=signature)
+
+
+def _entered(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    dtype, (scale, zero_point) = np.dtype(detail["dtype"]), detail["quantization"]
+    if not scale or array.dtype.kind != "f" or dtype.kind not in "iu":
+        return array
+    return quantized(per_tensor(dtype.name, scale, zero_point), array)
 
 
 class Session(cmd.Cmd):
@@ -245,6 +259,12 @@ class Session(cmd.Cmd):
     def do_unpatch(self, line: str) -> None:
         """unpatch [T]     take a tensor's patches away, or all patches"""
         self.debugger.unpatch(line or None)
+
+    def do_patches(self, line: str) -> None:
+        """patches         list the patched tensors; parameters are in `diff`"""
+        for operator, name in self.debugger.patches or ((None, ""),):
+            where = "from the start" if operator == -1 else f"after operator {operator}"
+            self._say("none" if operator is None else f"{short(name)}, {where}")
 
     def do_diff(self, line: str) -> None:
         """diff            the tensors that patches changed, and by how much"""

@@ -6,10 +6,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -372,6 +374,11 @@ def test_a_patched_parameter_equals_an_edited_model(tmp_path):
     debugger.unpatch()
     assert debugger.diff() == ()
     assert same(debugger.outputs, minilite.run(demo.INT8_MODEL, x, engine="numpy"))
+    debugger.patch_quantization(0, scale=2 * float(debugger.info(0).scale))
+    (input_,) = [c for c in debugger.diff() if c.tensor == 0]
+    assert (input_.changed, input_.largest) == (np.count_nonzero(x - debugger.info(0).zero_point), 0.0)
+    reals = minilite.inspection.tensor_changes.real(debugger.info(0), x)
+    assert input_.largest_real == pytest.approx(np.abs(reals).max() / 2)
 
 
 def test_a_patched_tensor_changes_what_comes_after_it_only():
@@ -527,6 +534,23 @@ def test_an_interrupt_ends_the_command_and_not_the_session(monkeypatch):
     assert "-> t16" in text
 
 
+def test_an_interrupt_while_computing_leaves_a_sound_run():
+    """Ctrl-C within an operator: it was not computed, and the next `step` computes it."""
+    calls = []
+
+    def interrupted(options, x):
+        calls.append(x)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return x + 1
+
+    debugger = Debugger(small_models.custom(), np.float32([1, 2]), custom_ops={"MyOp": interrupted})
+    text = session("step\nprint x\nstep\nprint y\n", debugger)
+    assert "interrupted" in text
+    assert text.index("[1. 2.]") < text.index("[2. 3.]")
+    assert len(calls) == 2
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_an_interrupt_from_outside():
     child = subprocess.Popen(
@@ -550,3 +574,37 @@ def test_an_interrupt_from_outside():
     assert "1 DEPTHWISE_CONV_2D" in rest
     assert child.returncode == 0
     assert "Traceback" not in rest
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """docs/debugging.md, and the demo's files where it expects them."""
+    demo.copy(tmp_path)
+    np.save(tmp_path / "image.npy", np.float32(demo.load_samples().images[:1, ..., None] / 255))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return (Path(__file__).parent.parent / "docs" / "debugging.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_what_the_commands_print(page):
+    blocks = re.findall(r"```console\n\$ minilite (.*)\n([^`]*(?:`[^`]+`[^`]*)*?)\n```", page)
+    assert [command.split()[0] for command, _ in blocks] == ["debug", "memory"]
+    for command, shown in blocks:
+        typed = "\n".join(re.findall(r"(?m)^\(\w+\) (.+)$", shown))
+        words = [sys.executable, "-m", "minilite", *command.split()]
+        done = subprocess.run(words, input=typed, capture_output=True, text=True, check=True)
+        assert [line.rstrip() for line in done.stdout.rstrip().splitlines()] == shown.splitlines()
+
+
+def test_the_pages_python_runs(page):
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names = {"minilite": minilite, "image": np.load("image.npy")}
+    exec(code, names)
+    debugger = names["debugger"]
+    changed = [change.name.split(";")[0] for change in debugger.diff()]
+    assert [name.split("/")[-1] for name in changed] == ["MatMul", "MatMul", "PartitionedCall:0"]
+    assert debugger.tensor("sum_1/Relu").shape == (1, 7, 7, 64)
+    assert same(debugger.outputs, minilite.run("patched.tflite", names["image"], engine="numpy"))

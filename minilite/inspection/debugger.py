@@ -331,15 +331,16 @@ class Debugger:
             self._run = Timeline(self.model, self._inputs, self._settings)
 
     def diff(self) -> tuple[Change, ...]:
-        """The tensors that have other bits than in the run without patches at the same operator, in the order in which
-        they are written: first constants and inputs, then results."""
+        """The tensors that have other bits, or stand for other real numbers, than in the run without patches at the
+        same operator, in the order in which they are written: first constants and inputs, then results."""
         writer = {t: o.index for o in self.operators for t in o.outputs if t >= 0}
         found = []
         for info in self._run.plan.infos:
             ours = self._run.value(info.index, self._position)
             theirs = self._original.value(info.index, self._position)
             if ours is not None and theirs is not None:
-                found.append(change(info, writer.get(info.index), ours, theirs))
+                was = self._original.plan.infos[info.index]
+                found.append(change(info, writer.get(info.index), ours, was, theirs))
         changes = (c for c in found if c is not None)
         return tuple(sorted(changes, key=lambda c: (-1 if c.operator is None else c.operator, c.tensor)))
 

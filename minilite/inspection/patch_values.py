@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minilite.errors import ArgumentError
+from minilite.inspection.reals import quantized
 from minilite.inspection.tensor_changes import grid
 from minilite.spec import INTEGER_RANGE, TensorInfo
 
@@ -14,8 +15,8 @@ from minilite.spec import INTEGER_RANGE, TensorInfo
 def patched_value(info: TensorInfo, old: np.ndarray, value: Any, where: Any = ..., real: bool = False) -> np.ndarray:
     """``old`` with ``value`` at the subscript ``where``; read-only.
 
-    Integers must be whole and within the tensor's type. ``real`` quantizes: ``round(value / scale) + zero_point``,
-    halves to even, saturated. Raises :class:`ArgumentError` for values that do not fit."""
+    Integers must be whole and within the tensor's type. ``real`` quantizes as QUANTIZE does: ``round(value / scale) +
+    zero_point``, halves away from zero, saturated. Raises :class:`ArgumentError` for values that do not fit."""
     new = np.array(old)
     try:
         given = np.asarray(value)
@@ -35,11 +36,9 @@ def _quantized(info: TensorInfo, old: np.ndarray, given: np.ndarray, where: Any)
     steps = grid(info)
     if steps is None:
         return given
-    wanted = np.zeros(old.shape)
+    wanted = np.zeros(old.shape, np.float32)
     wanted[where] = given
-    scales, zeros = (steps.along(v, old.ndim) for v in (steps.scales.astype(np.float64), steps.zero_points))
-    found = np.clip(np.rint(wanted / scales) + zeros, *steps.limits)
-    return np.asarray(found[where].astype(np.int64))
+    return np.asarray(quantized(steps, wanted)[where])
 
 
 def _check(info: TensorInfo, given: np.ndarray) -> None:

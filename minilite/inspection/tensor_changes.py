@@ -31,8 +31,8 @@ class Statistics:
 @dataclass(frozen=True)
 class Change:
     """A tensor that differs between two runs. ``operator`` writes it (None: nobody does). ``changed`` of ``count``
-    elements have other bits; ``largest`` is the largest difference of stored values, ``largest_real`` of the real ones
-    they stand for; None where the shapes differ or the values are no numbers."""
+    elements have other bits, or stand for other real numbers; ``largest`` is the largest difference of stored values,
+    ``largest_real`` of the real ones they stand for; None where the shapes differ or the values are no numbers."""
 
     tensor: int
     name: str
@@ -82,22 +82,27 @@ def statistics(info: TensorInfo, value: np.ndarray) -> Statistics:
     )
 
 
-def change(info: TensorInfo, operator: int | None, ours: np.ndarray, theirs: np.ndarray) -> Change | None:
-    """How a value differs from another run's; None when all bits are the same."""
+def change(
+    info: TensorInfo, operator: int | None, ours: np.ndarray, was: TensorInfo, theirs: np.ndarray
+) -> Change | None:
+    """How a value differs from another run's, where the tensor ``was`` perhaps of another scale; None when nothing
+    does."""
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return Change(info.index, info.name, operator, ours.size, ours.size, None, None)
+    rescaled = not (np.array_equal(info.scales, was.scales) and np.array_equal(info.zero_points, was.zero_points))
     differ = _bits_differ(ours, theirs)
-    changed = int(np.count_nonzero(differ))
-    if not changed:
+    if rescaled:
+        differ |= _bits_differ(real(info, ours), real(was, theirs))
+    if not differ.any():
         return None
     return Change(
         info.index,
         info.name,
         operator,
         ours.size,
-        changed,
+        int(np.count_nonzero(differ)),
         _largest(ours[differ], theirs[differ]),
-        _largest(real(info, ours)[differ], real(info, theirs)[differ]),
+        _largest(real(info, ours)[differ], real(was, theirs)[differ]),
     )
 
 

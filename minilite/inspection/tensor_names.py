@@ -91,5 +91,5 @@ def find_operator(operators: Sequence[str], results: Sequence[Sequence[str]], wa
 
 def short(name: str, width: int = 40) -> str:
     """The name in at most ``width`` characters: of a fused tensor the first name, of a long one the end."""
-    name = name.split(";")[0] if len(name) > width and name.split(";")[0] else name
+    name = name.split(";")[0] or name
     return name if len(name) <= width else "…" + name[1 - width :]
