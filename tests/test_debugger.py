@@ -595,7 +595,8 @@ def test_the_page_shows_what_the_commands_print(page):
     for command, shown in blocks:
         typed = "\n".join(re.findall(r"(?m)^\(\w+\) (.+)$", shown))
         words = [sys.executable, "-m", "minilite", *command.split()]
-        done = subprocess.run(words, input=typed, capture_output=True, text=True, check=True)
+        here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        done = subprocess.run(words, input=typed, capture_output=True, text=True, check=True, env=here)
         assert [line.rstrip() for line in done.stdout.rstrip().splitlines()] == shown.splitlines()
 
 
