@@ -296,6 +296,20 @@ def test_a_range_is_nudged_and_stretched() -> None:
     assert lines["the grid holds"].value == "-0.988235 to 6.01176"
 
 
+def test_a_constant_has_its_own_range() -> None:
+    b = Builder()
+    q = Quantization(np.float32([0.5]), np.int64([3]))
+    x, y = (b.tensor(n, (3,), "INT8", quantization=q) for n in "xy")
+    c = b.constant("c", np.int8([1, 3, 13]), quantization=q)
+    found = minilite.explain(one(b, "ADD", (x, c), (y,), "AddOptions"), "c").tensor.origin
+    assert found.rule == "constant"
+    assert {line.name: line.value for line in found.lines} == {
+        "values": "-1 to 5",
+        "zero point": 3,
+        "the grid holds": "-65.5 to 62",
+    }
+
+
 # ---- names and mistakes ----------------------------------------------------------------------------------------------
 
 

@@ -14,34 +14,23 @@ Nothing is believed: every formula is computed and compared with what the file s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from minilite.constants import dense_constant
 from minilite.inspection.feeding import single_grid
 from minilite.inspection.lines import Line, shown, signed
+from minilite.inspection.origin import Origin, declared, held, zero_in_file
+from minilite.inspection.origin_constants import bias, constant, weights
 from minilite.inspection.places import Key, tensor_name
 from minilite.inspection.ranges import Ranges, Recorded
 from minilite.model import Model, Tensor
 from minilite.quantization.graph import LARGEST_CONSTANT, Graph, Node, Use, graph
 from minilite.quantization.grid import Grid
-from minilite.quantization.numbers import LEAST, LITERT, TFLITE, f32
+from minilite.quantization.numbers import LITERT, TFLITE, f32
 from minilite.spec import INTEGER_RANGE
 
 BY = {"tflite": "TFLiteConverter's formula", "litert": "litert-quantizer's formula"}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The ``rule`` (see the module), its ``lines``, the tensor that is followed (``shared``), and whether the file's
-    numbers are what the rule gives; None where that cannot be told."""
-
-    rule: str
-    summary: str
-    lines: tuple[Line, ...] = ()
-    follows: Key | None = None
-    agrees: bool | None = None
 
 
 def origin(model: Model, key: Key, ranges: Ranges) -> Origin:
@@ -53,9 +42,9 @@ def origin(model: Model, key: Key, ranges: Ranges) -> Origin:
     reader = next(((n, u) for n, u in g.readers.get(key[1], ()) if u.operand.role in ("weight", "bias")), None)
     values = dense_constant(model, tensor, key[1], LARGEST_CONSTANT)
     if reader is not None and reader[1].operand.role == "bias":
-        return _bias(g, tensor, *reader)
+        return bias(g, tensor, *reader)
     if values is not None:
-        return _weights(tensor, values) if reader is not None or q.scales.size > 1 else _constant(tensor, values)
+        return weights(tensor, values) if reader is not None or q.scales.size > 1 else constant(tensor, values)
     grid = single_grid(tensor)
     if grid is None:
         return Origin("range", f"{q.scales.size} scales along dimension {q.quantized_dimension}.")
@@ -75,9 +64,9 @@ def _fixed(g: Graph, key: Key, grid: Grid) -> Origin | None:
     lines = (
         Line("scale", "prescribed", f"{shown(wanted[0])}", scale),
         Line("zero point", "prescribed", "", zero),
-        _held(grid),
+        held(grid),
     )
-    verdict = "as the file has it" if same else f"but the file has {_declared(grid)}"
+    verdict = "as the file has it" if same else f"but the file has {declared(grid)}"
     return Origin("fixed", f"{node} prescribes the scale of its {grid.type} result, {verdict}.", lines, agrees=same)
 
 
@@ -144,7 +133,7 @@ def _group(node: Node) -> list[Use]:
 
 def _ranged(tensor: Tensor, grid: Grid, found: Recorded | None) -> Origin:
     if found is None:
-        lines = (Line("scale", "in the file", "", grid.scales[0]), _zero_in_file(grid), _held(grid))
+        lines = (Line("scale", "in the file", "", grid.scales[0]), zero_in_file(grid), held(grid))
         return Origin(
             "range",
             "The range that it came from was not recorded in the file. Give the calibration of the float model to see "
@@ -160,7 +149,7 @@ def _ranged(tensor: Tensor, grid: Grid, found: Recorded | None) -> Origin:
             lines_,
             agrees=True,
         )
-    verdict = f"they are {_declared(grid)}{_factor(found, grid)}"
+    verdict = f"they are {declared(grid)}{_factor(found, grid)}"
     text = f"The range ({found.source}) does NOT give the file's numbers: {verdict}."
     return Origin("range", text, lines_, agrees=False)
 
@@ -190,7 +179,7 @@ def _range_lines(found: Recorded, grid: Grid) -> Iterator[Line]:
     if grid.type == "int16":
         wide = max(-bottom, top)
         yield Line("scale", "max |x| / 32767", f"{shown(wide)} / 32767", f32(float(wide) / 32767), "float32; symmetric")
-        yield _held(grid)
+        yield held(grid)
         return
     scale = f32(f32(top - bottom) / f32(most - least))
     span = f"({shown(top)} - {signed(bottom)}) / {most - least}"
@@ -208,7 +197,7 @@ def _range_lines(found: Recorded, grid: Grid) -> Iterator[Line]:
             zero,
             "nudged, so that 0 is an integer" if exact != zero else "",
         )
-    yield _held(grid)
+    yield held(grid)
 
 
 def _samples(found: Recorded) -> str:
@@ -219,117 +208,3 @@ def _samples(found: Recorded) -> str:
         f"lowest in sample {s.low_sample} (without it {s.second_low:.6g}), "
         f"highest in sample {s.high_sample} (without it {s.second_high:.6g})"
     )
-
-
-def _zero_in_file(grid: Grid) -> Line:
-    return Line("zero point", "in the file", "", int(grid.zero_points[0]))
-
-
-def _held(grid: Grid) -> Line:
-    low, high = grid.range
-    least, most = grid.limits
-    z = signed(int(grid.zero_points[0]))
-    return Line("the grid holds", "scale · (q - zero point)", f"q {least} to {most}, z {z}", f"{low:.6g} to {high:.6g}")
-
-
-def _declared(grid: Grid) -> str:
-    return f"scale {shown(grid.scales[0])}, zero point {int(grid.zero_points[0])}"
-
-
-# ---- constants -------------------------------------------------------------------------------------------------------
-
-
-def _weights(tensor: Tensor, values: np.ndarray) -> Origin:
-    """The file has the integers; the magnitudes they came from are scale * 127."""
-    q, type_ = tensor.quantization, str(tensor.type).lower()
-    assert q is not None
-    assert q.scales is not None
-    most = INTEGER_RANGE[type_][1] if type_ != "uint8" else 255
-    axis = q.quantized_dimension
-    lines = []
-    if q.scales.size == 1:
-        place = np.unravel_index(int(np.abs(values.astype(np.int64)).argmax()), values.shape) if values.size else ()
-        at = f"the largest |q| is at {[int(i) for i in place]}"
-        lines.append(_channel("scale", q.scales[0], values, most, at))
-        text = "One scale for all channels: the largest magnitude of all of them sets it."
-        return Origin("weights", text, tuple(lines))
-    wide, narrow = int(q.scales.argmax()), int(q.scales.argmin())
-    for c, what in ((wide, "widest"), (narrow, "narrowest")):
-        lines.append(_channel(f"scale[{c}]", q.scales[c], np.take(values, c, axis), most, f"the {what} channel"))
-    spread = float(q.scales[wide]) / max(float(q.scales[narrow]), float(LEAST))
-    lines.append(Line("widest / narrowest", "scale / scale", "", f"{spread:.4g}", _spread(spread)))
-    text = (
-        f"A scale for each of {q.scales.size} channels (dimension {axis}): the largest magnitude in it, zero point 0."
-    )
-    loose = _loose(q.scales, values, axis, most)
-    return Origin("weights", text + loose, tuple(lines), agrees=not loose)
-
-
-def _spread(spread: float) -> str:
-    return f"with one scale for all, the narrowest would lose {np.log2(max(spread, 1)):.1f} bits"
-
-
-def _channel(name: str, scale: np.float32, q: np.ndarray, most: int, note: str) -> Line:
-    largest = int(np.abs(q.astype(np.int64)).max(initial=0))
-    numbers = f"{shown(f32(float(scale) * most))} / {most}"
-    return Line(name, f"max |w| / {most}", numbers, scale, f"{note}; largest |q| {largest}")
-
-
-def _loose(scales: np.ndarray, values: np.ndarray, axis: int, most: int) -> str:
-    """Channels whose integers do not reach the end of the type: their scale is wider than their values."""
-    rest = tuple(i for i in range(values.ndim) if i != axis)
-    largest = np.abs(values.astype(np.int64)).max(axis=rest, initial=0)
-    loose = np.flatnonzero((largest < most - 1) & (largest > 0))
-    if not loose.size:
-        return ""
-    first = f"{loose.size} channels do not reach {most}, the first is {loose[0]}"
-    return f" {first}: their scales are wider than their weights."
-
-
-def _constant(tensor: Tensor, values: np.ndarray) -> Origin:
-    grid = single_grid(tensor)
-    if grid is None:
-        return Origin("constant", "A constant with several scales.")
-    reals = grid.dequantize(values)
-    low, high = float(reals.min(initial=0)), float(reals.max(initial=0))
-    held = Line("values", "scale · (q - zero point)", "", f"{low:.6g} to {high:.6g}")
-    return Origin("constant", "A constant: its own lowest and highest value.", (held, _zero_in_file(grid), _held(grid)))
-
-
-def _bias(g: Graph, tensor: Tensor, node: Node, use: Use) -> Origin:
-    """``s_input * s_weights[c]`` in float32."""
-    parts = [node.named(name) for name in use.operand.scale_of]
-    scales = [_scales(g.subgraph.tensors[p.tensor]) for p in parts if p is not None]
-    declared = _scales(tensor)
-    if len(scales) != 2 or any(s is None for s in scales) or declared is None:
-        return Origin("bias", "A bias has the product of its operands' scales, which are not all there.")
-    input_, weights = (s for s in scales if s is not None)
-    with np.errstate(under="ignore"):
-        wanted = np.maximum(input_[0] * weights, LEAST).astype(f32)
-    c = int(declared.argmax())
-    other = float(weights[c if weights.size > 1 else 0])
-    index = f"[{c}]" if declared.size > 1 else ""
-    numbers = f"{shown(input_[0])} · {shown(f32(other))}"
-    lines = (
-        Line(f"scale{index}", f"s_input · s_weights{index}", numbers, wanted[c if wanted.size > 1 else 0], "float32"),
-        Line("zero point", "always", "", 0),
-        Line("type", "", "", str(tensor.type).lower(), "added to the accumulator as it is"),
-    )
-    same = np.array_equal(np.broadcast_to(wanted, declared.shape), declared)
-    apart = np.flatnonzero(np.broadcast_to(wanted, declared.shape) != declared)
-    verdict = (
-        "as in the file, bit for bit"
-        if same
-        else f"NOT as in the file, first at {apart[0]}: {shown(declared[apart[0]])}"
-    )
-    return Origin(
-        "bias",
-        f"The bias of {node} has the product of the input's and the weights' scales: {verdict}.",
-        lines,
-        agrees=same,
-    )
-
-
-def _scales(tensor: Tensor) -> np.ndarray | None:
-    q = tensor.quantization
-    return q.scales if q is not None and q.scales is not None and q.scales.size else None
