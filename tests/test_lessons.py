@@ -115,7 +115,8 @@ class TestLesson:
     def test_it_prints_what_the_notebook_shows(self, path: Path) -> None:
         for cell, printed in zip(lessons.code(lessons.load(path)), result(path).printed, strict=True):
             shown = lessons.stored(cell)
-            assert printed == shown if path.name.startswith(EXACT) else alike(printed, shown, relative=0.1, whole=3)
+            same = printed == shown if path.name.startswith(EXACT) else alike(printed, shown, relative=0.1, whole=3)
+            assert same, f"run `python -m tests.lessons --write {path.name[:2]}`; now:\n{printed}\nshown:\n{shown}"
 
     def test_its_solution_is_right(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         found, said = check(path, result(path).variables["solution"], capsys)
