@@ -6,6 +6,7 @@ from itertools import product
 
 from minilite.engines.numba.objects import Kind, dot, features
 
+FLOATS_OF_TWO = ("add", "sub", "mul", "div", "squared difference", "max", "min", "prelu")
 ROUNDINGS = ("float32", "fixed", "float64")
 FUNCTIONS = (
     *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
@@ -18,8 +19,8 @@ def every() -> list[Kind]:
     sums = ("separate", "fused")
     floats = [("separate", "none"), *(("fused", activation) for activation in ("none", "swish", "hard swish"))]
     permutes = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
-    binary = [("float32", name) for name in ("add", "sub", "mul", "div", "squared difference")]
-    binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed")]
+    binary = [("float32", name) for name in FLOATS_OF_TWO]
+    binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed", "max", "min")]
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
         *(("matmul", "int8", dot(), rounding) for rounding in ROUNDINGS),

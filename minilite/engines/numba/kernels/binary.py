@@ -64,8 +64,17 @@ def _squared_difference(builder: Builder, constants: Value) -> Operation:
 
 
 def _extreme(name: str) -> Any:
-    """The larger or smaller of floats."""
-    return lambda builder, constants: lambda builder, a, b: least(builder, a, b, most=name == "max")
+    """The larger or smaller of both; the second where one is NaN."""
+    return lambda builder, constants: lambda builder, a, b: least(builder, b, a, most=name == "max")
+
+
+def _prelu(builder: Builder, constants: Value) -> Operation:
+    """The first where it is 0 or more, else both multiplied."""
+
+    def operation(builder: Builder, a: Value, b: Value) -> Value:
+        return builder.select(builder.fcmp_ordered(">=", a, constant(a.type, 0.0)), a, builder.fmul(a, b))
+
+    return operation
 
 
 class _Times(Fixed):
@@ -127,7 +136,8 @@ def _mul(rounding: str) -> Any:
 
 OPERATIONS = {
     **{("float32", name): _float(name) for name in ("add", "sub", "mul", "div")},
-    **{("float32", name): _extreme(name) for name in ("max", "min")},
+    **{(type_, name): _extreme(name) for type_ in ("float32", "int8") for name in ("max", "min")},
+    ("float32", "prelu"): _prelu,
     ("float32", "squared difference"): _squared_difference,
     ("int8", "add shift"): _add("shift"),
     ("int8", "add fixed"): _add("fixed"),

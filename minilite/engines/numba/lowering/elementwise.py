@@ -24,8 +24,10 @@ from minilite.ops import (
     hard_swish,
     leaky_relu,
     logistic,
+    maximum,
     mul,
     neg,
+    prelu,
     quantize,
     relu,
     sqrt,
@@ -206,7 +208,10 @@ def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
     return (("int8", "pairs"), np.ascontiguousarray(found)) if found.shape == (256, 256) else None
 
 
-OF_TWO_BYTES = (add.integer, add.integer_one_shift, mul.integer, squared_difference.integer)
+OF_TWO_BYTES = (
+    *(add.integer, add.integer_one_shift, mul.integer, squared_difference.integer, prelu.integer),
+    *(maximum.maximum, maximum.minimum),
+)
 """Definitions in which it does not matter where in the tensor an element lies."""
 
 
@@ -235,14 +240,22 @@ def _operand(info: TensorInfo) -> Word:
 def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
     """Type and name of the kernel's operation, and its constants."""
     p, compute, types = task.prepared, task.definition.compute, set(task.types)
+    unbounded: dict[Any, str] = {
+        squared_difference.squared_difference: "squared difference",
+        maximum.maximum: "max",
+        maximum.minimum: "min",
+        prelu.float_: "prelu",
+    }
     if types == {"float32"}:
         floats: dict[Any, str] = {add.add: "add", add.subtract: "sub", mul.multiply: "mul", divide: "div"}
-        if compute is squared_difference.squared_difference:
-            return ("float32", "squared difference"), np.zeros(2, np.float32)
+        if compute in unbounded:
+            return ("float32", unbounded[compute]), np.zeros(2, np.float32)
         name = floats.get(compute)
         return None if name is None else (("float32", name), bounds(task.node))
     if types != {"int8"}:
         return None
+    if compute in (maximum.maximum, maximum.minimum):
+        return ("int8", unbounded[compute]), np.zeros(2, np.int32)
     if compute is add.integer_one_shift:
         shift = -int(p.output.e)
         m1, m2 = (int(m.q) for m in p.multipliers)
@@ -309,5 +322,5 @@ def _runs(output: Shape, a: Shape, b: Shape) -> tuple[tuple[int, int, int], list
 LOWERINGS = {
     **dict.fromkeys((*UNARY, "SQRT", "RSQRT"), unary),
     **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), conversion),
-    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE"), binary),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "PRELU"), binary),
 }
