@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types check conformance docs clean
+.PHONY: demo test lint types check conformance bench docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/minilite demo
@@ -22,6 +22,13 @@ types: $(VENV)/.test
 # Every row, type and kernel set at 1,000 cases each, then the table of docs/conformance.md. Takes hours.
 conformance: $(VENV)/.test
 	$(BIN)/python -m tests.conformance
+
+# minilite beside LiteRT on the models in MODELS (benchmarks/make_models.py writes them). Takes ten minutes.
+MODELS ?= models
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/speed.py $(MODELS) --threads 1 2
+	$(BIN)/python benchmarks/speed.py $(MODELS) --kernels reference
+	$(BIN)/python benchmarks/speed.py $(MODELS) --cold
 
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py

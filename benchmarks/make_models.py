@@ -4,12 +4,13 @@
 
 Keras' architectures with fixed random weights: no training, nothing to download. Batch-norm statistics are set from the
 data the network is shown, so that the signal neither dies nor explodes, and networks end in logits. Each is written as
-float32 and as int8 with int8 inputs and outputs.
+float32 and as int8 with int8 inputs and outputs; where tf2onnx is installed, the float32 ones as .onnx as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -100,6 +101,17 @@ def convert(model: Any, int8: bool) -> bytes:
         return bytes(converter.convert())
 
 
+def write_onnx(model: Any, file: Path) -> None:
+    """The float32 model for onnxruntime."""
+    if importlib.util.find_spec("tf2onnx") is None:
+        return
+    signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="x")]
+    function = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    importlib.import_module("tf2onnx").convert.from_function(
+        function, input_signature=signature, opset=17, output_path=str(file)
+    )
+
+
 def main() -> None:
     """Write what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,6 +126,7 @@ def main() -> None:
         keras.utils.set_random_seed(7)
         model = NETWORKS[name]()
         settle(model)
+        write_onnx(model, arguments.folder / f"{name}_float.onnx")
         for kind, file in files.items():
             try:
                 file.write_bytes(convert(model, kind == "int8"))

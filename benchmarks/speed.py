@@ -6,11 +6,14 @@
 A ratio is LiteRT's time divided by minilite's: above 1, minilite is faster. Each is the least of many runs, taken in
 turn so that a busy machine disturbs both. `equal` says how many output elements are the same bit for bit (integers), or
 how far apart floats are, of the output's range. Cold start and peak memory are of new processes (`--cold`).
+onnxruntime is timed beside both where it is installed and a model lies beside the .tflite file as .onnx.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import json
 import math
 import os
@@ -48,6 +51,20 @@ def minilite(path: Path, kernels: str, threads: int) -> Any:
     from minilite import Interpreter
 
     return Interpreter(path, num_threads=threads, kernels=kernels, engine="numba")
+
+
+def onnxruntime(path: Path, threads: int, given: list[np.ndarray]) -> Callable[[], Any] | None:
+    """A call of the same network by onnxruntime, where both are there."""
+    model = path.with_suffix(".onnx")
+    if not model.exists() or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    runtime = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # its threads would slow the others
+    session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    fed = {i.name: array for i, array in zip(session.get_inputs(), given, strict=True)}
+    return functools.partial(session.run, None, fed)
 
 
 def inputs(interpreter: Any) -> dict[int, np.ndarray]:
@@ -99,10 +116,13 @@ def compare(path: Path, kernels: str, threads: int, seconds: float) -> dict[str,
         interpreter.invoke()
     outputs = [[i.get_tensor(d["index"]) for d in both[0].get_output_details()] for i in both]
     apart = ", ".join(dict.fromkeys(distance(a, b) for a, b in zip(*outputs, strict=True)))
-    theirs, ours = least([i.invoke for i in both], seconds)
+    assert given is not None
+    third = onnxruntime(path, threads, list(given.values())) if kernels == "xnnpack" else None
+    theirs, ours, *others = least([*(i.invoke for i in both), *([third] if third else [])], seconds)
     macs = sum(t.macs for t in _steps(both[1]))
     return {"model": path.stem, "kernels": kernels, "threads": threads, "theirs": theirs, "ours": ours,
-            "ratio": theirs / ours, "equal": apart, "mmac": macs / 1e6}  # fmt: skip
+            "ratio": theirs / ours, "equal": apart, "mmac": macs / 1e6,
+            "onnxruntime": f"{others[0] * 1e6:.1f}" if others else ""}  # fmt: skip
 
 
 def _steps(interpreter: Any) -> Any:
@@ -158,8 +178,8 @@ def main() -> None:
             (s1, m1), (s2, m2) = found["litert"], found["minilite"]
             print(f"| {path.stem} | {s1:.2f} | {s2:.2f} | {m1:.0f} | {m2:.0f} |", flush=True)
         return
-    print("| model | MMAC | kernels | threads | LiteRT us | minilite us | ratio | outputs |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print("| model | MMAC | kernels | threads | LiteRT us | minilite us | ratio | outputs | onnxruntime us |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     lines = []
     for path in models(arguments.paths):
         for kernels in arguments.kernels:
@@ -172,7 +192,7 @@ def main() -> None:
                 lines.append(line)
                 print("| {model} | {mmac:.1f} | {kernels} | {threads} |".format(**line)
                       + f" {line['theirs'] * 1e6:.1f} | {line['ours'] * 1e6:.1f} |"
-                      + " {ratio:.2f} | {equal} |".format(**line), flush=True)  # fmt: skip
+                      + " {ratio:.2f} | {equal} | {onnxruntime} |".format(**line), flush=True)  # fmt: skip
     for kernels in arguments.kernels:
         for threads in arguments.threads:
             for kind in ("int8", "float"):

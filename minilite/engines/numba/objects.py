@@ -11,6 +11,8 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -18,10 +20,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from minilite.errors import ArgumentError
@@ -84,8 +86,17 @@ def _surroundings() -> bytes:
     here = Path(__file__).parent
     sources = [*sorted((here / "kernels").glob("*.py")), here / "packing.py", Path(__file__)]
     host = "".join(sorted(features())) + (os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name())
-    versions = f"{metadata.version('llvmlite')} {metadata.version('numba')} {sys.version_info[:2]}"
+    versions = f"{llvmlite.__version__} {_numba_version()} {sys.version_info[:2]}"
     return b"\0".join([*(s.read_bytes() for s in sources), host.encode(), versions.encode()])
+
+
+def _numba_version() -> str:
+    """Numba's version, without importing Numba, nor importlib.metadata, which takes as long as loading all kernels."""
+    spec = importlib.util.find_spec("numba")
+    try:
+        return Path(spec.origin or "").with_name("_version.py").read_text("utf-8") if spec else ""
+    except OSError:
+        return importlib.import_module("importlib.metadata").version("numba")
 
 
 def _file(kind: Kind) -> Path:
@@ -125,8 +136,6 @@ def _load(kind: Kind) -> int:
 
 def _compile(kind: Kind) -> int:
     """Compile a kernel, and keep it where that can be done."""
-    import importlib
-
     try:
         import numba
     except Exception as error:  # it fails to import in many ways: too new a NumPy, a missing library
