@@ -8,18 +8,26 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from minilite.errors import ArgumentError, Error
+from minilite.inspection.debug_text import (
+    difference,
+    needed,
+    number,
+    operator_rows,
+    read_by,
+    statistics_lines,
+    tensor_rows,
+)
 from minilite.inspection.debugger import Debugger, Pause
 from minilite.inspection.expressions import parse_index
 from minilite.inspection.listing import columns
 from minilite.inspection.reals import quantized
-from minilite.inspection.tensor_changes import Change, Statistics
 from minilite.inspection.tensor_names import short
 from minilite.interpreter import Interpreter
 from minilite.quantization.grid import per_tensor
@@ -92,7 +100,7 @@ class Session(cmd.Cmd):
             return bool(super().onecmd(line))
         except (Error, OSError) as error:
             self._wrap(f"error: {error}")
-        except (ValueError, TypeError, ArithmeticError, MemoryError, RecursionError) as error:
+        except Exception as error:  # whatever it is, the session and its run are worth more
             self._wrap(f"error: {type(error).__name__}: {error}")
         return False
 
@@ -127,7 +135,7 @@ class Session(cmd.Cmd):
         if self.debugger.next is None:
             self._say("the run is at its end; `back`, or `goto N`")
             return
-        for _ in range(_number(line)):
+        for _ in range(number(line)):
             if self.debugger.next is None:
                 break
             self.debugger.step()
@@ -139,26 +147,26 @@ class Session(cmd.Cmd):
 
     def do_until(self, line: str) -> None:
         """until EXPR      go on until it is true: until max(conv1) > 6"""
-        self._report(self.debugger.until(_needed(line, "until max(conv1) > 6")))
+        self._report(self.debugger.until(needed(line, "until max(conv1) > 6")))
 
     def do_back(self, line: str) -> None:
         """back [N]        go back N operators (1)"""
-        self._report(self.debugger.back(_number(line)))
+        self._report(self.debugger.back(number(line)))
 
     def do_goto(self, line: str) -> None:
         """goto OP|end     go to where an operator (number, or what it writes) is next"""
-        wanted = _needed(line, "goto 3")
+        wanted = needed(line, "goto 3")
         self._report(self.debugger.goto(None if wanted == "end" else wanted))
 
     # ---- where to pause ------------------------------------------------------------------------------------------
 
     def do_break(self, line: str) -> None:
         """break OP|TENSOR pause before an operator (number or kind), after a tensor"""
-        self._say(f"will pause: {short(self.debugger.break_at(_needed(line, 'break CONV_2D')), 60)}")
+        self._say(f"will pause: {short(self.debugger.break_at(needed(line, 'break CONV_2D')), 60)}")
 
     def do_watch(self, line: str) -> None:
         """watch EXPR      pause where it becomes true: watch nan(result)"""
-        self._say(f"will pause: {self.debugger.watch(_needed(line, 'watch nan(result)'))}")
+        self._say(f"will pause: {self.debugger.watch(needed(line, 'watch nan(result)'))}")
 
     def do_stops(self, line: str) -> None:
         """stops           list breakpoints and watches"""
@@ -173,34 +181,18 @@ class Session(cmd.Cmd):
 
     def do_operators(self, line: str) -> None:
         """operators       list all; > comes next, = is known before the run"""
-        for text in columns([("", "#", "operator", "writes", "shape", "name"), *self._rows()], right=(1,)):
+        for text in columns(list(operator_rows(self.debugger)), right=(1,)):
             self._say(text[:WIDTH])
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        for operator in self.debugger.operators:
-            mark = ">" if operator.index == self.debugger.next else "=" if operator.known else ""
-            written = next((t for t in operator.outputs if t >= 0), None)
-            if written is None:
-                yield mark, str(operator.index), operator.name, "", "", ""
-                continue
-            shape = "x".join(map(str, self.debugger.info(written).shape))
-            name = short(self.debugger.names[written], 28)
-            yield mark, str(operator.index), operator.name, f"t{written}", shape, name
 
     def do_tensors(self, line: str) -> None:
         """tensors [TEXT]  list tensors, those with TEXT in their names"""
-        rows = [("", "type", "shape", "name")]
-        for index, name in enumerate(self.debugger.names):
-            info = self.debugger.info(index)
-            if line in name:
-                shape = "x".join(map(str, info.shape))
-                rows.append((f"t{index}", info.type, shape, short(name)))
+        rows = list(tensor_rows(self.debugger, line))
         for text in columns(rows) if len(rows) > 1 else [f"no tensor has {line!r} in its name"]:
             self._say(text[:WIDTH])
 
     def do_print(self, line: str) -> None:
         """print WHAT      a tensor, TENSOR[0, 2:4], real(TENSOR), or any expression"""
-        found = self._value(_needed(line, "print t5[0, 2:4]"))
+        found = self._value(needed(line, "print t5[0, 2:4]"))
         with np.printoptions(threshold=ELEMENTS, linewidth=WIDTH, precision=6, suppress=False):
             self._say(str(np.asarray(found)) if np.ndim(found) else str(found))
 
@@ -227,15 +219,15 @@ class Session(cmd.Cmd):
     def do_stats(self, line: str) -> None:
         """stats [TENSOR]  extremes, mean, zeros of a tensor (of the last result)"""
         index = self.debugger.index(line) if line else self._last_result()
+        if index is None:
+            raise ArgumentError("there is no result yet: `stats TENSOR`, or `step` first.")
         self._say(self._title(index))
-        for text in _statistics(self.debugger.statistics(index)):
+        for text in statistics_lines(self.debugger.statistics(index)):
             self._say(f"  {text}")
 
-    def _last_result(self) -> int:
-        last = self.debugger.last
-        if last is None:
-            raise ArgumentError("there is no result yet: `stats TENSOR`, or `step` first.")
-        return next(o for o in self.debugger.operators if o.index == last).outputs[0]
+    def _last_result(self) -> int | None:
+        last = [o for o in self.debugger.operators if o.index == self.debugger.last]
+        return next((t for o in last for t in o.outputs if t >= 0), None)
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
@@ -254,7 +246,7 @@ class Session(cmd.Cmd):
             return
         index, where = self._place(target)
         readers = self.debugger.patch(index, value, where, real=bool(found[2]))
-        self._wrap(f"{self._title(index)}: {_read_by(readers)}")
+        self._wrap(f"{self._title(index)}: {read_by(readers)}")
 
     def do_unpatch(self, line: str) -> None:
         """unpatch [T]     take a tensor's patches away, or all patches"""
@@ -272,7 +264,7 @@ class Session(cmd.Cmd):
         if not changes:
             self._say("no tensor differs from the unpatched run")
             return
-        rows = [("#", "tensor", "changed", "largest", "real", "name"), *map(_difference, changes)]
+        rows = [("#", "tensor", "changed", "largest", "real", "name"), *map(difference, changes)]
         for text in columns(rows, right=(0, 2, 3, 4)):
             self._say(text[:WIDTH])
 
@@ -308,10 +300,13 @@ class Session(cmd.Cmd):
         self._show_next()
 
     def _show_last(self) -> None:
-        index = self._last_result()
         operator = next(o for o in self.debugger.operators if o.index == self.debugger.last)
+        index = self._last_result()
+        if index is None:
+            self._say(f"{operator.index} {operator.name}")
+            return
         self._say(f"{operator.index} {operator.name} -> {self._title(index, 40)}"[:WIDTH])
-        self._say(f"  {next(iter(_statistics(self.debugger.statistics(index))))}"[:WIDTH])
+        self._say(f"  {next(statistics_lines(self.debugger.statistics(index)))}"[:WIDTH])
 
     def _show_next(self) -> None:
         found = next((o for o in self.debugger.operators if o.index == self.debugger.next), None)
@@ -328,47 +323,6 @@ class Session(cmd.Cmd):
 
     def _say(self, text: str) -> None:
         print(text, file=self.stdout, flush=True)
-
-
-def _read_by(readers: Sequence[int]) -> str:
-    if not readers:
-        return "patched, but no operator reads it after this one; `back`, and patch it there"
-    return f"patched; read by operator{'s' if len(readers) > 1 else ''} {', '.join(map(str, readers))}"
-
-
-def _statistics(found: Statistics) -> Iterator[str]:
-    if found.low is None:
-        yield f"{found.count} elements"
-    else:
-        kind = "real " if found.real else ""
-        yield f"{kind}min {found.low:.6g}  max {found.high:.6g}  mean {found.mean:.6g}  std {found.std:.6g}"
-    yield f"{found.count:,} elements, {found.zeros:,} zeros" + "".join(
-        f", {count:,} {what}"
-        for count, what in (
-            (found.nans, "NaN"),
-            (found.infinities, "infinite"),
-            (found.at_ends, "at an end of the type"),
-        )
-        if count
-    )
-
-
-def _difference(change: Change) -> tuple[str, ...]:
-    largest, real = ("" if x is None else f"{x:.6g}" for x in (change.largest, change.largest_real))
-    by = "" if change.operator is None else str(change.operator)
-    return by, f"t{change.tensor}", f"{change.changed}/{change.count}", largest, real, short(change.name, 26)
-
-
-def _number(line: str) -> int:
-    if line and not line.isdecimal():
-        raise ArgumentError(f"expected a number of operators, got {line!r}.")
-    return int(line or 1)
-
-
-def _needed(line: str, example: str) -> str:
-    if not line.strip():
-        raise ArgumentError(f"something is missing; for example: {example}")
-    return line.strip()
 
 
 def _patch_value(text: str) -> Any:

@@ -119,6 +119,15 @@ def drawing():
     )
 
 
+def folded():
+    """y = x + (one + one): the sum in brackets is known before the run."""
+    b = Builder()
+    x, total, y = (b.tensor(n, (2,)) for n in ("x", "sum", "y"))
+    one = b.constant("one", np.ones(2, np.float32))
+    steps = (operator(0, (one, one), (total,), "AddOptions"), operator(0, (x, total), (y,), "AddOptions"))
+    return Model((OperatorCode("ADD"),), (b.subgraph((x,), (y,), *steps),), tuple(b.buffers))
+
+
 RUNS = {
     "int8": lambda: (minilite.read(demo.INT8_MODEL), demo_input()),
     "float": lambda: (minilite.read(demo.FLOAT_MODEL), demo_input(demo.FLOAT_MODEL)),
@@ -234,6 +243,35 @@ def test_an_operator_that_fails_leaves_the_run_before_it():
     debugger.patch("shape", np.int32([6, 1]))
     debugger.run()
     assert debugger.tensor("y").shape == (6, 1)
+
+
+def test_other_signatures_and_models_without_operators():
+    arrays = {"a": np.float32([[1, 2, 3]]), "b": np.float32([[3, 3, 3]])}
+    debugger = Debugger(small_models.two_signatures(), arrays, signature="subtract")
+    debugger.run()
+    assert debugger.outputs["out"].tolist() == [[-2, -1, 0]]
+    debugger.patch("left1", 0)
+    debugger.goto(0)
+    debugger.patch("left1", 0)
+    debugger.run()
+    assert debugger.outputs["out"].tolist() == [[-3, -3, -3]]
+    assert Debugger(small_models.packed_input(), np.int8([1, 2, 3])).step().reason == "end"
+    texts = Debugger(small_models.strings(), np.array([b"a", b"bc", b""], object))
+    assert texts.run().reason == "end"
+    assert texts.statistics("text").count == 3
+    assert texts.diff() == ()
+
+
+def test_a_shape_is_what_it_is_now():
+    debugger = Debugger(small_models.reshaped_by_value(), [np.zeros((2, 3), np.float32), np.int32([3, 2])])
+    debugger.run()
+    assert debugger.info("y").shape == (3, 2)
+    debugger.goto(0)
+    debugger.patch("shape", [6, 1])
+    debugger.run()
+    assert debugger.info("y").shape == (6, 1)
+    (_, y) = debugger.diff()
+    assert (y.name, y.changed, y.largest) == ("y", 6, None)
 
 
 # ---- pausing ---------------------------------------------------------------------------------------------------------
@@ -454,6 +492,12 @@ def test_patches_that_do_not_fit():
         debugger.patch_quantization("x", zero_point=1.5)
     with pytest.raises(ArgumentError, match="not patched"):
         debugger.unpatch("x")
+    known = Debugger(folded(), np.zeros((2,), np.float32))
+    with pytest.raises(ArgumentError, match="computed before the run, from constants"):
+        known.patch("sum", 1)
+    known.patch("one", 5)
+    known.run()
+    assert known.outputs["y"].tolist() == [10, 10]
     with pytest.raises(ArgumentError, match="not quantized"):
         Debugger(small_models.chain(), np.zeros((2, 2), np.float32)).patch_quantization("x", scale=1)
     assert debugger.diff() == ()
@@ -524,6 +568,22 @@ def test_patches_and_differences_in_a_session(tmp_path):
     assert "no tensor differs from the unpatched run" in text
     assert text.rstrip().endswith("quit")
     assert max(len(line) for line in text.splitlines() if str(tmp_path) not in line) <= 80
+
+
+def test_a_session_over_operators_without_results():
+    text = session("next 6\nprint y\nback 4\nstats\nprint result\nbreak ASSIGN_VARIABLE\nrun\n", counting_debugger())
+    assert "ASSIGN_VARIABLE" in text
+    assert "[5. 6.]" in text
+    assert "there is no result yet" in text
+    assert "breakpoint: before ASSIGN_VARIABLE" in text
+    assert "Traceback" not in text
+    empty = session("operators\nstep\nback\ndiff\npatches\n", Debugger(small_models.strings(), np.array([b"a"] * 3)))
+    assert "the run is at its end" in empty
+    assert "error" not in empty
+
+
+def counting_debugger():
+    return Debugger(counting(), np.float32([5, 6]))
 
 
 def test_an_interrupt_ends_the_command_and_not_the_session(monkeypatch):

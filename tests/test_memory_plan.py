@@ -246,6 +246,18 @@ def test_custom_operators_need_no_row():
     assert memory_plan(small_models.custom(), runtime="litert").arena_bytes == 72
 
 
+def test_calls_without_end_are_given_up():
+    """Each subgraph calls the next one twice."""
+    flag, value = Value("bool", (1,)), Value("float32", (1,))
+    graphs = []
+    for depth in range(40):
+        options = {"then_subgraph_index": depth + 1, "else_subgraph_index": depth + 1}
+        graphs.append(Graph((flag, value, value, flag), (Call("IF", (0, 0, 1), (3, 2), options),), (0, 1), (3, 2)))
+    graphs.append(Graph((flag, value), (), (0, 1), (0, 1)))
+    with pytest.raises(OperatorError, match="more than 100,000 operators"):
+        memory_plan(graph_model(tuple(graphs)))
+
+
 # ---- the runtimes themselves -----------------------------------------------------------------------------------------
 
 MICRO = """

@@ -26,6 +26,7 @@ from minilite.kernel_sets import KERNEL_SETS
 from minilite.model import Model
 from minilite.program import Program
 from minilite.quantization.source import as_model
+from minilite.soundness import check
 from minilite.spec import Shape
 
 Runtime = Literal["tflm", "litert"]
@@ -108,6 +109,7 @@ def memory_plan(
     if runtime not in ALIGNMENT:
         raise ArgumentError(f"expected a runtime of {', '.join(get_args(Runtime))}, got {runtime!r}.")
     model = as_model(model)
+    check(model)
     sizes = _sizes(model, _wished(model, batch, shapes or {}), runtime)
     if runtime == "tflm":
         lives, times = micro(sizes)

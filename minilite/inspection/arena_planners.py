@@ -8,6 +8,7 @@ Sources: ``micro/memory_planner/greedy_memory_planner.cc`` of tflite-micro, ``si
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ def greedy(needs: Sequence[Need]) -> list[int]:
         fixed = needs[index].fixed
         offset = _first_gap(needs, offsets, order, index) if fixed is None else fixed
         offsets[index] = offset
-        order.insert(sum(offsets[i] <= offset for i in order), index)
+        order.insert(bisect_right(order, offset, key=offsets.__getitem__), index)
     return [offsets[i] for i in range(len(needs))]
 
 
@@ -65,7 +66,7 @@ def best_fit(needs: Sequence[Need], alignment: int) -> list[int]:
             offsets.append(0)
             continue
         offsets.append(_best_gap(needs, offsets, order, need, alignment))
-        order.insert(sum(offsets[i] <= offsets[index] for i in order), index)
+        order.insert(bisect_right(order, offsets[index], key=offsets.__getitem__), index)
     return offsets
 
 

@@ -14,17 +14,18 @@ it is made again on the way forward, until :meth:`Debugger.unpatch`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from minilite.custom import CustomOps
-from minilite.errors import ArgumentError, StateError
+from minilite.errors import ArgumentError
 from minilite.inspection.constant_edits import with_constant, with_quantization
 from minilite.inspection.expressions import Expression, parse
 from minilite.inspection.patch_values import patched_value
+from minilite.inspection.pauses import DebuggedOperator, NotComputed, Pause, Stops
 from minilite.inspection.tensor_changes import Change, Statistics, change, real, statistics
 from minilite.inspection.tensor_names import find_operator, find_tensor
 from minilite.inspection.timeline import Patch, Settings, Timeline
@@ -35,33 +36,6 @@ from minilite.spec import TensorInfo
 
 Condition = str | Callable[["Debugger"], Any]
 """An expression (:mod:`minilite.inspection.expressions`), or a function of the debugger."""
-
-
-class NotComputed(StateError):
-    """A tensor that has no value yet was asked for."""
-
-
-@dataclass(frozen=True)
-class DebuggedOperator:
-    """An operator of the subgraph: its number in the file, its kind, and the tensors it reads and writes. ``known``
-    ones were computed while planning, because all they need is constant, and are no steps."""
-
-    index: int
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    known: bool
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Why and where the run stopped. ``next`` is the operator that comes next, None at the end; ``last`` the one that
-    was computed before, None at the beginning. ``condition`` is the watch or breakpoint that was met."""
-
-    reason: Literal["start", "step", "breakpoint", "watch", "end"]
-    last: int | None
-    next: int | None
-    condition: str = ""
 
 
 class Debugger:
@@ -86,8 +60,7 @@ class Debugger:
         self._inputs = inputs
         self._run = self._original = Timeline(model, inputs, self._settings)
         self._position = 0
-        self._breaks: dict[str, Callable[[int], bool]] = {}
-        self._watches: dict[str, Condition] = {}
+        self._stops = Stops()
 
     # ---- where ---------------------------------------------------------------------------------------------------
 
@@ -164,18 +137,14 @@ class Debugger:
         return self._forward(self._condition(condition))
 
     def _forward(self, condition: Condition | None) -> Pause:
-        before = {name: self._holds(watch) for name, watch in self._watches.items()}
+        before = {name: self._holds(watch) for name, watch in self._stops.watches.items()}
         while self.next is not None:
             self._go(self._position + 1)
             if condition is not None and self._holds(condition):
                 return self._paused("watch", _said(condition))
-            for name, watch in self._watches.items():
-                was, before[name] = before[name], self._holds(watch)
-                if before[name] and not was:
-                    return self._paused("watch", name)
-            for name, meets in self._breaks.items():
-                if meets(self._position):
-                    return self._paused("breakpoint", name)
+            met = self._stops.met(self._position, self._holds, before)
+            if met is not None:
+                return self._paused(*met)
         return self._paused("end")
 
     # ---- where to pause ------------------------------------------------------------------------------------------
@@ -196,27 +165,22 @@ class Debugger:
             name = f"{self.names[tensor]} was written"
         if not places:
             raise ArgumentError(f"{where!r} is known before the run: nothing computes it, so nothing can pause there.")
-        self._breaks[name] = places.__contains__
+        self._stops.breaks[name] = places
         return name
 
     def watch(self, condition: Condition) -> str:
         """Pause in :meth:`run` where a condition becomes true. Returns its name for :meth:`clear`."""
-        self._watches[_said(condition)] = self._condition(condition)
+        self._stops.watches[_said(condition)] = self._condition(condition)
         return _said(condition)
 
     @property
     def stops(self) -> tuple[str, ...]:
         """The names of breakpoints and watches."""
-        return (*self._breaks, *self._watches)
+        return self._stops.names
 
     def clear(self, name: str | None = None) -> None:
         """Take a breakpoint or watch away, or all."""
-        if name is not None and name not in self.stops:
-            known = f"there are: {', '.join(self.stops)}" if self.stops else "there is none"
-            raise ArgumentError(f"no breakpoint or watch is called {name!r}; {known}.")
-        for kept in (self._breaks, self._watches):
-            for each in [n for n in kept if name in (None, n)]:
-                del kept[each]
+        self._stops.clear(name)
 
     # ---- looking -------------------------------------------------------------------------------------------------
 
@@ -228,7 +192,9 @@ class Debugger:
 
     def info(self, tensor: int | str) -> TensorInfo:
         """The tensor's type, shape and quantization as the operators see it."""
-        return self._run.plan.infos[self.index(tensor)]
+        index = self.index(tensor)
+        found, value = self._run.plan.infos[index], self._run.value(index, self._position)
+        return found if value is None else dataclasses.replace(found, shape=value.shape)
 
     def tensor(self, tensor: int | str, *, real: bool = False) -> np.ndarray:
         """A copy of a tensor as it is now; with ``real`` the real numbers that integers stand for.
@@ -252,13 +218,19 @@ class Debugger:
 
     def _look(self, tensor: int | None, as_real: bool) -> np.ndarray:
         if tensor is None:
-            if not self._position:
-                raise NotComputed("there is no result yet: no operator was computed.")
-            tensor = self._run.schedule[self._position - 1].outputs[0]
+            tensor = self._result()
         found = self._run.value(tensor, self._position)
         if found is None:
             raise NotComputed(f"{self._say(tensor)} has no value yet: {self._who_writes(tensor)}.")
         return real(self._run.plan.infos[tensor], found) if as_real else found
+
+    def _result(self) -> int:
+        """What the operator before wrote first."""
+        written = self._run.schedule[self._position - 1].outputs if self._position else ()
+        found = next((t for t in written if t >= 0), None)
+        if found is None:
+            raise NotComputed("there is no result yet: no operator was computed, or the last one writes no tensor.")
+        return found
 
     def _say(self, tensor: int) -> str:
         return f"tensor {tensor} {self.names[tensor]!r}"
@@ -282,15 +254,22 @@ class Debugger:
             new = patched_value(info, info.value, value, where, real)
             self._edit(with_constant(self.model, self._run.plan.subgraph_index, index, new))
             return tuple(o.index for o in self.operators if index in o.inputs)
-        position = self._position
-        if self._run.value(index, position) is None:
-            position = next(iter(self._run.written_at(index)), -1)
-            if position < 0:
-                raise ArgumentError(f"{self._say(index)} takes no part in the run: nothing computes it.")
+        if info.value is not None:
+            raise ArgumentError(f"{self._say(index)} is computed before the run, from constants: patch those.")
+        position = self._where_to_patch(index)
         self._branch()
         self._run.patch(Patch(position, index, value, where, real))
         rewritten = next((p for p in self._run.written_at(index) if p > position), len(self._run.schedule))
         return tuple(s.node.index for s in self._run.schedule[position:rewritten] if index in s.inputs)
+
+    def _where_to_patch(self, tensor: int) -> int:
+        """Now, or when the tensor is written first."""
+        if self._run.value(tensor, self._position) is not None:
+            return self._position
+        written = self._run.written_at(tensor)
+        if not written:
+            raise ArgumentError(f"{self._say(tensor)} takes no part in the run: nothing computes it.")
+        return written[0]
 
     def patch_quantization(self, tensor: int | str, *, scale: Any = None, zero_point: Any = None) -> None:
         """Give a tensor another scale or zero point, in the model: one number, or as many as it has."""

@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from minilite.errors import OperatorError
 from minilite.inspection.scratch import Operands, scratch
 from minilite.model import Model, Operator, Tensor
 from minilite.quantization.in_place import OVERWRITES, RENAMES, SMALLEST
@@ -28,6 +29,8 @@ from minilite.spec import DTYPES, Shape
 Kind = Literal["input", "output", "activation", "scratch", "unused"]
 FOREVER = 2**31 - 1
 NEVER = -1
+MOST_MOMENTS = 100_000
+"""Operators of a run, those of called subgraphs once for each call; more is no model for a small device."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,14 @@ class _Scopes:
         self.calling.append(index)
         self.use(index, graph.inputs, created=True)
         for place, operator in enumerate(graph.operators):
+            if len(self.moments) == MOST_MOMENTS:
+                raise OperatorError(f"subgraphs call each other: more than {MOST_MOMENTS:,} operators in all.")
             self.now += 1
             begun = self.now
             self.moments.append((self.now, index, place))
             self.use(index, operator.outputs or (), created=True)
             for subgraph in called(self.model, operator):
-                if subgraph not in self.calling and subgraph < len(self.model.subgraphs):
+                if subgraph not in self.calling and 0 <= subgraph < len(self.model.subgraphs):
                     self.now += 1
                     self.visit(subgraph)
             self.use(index, (*(operator.inputs or ()), *(operator.outputs or ())))
