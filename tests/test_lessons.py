@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -87,65 +87,71 @@ def for_everything(runtime: Any) -> Any:
     return Claims
 
 
-@functools.cache
-def result(path: Path) -> lessons.Result:
-    return lessons.run(path)
-
-
-def check(path: Path, answer: Any, capsys: pytest.CaptureFixture[str]) -> tuple[bool, str]:
-    variables = result(path).variables
-    capsys.readouterr()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CalibrationWarning)  # as the lesson about them has it
-        found = variables["check"](answer)
-    return found, capsys.readouterr().out
+def links(text: str) -> list[str]:
+    """The files that a page leads to."""
+    return re.findall(r"\]\(((?!http)[^)#]+)", text)
 
 
 def test_there_are_ten() -> None:
     assert [path.name[:2] for path in PATHS] == [f"{i:02d}" for i in range(1, 11)]
 
 
+def test_the_index_has_them_all() -> None:
+    text = (lessons.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert links(text) == [path.name for path in PATHS]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
-class TestLesson:
-    def test_its_figures_are_drawn(self, path: Path) -> None:
-        assert all(png.startswith(b"\x89PNG") for pictures in result(path).drawn for png in pictures)
-        calls = [lessons.source(cell).count("plt.show()") for cell in lessons.code(lessons.load(path))]
-        assert [len(pictures) for pictures in result(path).drawn] == calls
+def test_it_runs_and_its_exercise_can_tell(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One test for a lesson, so that it is run once."""
+    result = lessons.run(path)
+    figures_are_drawn(path, result)
+    prints_what_it_shows(path, result)
 
-    def test_it_prints_what_the_notebook_shows(self, path: Path) -> None:
-        for cell, printed in zip(lessons.code(lessons.load(path)), result(path).printed, strict=True):
-            shown = lessons.stored(cell)
-            same = printed == shown if path.name.startswith(EXACT) else alike(printed, shown, relative=0.1, whole=3)
-            assert same, f"run `python -m tests.lessons --write {path.name[:2]}`; now:\n{printed}\nshown:\n{shown}"
+    def check(answer: Any) -> tuple[bool, str]:
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CalibrationWarning)  # as the lesson about them has it
+            found = result.variables["check"](answer)
+        return found, capsys.readouterr().out
 
-    def test_its_solution_is_right(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        found, said = check(path, result(path).variables["solution"], capsys)
-        assert found is True, said
-        assert said.startswith("Right")
-
-    def test_the_unsolved_exercise_is_not(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        found, said = check(path, result(path).variables["answer"], capsys)
+    found, said = check(result.variables["solution"])
+    assert (found, said[:5]) == (True, "Right"), said
+    found, said = check(result.variables["answer"])
+    assert (found, said[:7]) == (False, "Not yet"), said
+    assert WRONG[path.name[:2]]
+    for make, words in WRONG[path.name[:2]]:
+        found, said = check(make(result.variables))
         assert found is False
-        assert said.startswith("Not yet")
+        assert words in said
 
-    def test_wrong_answers_are_told_what_is_wrong(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert WRONG[path.name[:2]]
-        for make, words in WRONG[path.name[:2]]:
-            found, said = check(path, make(result(path).variables), capsys)
-            assert found is False
-            assert words in said
 
-    def test_it_is_a_notebook_a_class_can_use(self, path: Path, tmp_path: Path) -> None:
-        notebook = lessons.load(path)
-        assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-        assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
-        assert sum(len(cell["source"]) for cell in notebook["cells"]) < 165
-        assert path.stat().st_size < 100_000
-        assert [sum(lessons.tagged(cell, tag) for cell in notebook["cells"]) for tag in ("answer", "solution")] == [
-            1,
-            1,
-        ]
-        lessons.for_students(path, tmp_path)
-        text = (tmp_path / path.name).read_text(encoding="utf-8")
-        assert "solution" not in text
-        assert not any(cell["outputs"] for cell in lessons.code(json.loads(text)))
+def figures_are_drawn(path: Path, result: lessons.Result) -> None:
+    calls = [lessons.source(cell).count("plt.show()") for cell in lessons.code(lessons.load(path))]
+    assert [len(pictures) for pictures in result.drawn] == calls
+    assert sum(calls) >= 1
+    assert all(png.startswith(b"\x89PNG") for pictures in result.drawn for png in pictures)
+
+
+def prints_what_it_shows(path: Path, result: lessons.Result) -> None:
+    for cell, printed in zip(lessons.code(lessons.load(path)), result.printed, strict=True):
+        shown = lessons.stored(cell)
+        same = printed == shown if path.name.startswith(EXACT) else alike(printed, shown, relative=0.1, whole=3)
+        assert same, f"run `python -m tests.lessons --write {path.name[:2]}`; now:\n{printed}\nshown:\n{shown}"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+def test_it_is_a_notebook_a_class_can_use(path: Path, tmp_path: Path) -> None:
+    notebook = lessons.load(path)
+    cells = notebook["cells"]
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    assert sum(len(cell["source"]) for cell in cells) < 165
+    assert path.stat().st_size < 100_000
+    assert [sum(lessons.tagged(cell, tag) for cell in cells) for tag in ("answer", "solution")] == [1, 1]
+    texts = [lessons.source(cell) for cell in cells if cell["cell_type"] == "markdown"]
+    assert all((lessons.FOLDER / link).exists() for text in texts for link in links(text))
+    lessons.for_students(path, tmp_path)
+    text = (tmp_path / path.name).read_text(encoding="utf-8")
+    assert "solution" not in text
+    assert not any(cell["outputs"] for cell in lessons.code(json.loads(text)))
