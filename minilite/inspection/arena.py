@@ -170,7 +170,7 @@ def _sizes(model: Model, wished: Mapping[int, Shape], runtime: str) -> Sizes:
     except UnsupportedOperatorError:
         if wished:
             raise
-        return Sizes(model)
+        return Sizes(model, packed=runtime == "litert")
     plans += [callee.plan for callee in program._callees.values()]
     for plan in plans:
         for info in plan.infos:
@@ -178,7 +178,7 @@ def _sizes(model: Model, wished: Mapping[int, Shape], runtime: str) -> Sizes:
             known = info.value is not None and not info.constant
             if info.index in plan.dynamic or (known and runtime == "litert"):
                 absent.add((plan.subgraph_index, info.index))
-    return Sizes(model, shapes, frozenset(absent))
+    return Sizes(model, shapes, frozenset(absent), packed=runtime == "litert")
 
 
 # ---- plans -----------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ from minilite.spec import DTYPES, Shape
 Kind = Literal["input", "output", "activation", "scratch", "unused"]
 FOREVER = 2**31 - 1
 NEVER = -1
+PACKED = {"int4": 4, "uint4": 4, "int2": 2}
+"""Bits of the types that share bytes."""
 MOST_MOMENTS = 100_000
 """Operators of a run, those of called subgraphs once for each call; more is no model for a small device."""
 
@@ -52,19 +54,26 @@ class Life:
 @dataclass(frozen=True)
 class Sizes:
     """A model, and the shapes that its tensors have by (subgraph, tensor); the file's where there is none. ``absent``
-    tensors take no part: their shapes, or sizes, are known while running only, or their values before."""
+    tensors take no part: their shapes, or sizes, are known while running only, or their values before. ``packed``: 4-
+    and 2-bit integers share bytes, as in LiteRT; in TFLite Micro each has one."""
 
     model: Model
     shapes: Mapping[tuple[int, int], Shape] = field(default_factory=dict)
     absent: frozenset[tuple[int, int]] = frozenset()
+    packed: bool = False
 
     def shape(self, subgraph: int, tensor: int) -> Shape:
         return self.shapes.get((subgraph, tensor), self.model.subgraphs[subgraph].tensors[tensor].shape or ())
 
     def bytes(self, subgraph: int, tensor: int) -> int:
-        """Bytes of the elements, packed types one a byte."""
-        dtype = DTYPES.get(str(self.model.subgraphs[subgraph].tensors[tensor].type).lower(), np.int8)
-        return math.prod(self.shape(subgraph, tensor)) * np.dtype(dtype).itemsize
+        """Bytes of the elements."""
+        type_, count = (
+            str(self.model.subgraphs[subgraph].tensors[tensor].type).lower(),
+            math.prod(self.shape(subgraph, tensor)),
+        )
+        if self.packed and type_ in PACKED:
+            return -(-count * PACKED[type_] // 8)
+        return count * np.dtype(DTYPES.get(type_, np.int8)).itemsize
 
     def planned(self, subgraph: int, tensor: int) -> bool:
         """Whether the tensor gets memory from the plan: no constant, no variable."""
@@ -132,7 +141,7 @@ def micro(sizes: Sizes) -> tuple[list[Life], list[tuple[int, int, int]]]:
     scopes = _Scopes(sizes)
     scopes.visit(0)
     offline = _offline(sizes.model)
-    handles = set(_handles(sizes.model))
+    handles = set(_results_of(sizes.model, "VAR_HANDLE"))  # the kernel has their memory
     lives = []
     every = [(s, t) for s, graph in enumerate(sizes.model.subgraphs) for t in range(len(graph.tensors))]
     for place, key in enumerate(every):
@@ -144,11 +153,11 @@ def micro(sizes: Sizes) -> tuple[list[Life], list[tuple[int, int, int]]]:
     return lives + scopes.scratches, scopes.moments
 
 
-def _handles(model: Model) -> Iterator[tuple[int, int]]:
-    """Results of VAR_HANDLE: the kernel has the memory."""
+def _results_of(model: Model, *names: str) -> Iterator[tuple[int, int]]:
+    """What operators of these kinds write."""
     for subgraph, graph in enumerate(model.subgraphs):
         for operator in graph.operators:
-            if model.operator_codes[operator.opcode_index].name == "VAR_HANDLE":
+            if model.operator_codes[operator.opcode_index].name in names:
                 yield from ((subgraph, t) for t in operator.outputs or ())
 
 
@@ -197,6 +206,7 @@ def litert(sizes: Sizes, subgraph: int) -> list[Life]:
     """The buffers of a subgraph's arena in the order in which LiteRT places them."""
     graph = sizes.model.subgraphs[subgraph]
     roots = _roots(sizes, subgraph)
+    elsewhere = set(_results_of(sizes.model, "VAR_HANDLE", "READ_VARIABLE"))  # the kernels allocate them
     first = dict.fromkeys(graph.inputs, 0)
     for place, operator in enumerate(graph.operators):
         for tensor in operator.outputs or ():
@@ -216,7 +226,7 @@ def litert(sizes: Sizes, subgraph: int) -> list[Life]:
             shared=tuple(names.get(t, ())),
         )
         for t in sorted(first)
-        if t >= 0 and t not in roots and sizes.planned(subgraph, t)
+        if t >= 0 and t not in roots and sizes.planned(subgraph, t) and (subgraph, t) not in elsewhere
     ]
     return sorted(lives, key=_litert_order)
 
