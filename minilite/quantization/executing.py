@@ -12,7 +12,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -45,7 +45,8 @@ def recordings(
             yield recording
             first += rows
     else:
-        yield from _Sender(model, settings, executor).recordings(chunks(samples))
+        sender = Sender(executor, model.to_bytes(), work_on, "calibration")
+        yield from sender.results((settings, chunk) for chunk in chunks(samples))
 
 
 def chunks(samples: Iterable[Sample]) -> Iterator[Chunk]:
@@ -69,20 +70,28 @@ def _has_state(model: Model, settings: Settings) -> bool:
     return bool(names & {"VAR_HANDLE", "HASHTABLE"}) or (variables and not settings.reset_variables)
 
 
-class _Sender:
-    """Hands chunks to an executor and takes recordings back, first in, first out."""
+class Sender:
+    """Hands tasks to an executor and takes their results back, first in, first out.
 
-    def __init__(self, model: Model, settings: Settings, executor: Executor):
-        self.settings, self.executor = settings, executor
-        self.content = model.to_bytes()
-        self.digest = hashlib.sha256(self.content).hexdigest()
+    ``work(digest, content, *task)`` is what workers are told to do: with the content of that digest, which they keep.
+    It returns None to be sent the content, which goes along with the first tasks only. ``activity`` is what is given up
+    when a worker dies."""
+
+    def __init__(self, executor: Executor, content: bytes, work: Callable[..., Any], activity: str):
+        self.executor, self.work, self.activity = executor, work, activity
+        self.content = content
+        self.digest = hashlib.sha256(content).hexdigest()
         self.under_way = 2 * _workers(executor)
+        self.sent = 0
 
-    def recordings(self, work: Iterator[Chunk]) -> Iterator[Recording]:
-        waiting: deque[tuple[Chunk, Future[Any]]] = deque()
+    def results(self, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """The results of tasks, in their order. Raises :class:`WorkerError` when a worker dies, and what it raises of
+        minilite's errors."""
+        waiting: deque[tuple[tuple[Any, ...], Future[Any]]] = deque()
         try:
-            for number, chunk in enumerate(work):
-                waiting.append((chunk, self._submit(chunk, number < self.under_way)))
+            for task in tasks:
+                waiting.append((task, self._submit(task, self.sent < self.under_way)))
+                self.sent += 1
                 if len(waiting) >= self.under_way:
                     yield self._result(*waiting.popleft())
             while waiting:
@@ -91,25 +100,25 @@ class _Sender:
             for _, future in waiting:
                 future.cancel()
 
-    def _submit(self, chunk: Chunk, with_content: bool) -> Future[Any]:
+    def _submit(self, task: tuple[Any, ...], with_content: bool) -> Future[Any]:
         content = self.content if with_content else None
         try:
-            return self.executor.submit(work_on, self.digest, content, self.settings, chunk)
+            return self.executor.submit(self.work, self.digest, content, *task)
         except Exception as error:  # executors raise what they like: broken, shut down, not connected
             raise self._failed(error) from error
 
-    def _result(self, chunk: Chunk, future: Future[Any]) -> Recording:
+    def _result(self, task: tuple[Any, ...], future: Future[Any]) -> Any:
         try:
-            found: Recording | None = future.result()
+            found = future.result()
         except Error:
             raise
         except Exception as error:  # as above; and whatever a worker's end is called
             raise self._failed(error) from error
-        return found if found is not None else self._result(chunk, self._submit(chunk, True))
+        return found if found is not None else self._result(task, self._submit(task, True))
 
     def _failed(self, error: Exception) -> WorkerError:
         return WorkerError(
-            f"calibration was given up: a worker of {type(self.executor).__name__} failed with "
+            f"{self.activity} was given up: a worker of {type(self.executor).__name__} failed with "
             f"{type(error).__name__}: {error} Try it without executor= to see whether the model runs; a worker "
             "that was killed has often run out of memory."
         )
