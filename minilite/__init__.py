@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from minilite.inspection.compare import Comparison, compare
     from minilite.inspection.debugger import Debugger
     from minilite.inspection.explain import Explanation, explain
+    from minilite.inspection.mixing import Mixed, mixed_precision
     from minilite.inspection.overflow import Overflow, overflow
+    from minilite.inspection.sensitivity import Sensitivity, sensitivity
     from minilite.interpreter import (
         Delegate,
         Interpreter,
@@ -68,6 +70,7 @@ __all__ = [
     "Interpreter",
     "InterpreterWithCustomOps",
     "MemoryPlan",
+    "Mixed",
     "Model",
     "ModelError",
     "NotAnArrayError",
@@ -77,6 +80,7 @@ __all__ = [
     "Optimize",
     "Overflow",
     "ResizeError",
+    "Sensitivity",
     "SignatureRunner",
     "StateError",
     "UnresolvedCustomError",
@@ -89,10 +93,12 @@ __all__ = [
     "explain",
     "load_delegate",
     "memory_plan",
+    "mixed_precision",
     "overflow",
     "quantize",
     "read",
     "run",
+    "sensitivity",
     "simulate",
 ]
 
@@ -116,6 +122,8 @@ _HOMES = {
     **dict.fromkeys(_INTERPRETER, "interpreter"),
     **dict.fromkeys(_QUANTIZATION, "quantization"),
     **dict.fromkeys(("Explanation", "explain"), "inspection.explain"),
+    **dict.fromkeys(("Mixed", "mixed_precision"), "inspection.mixing"),
+    **dict.fromkeys(("Sensitivity", "sensitivity"), "inspection.sensitivity"),
     **dict.fromkeys(("Overflow", "overflow"), "inspection.overflow"),
 }
 """Which module has a name that is not in :mod:`minilite.errors`."""

@@ -362,6 +362,90 @@ def overflow(
 
 @app.command()
 @_reported
+def sensitivity(
+    model: Model,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="int8, int16x8 or int8x4.")] = "int8",
+    operators: Annotated[
+        list[str] | None, typer.Option(help="Only these: regular expression of operator or tensor.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="How many to show; 0 for all.")] = 10,
+    calibration: Annotated[str, typer.Option(help="As for quantize.")] = "minmax",
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="How many to compare outputs on.")] = 16,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes to measure in.")] = 1,
+) -> None:
+    """Show which operators of a float model cost the most accuracy when quantized."""
+    from minilite import precision_command
+
+    settings = {
+        "operators": operators or [],
+        "calibration": calibration,
+        "per_channel": not per_tensor,
+        "samples": samples,
+        "kernels": kernels,
+        "engine": engine,
+    }
+    _print(_console(), precision_command.sensitivity_file(model, data or [], scheme, workers, top, settings))
+
+
+@app.command()
+@_reported
+def mix(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .tflite file to write.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="At most: bytes of constants, or a share of the float model's such as 40%.")
+    ] = None,
+    mac_bits: Annotated[
+        str | None, typer.Option(help="At most: MACs times bits of both factors; or such as 10%.")
+    ] = None,
+    sqnr: Annotated[float | None, typer.Option(help="At least so many dB, as small and cheap as can be.")] = None,
+    candidates: Annotated[
+        str | None, typer.Option(help="Schemes to choose from, with commas: float32,int16x8,int8,int8x4.")
+    ] = None,
+    calibration: Annotated[str, typer.Option(help="As for quantize.")] = "minmax",
+    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
+    input_type: Annotated[str, typer.Option(help="Of the model's inputs: float32, int8, uint8, int16.")] = "float32",
+    output_type: Annotated[str, typer.Option(help="Of the model's outputs.")] = "float32",
+    samples: Annotated[int, typer.Option(min=1, help="How many to compare outputs on.")] = 16,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes to measure in.")] = 1,
+) -> None:
+    """Find a scheme for each operator, such that the model fits a budget and loses as little as it can."""
+    from minilite import precision_command
+
+    if not output.parent.is_dir():
+        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
+    settings = {
+        "size": size,
+        "mac_bits": mac_bits,
+        "sqnr": sqnr,
+        "calibration": calibration,
+        "per_channel": not per_tensor,
+        "inference_input_type": input_type,
+        "inference_output_type": output_type,
+        "samples": samples,
+        "kernels": kernels,
+        "engine": engine,
+    }
+    found, shown = precision_command.mix_file(model, data or [], candidates, workers, settings)
+    found.model.save(output)
+    _print(_console(), shown)
+
+
+@app.command()
+@_reported
 def profile(
     model: Model,
     kernels: Kernels = "reference",

@@ -31,7 +31,7 @@ LAYERS = (
     ("inspection",),
     ("run_command",),
     ("debug_command", "explain_command", "memory_command", "profile_command", "quantize_command"),
-    ("compare_command", "overflow_command"),
+    ("compare_command", "overflow_command", "precision_command"),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

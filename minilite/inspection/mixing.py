@@ -79,6 +79,8 @@ def mixed_precision(
     calibration: str | Calibration | os.PathLike[str] = "minmax",
     ranges: Ranges | None = None,
     per_channel: bool = True,
+    inference_input_type: str = FLOAT,
+    inference_output_type: str = FLOAT,
     score: Score | None = None,
     rounds: int = 6,
     samples: int = COMPARED,
@@ -95,6 +97,7 @@ def mixed_precision(
     sqnr         in their place: at least so many dB, as small and cheap as can be
     candidates   the schemes to choose from, of ``float32``, ``int16x8``, ``int8`` and ``int8x4``. 16-bit activations
                  take no room in a file: a size alone does not limit them
+    inference_input_type, inference_output_type   of the model that is written; what is measured has float32 ones
     rounds       how often to improve the first guess, at most
     score        what to maximize in place of the SQNR; see :func:`minilite.sensitivity`, as for the other arguments
 
@@ -112,7 +115,8 @@ def mixed_precision(
         best = Reaching(search, float(sqnr), floats.size, whole).run()
     else:
         best = Fitting(search, Budget(limit("size", size, floats.size), limit("mac_bits", mac_bits, whole))).run()
-    written, decisions = bench.written(best.assignment)
+    types = {"inference_input_type": inference_input_type, "inference_output_type": inference_output_type}
+    written, decisions = bench.written(best.assignment, types)
     assignment = {(d.subgraph, d.operator): d.scheme for d in decisions}
     history = tuple(search.history)
     costs = best.size, best.mac_bits, floats.size, whole
@@ -134,7 +138,8 @@ def _checked(candidates: Iterable[str]) -> tuple[str, ...]:
 
 
 def limit(name: str, given: int | str | None, whole: int) -> float | None:
-    """A budget as a number: ``"40%"`` is that share of ``whole``. Raises :class:`ArgumentError` for what is neither."""
+    """A budget as a number: ``"40%"`` is that share of ``whole``; None for no limit, and for a share of nothing. Raises
+    :class:`ArgumentError` for what is neither."""
     if given is None:
         return None
     text = str(given).strip().replace(",", "").replace("_", "")
@@ -142,6 +147,7 @@ def limit(name: str, given: int | str | None, whole: int) -> float | None:
         found = whole * float(text[:-1]) / 100 if text.endswith("%") else float(int(text))
     except ValueError:
         raise ArgumentError(f"{name}: expected a whole number or a percentage such as '40%', got {given!r}.") from None
-    if not 0 < found < float("inf"):
+    share_of_nothing = text.endswith("%") and whole == 0
+    if not share_of_nothing and not 0 < found < float("inf"):
         raise ArgumentError(f"{name}: expected more than 0, got {given!r}.")
-    return found
+    return None if share_of_nothing else found

@@ -13,7 +13,7 @@ from minilite.quantization.graph import Graph, Node, Place
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.operands import constants
 from minilite.quantization.schemes import Scheme
-from minilite.quantization.sharing import Shared, pushed, requantized
+from minilite.quantization.sharing import Grids, Shared, group, pushed, requantized
 
 Ranges = Mapping[int, tuple[float, float]]
 
@@ -75,10 +75,13 @@ def _share(graph: Graph, found: Assignment) -> dict[int, str]:
             solved = pushed(graph, nodes, ours, scheme.activations)
         else:
             solved = requantized(graph, nodes, ours, scheme.activations, scheme.meets_halfway)
+        _read_from_others(graph, nodes, found, solved, ours)
         _merge(graph, nodes, found, solved)
         for tensor, grid in ours.items():
             found.own.setdefault(tensor, grid)
-    return {n.index: lack for n in chosen(graph, found) if (lack := _lacks(graph, n, found.shared)) is not None}
+    return {
+        n.index: lack for n in chosen(graph, found) if (lack := _lacks(graph, n, found.schemes[n.index], found.shared))
+    }
 
 
 def _ranged(graph: Graph, nodes: list[Node], ranges: Ranges, scheme: Scheme) -> dict[int, Grid]:
@@ -92,6 +95,23 @@ def _ranged(graph: Graph, nodes: list[Node], ranges: Ranges, scheme: Scheme) -> 
     for node in nodes:
         grids.update(recurrent.states(node, ranges, grids))
     return grids
+
+
+def _read_from_others(graph: Graph, nodes: list[Node], found: Assignment, solved: Shared, ours: Grids) -> None:
+    """What nodes of another family compute is read on a grid of this one: the group's, or of the tensor's own range."""
+    mine = {n.index for n in nodes}
+    for node in nodes:
+        operands, results = group(graph, node)
+        known = [g for u in results if (g := solved.written(node, u))] + [
+            g for u in operands if (g := solved.read(node, u))
+        ]
+        for use in graph.floats(node.inputs):
+            producer = graph.producers.get(use.tensor)
+            if producer is None or producer.index in mine or producer.index not in found.schemes:
+                continue
+            grid = known[0] if use in operands and known else ours.get(use.tensor)
+            if solved.read(node, use) is None and grid is not None:
+                solved.reads[node.index, use.position] = grid
 
 
 def _merge(graph: Graph, nodes: list[Node], found: Assignment, solved: Shared) -> None:
@@ -119,12 +139,17 @@ def _read_by_others(graph: Graph, nodes: list[Node], found: Assignment, tensor: 
             found.shared.reads.setdefault((node.index, use.position), grid)
 
 
-def _lacks(graph: Graph, node: Node, shared: Shared) -> str | None:
-    """What keeps a node from being integers: a tensor for which no range is known."""
+def _lacks(graph: Graph, node: Node, scheme: Scheme, shared: Shared) -> str | None:
+    """What keeps a node from being integers: a tensor for which no range is known, or a grid of its type."""
+    inputs, outputs = scheme.types(graph, node)
     for use in graph.floats(node.inputs):
-        if use.tensor not in graph.constants and shared.read(node, use) is None:
+        if use.tensor not in graph.constants and not _is(shared.read(node, use), inputs[use.position]):
             return f"no range was recorded for {graph.name(use.tensor)}"
-    for use in graph.floats(node.outputs):
-        if shared.written(node, use) is None:
+    for use, type_ in zip(node.outputs, outputs, strict=True):
+        if graph.is_float(use.tensor) and not _is(shared.written(node, use), type_):
             return f"no range was recorded for {graph.name(use.tensor)}"
     return None
+
+
+def _is(grid: Grid | None, type_: str | None) -> bool:
+    return grid is not None and grid.type == type_

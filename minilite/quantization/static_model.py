@@ -107,6 +107,9 @@ def _end(g: Graph, found: Assignment, scheme: Scheme, tensor: int, type_: str, s
         grid = scheme.numbers.activation(*found.ranges[tensor], scheme.activations)
     if grid is None:
         raise ArgumentError(f"{side} {g.name(tensor)} cannot be {type_}: no range is known for it. Ask for float32.")
+    outside = "int8" if type_ == "uint8" else type_
+    if grid.type != outside and tensor in found.ranges and len({s.family for s in found.schemes.values()}) > 1:
+        grid = scheme.numbers.activation(*found.ranges[tensor], outside)  # among operators of another scheme
     if grid.type == type_:
         return grid
     if (grid.type, type_) == ("int8", "uint8"):
