@@ -185,7 +185,8 @@ def quantize(
     ] = None,
     save_calibration: Annotated[Path | None, typer.Option(help="Keep the measured ranges in this .json file.")] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="Operators to leave float: regular expression of operator or tensor.")
+        list[str] | None,
+        typer.Option(help="Operators to leave float: number, or regular expression of operator or tensor."),
     ] = None,
     per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One scale for all channels of a weight.")] = False,
     equalize: Annotated[bool, typer.Option("--equalize", help="Even out neighbouring layers' weights first.")] = False,
@@ -203,13 +204,11 @@ def quantize(
     """Quantize a float model, and show what changed."""
     from minilite import quantize_command
 
-    for path in (output, save_calibration):
-        if path is not None and not path.parent.is_dir():
-            raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    quantize_command.check_outputs(scheme, output, save_calibration)
     settings = {
         "calibration": calibration,
         "ranges": ranges,
-        "exclude": exclude or [],
+        "exclude": quantize_command.patterns(exclude or []),
         "per_channel": not per_tensor,
         "equalize": equalize,
         "bias_correction": bias_correction,
@@ -220,9 +219,7 @@ def quantize(
         "inference_output_type": output_type,
     }
     result = quantize_command.quantize_file(model, scheme, data or [], settings)
-    result.found.model.save(output)
-    if save_calibration is not None:
-        quantize_command.save_calibration(result, save_calibration)
+    quantize_command.write(result, output, save_calibration)
     _print(_console(), quantize_command.describe(result))
 
 

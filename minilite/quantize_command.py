@@ -14,6 +14,7 @@ from minilite.inspection.compare import Comparison, compare
 from minilite.inspection.listing import Section, columns
 from minilite.model import Model
 from minilite.quantization import Quantized, quantized
+from minilite.quantization.arguments import WEIGHTS, uses_samples
 from minilite.quantization.lint import CalibrationWarning
 from minilite.quantization.source import with_float32_constants
 from minilite.quantization.static_model import FLOAT
@@ -23,6 +24,9 @@ from minilite.run_command import load_all
 WORST = 5
 COMPARED = 16
 """Samples that the worst tensors are looked for with."""
+
+WIDTH = 78
+"""Characters of a line, beside its indent of two."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,32 @@ def quantize_file(path: Path, scheme: str, files: Sequence[str], settings: dict[
     """Quantize a file with samples from ``[NAME=]FILE``\\ s. Warnings of the calibration are in its findings."""
     floats = read(path)
     data = samples(files)
+    used = uses_samples(scheme, settings["calibration"], settings["bias_correction"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CalibrationWarning)  # shown from the findings
-        found = quantized(floats, scheme, data, **settings)
+        found = quantized(floats, scheme, data if used else None, **settings)
     return Result(found, path.stat().st_size, len(found.model.to_bytes()), _compared(floats, found.model, data))
 
 
-def save_calibration(result: Result, path: Path) -> None:
-    """Keep the measured ranges. Raises :class:`ArgumentError` for a scheme that measures none."""
-    if result.found.calibration is None:
-        raise ArgumentError("--save-calibration: this scheme measures no ranges")
-    result.found.calibration.save(path)
+def check_outputs(scheme: str, output: Path, calibration: Path | None) -> None:
+    """Raise :class:`ArgumentError` where nothing could be written at last."""
+    for path in (output, calibration):
+        if path is not None and not path.parent.is_dir():
+            raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    if calibration is not None and scheme in WEIGHTS:
+        raise ArgumentError(f"--save-calibration: {scheme} measures no ranges")
+
+
+def write(result: Result, output: Path, calibration: Path | None) -> None:
+    """Write the model, and the ranges if a path is given for them."""
+    if calibration is not None and result.found.calibration is not None:
+        result.found.calibration.save(calibration)
+    result.found.model.save(output)
+
+
+def patterns(texts: Sequence[str]) -> list[str | int]:
+    """Operators to leave out: digits alone are an operator's number."""
+    return [int(text) if text.isdecimal() else text for text in texts]
 
 
 def samples(files: Sequence[str]) -> Any:
@@ -81,7 +100,7 @@ def describe(result: Result) -> Iterator[Section]:
     left = [d for d in decisions if d.scheme == FLOAT]
     if left:
         rows = [(str(d.operator), d.name, d.reason) for d in left]
-        yield "Left float", columns(rows, right=(0,))
+        yield "Left float", _fitted(rows)
     if result.compared is not None:
         yield from _worst(result.compared)
     if result.found.calibration is not None and result.found.calibration.findings:
@@ -94,8 +113,21 @@ def _worst(found: Comparison) -> Iterator[Section]:
         lines = [(f"{t.accumulated.sqnr:.1f} dB", t.op, _short(t.tensor)) for t in ordered]
         yield (
             f"Tensors with the most noise, over {found.samples} samples",
-            columns([("SQNR", "operator", "tensor"), *lines], right=(0,)),
+            _fitted([("SQNR", "operator", "tensor"), *lines]),
         )
+
+
+def _fitted(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Aligned columns within :data:`WIDTH`: what is too long in the last one loses its middle."""
+    room = WIDTH - sum(max(len(row[i]) for row in rows) + 2 for i in (0, 1))
+    return columns([(first, second, _without_middle(last, room)) for first, second, last in rows], right=(0,))
+
+
+def _without_middle(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    end = (room - 3) // 2
+    return f"{text[: room - 3 - end]}...{text[-end:]}"
 
 
 def _short(name: str) -> str:

@@ -53,6 +53,12 @@ def test_a_file_may_be_edited(tmp_path: Path) -> None:
     assert (found.method, found.samples) == ("recorded", 0)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "ranges.json"
+    path.write_text('{"out": [0, 6]}', encoding="utf-8-sig")
+    assert calibration_for(small_models.convolution(), path).ranges == {(0, 2): (0.0, 6.0)}
+
+
 ENTRY = {"tensor": 3, "name": "out", "min": 0.0, "max": 6.0}
 
 
@@ -67,6 +73,11 @@ ENTRY = {"tensor": 3, "name": "out", "min": 0.0, "max": 6.0}
         ({"tensors": [ENTRY | {"max": float("nan")}]}, "expected finite numbers"),
         ({"tensors": [ENTRY | {"max": 1e39}]}, "expected finite numbers"),
         ({"tensors": [ENTRY | {"max": "six"}]}, "expected"),
+        ({"tensors": [ENTRY | {"max": "6"}]}, r"expected \(lowest, highest\)"),
+        ({"tensors": [ENTRY | {"tensor": "3"}]}, "'3' is no whole number"),
+        ({"tensors": [ENTRY | {"tensor": 3.5}]}, "3.5 is no whole number"),
+        ({"tensors": [ENTRY, ENTRY | {"max": 7}]}, r"tensors\[1\], 'out': tensor 3 of subgraph 0 has an entry already"),
+        ({"tensors": [ENTRY | {"min": -3e38, "max": 3e38}]}, "whose width float32 can hold"),
         ({"samples": "many"}, "expected a whole number at 'samples'"),
         ({"tensors": 5}, "expected a list of objects at 'tensors'"),
         ({"tensors": [ENTRY | {"statistics": {"low": 1}}]}, "statistics lacks high"),

@@ -14,7 +14,8 @@ import minilite
 from minilite import Converter, OpsSet, Optimize, cli
 from minilite.errors import ArgumentError, ArgumentTypeError, ModelError
 from minilite.model import Model, Signature
-from minilite.quantization import quantized
+from minilite.quantization import Calibration, quantized
+from minilite.quantization.lint import CalibrationWarning
 from tests.network_parts import Network
 from tests.small_models import Builder, one
 
@@ -231,6 +232,9 @@ def test_equalizing_changes_weights_and_no_result():
     assert error(model, even, samples[:20]) < 2 * error(model, plain, samples[:20])
 
 
+ONE = [[np.ones((1, 6, 6, 2), np.float32)]]
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +249,31 @@ def test_equalizing_changes_weights_and_no_result():
         ({"representative_dataset": {"y": np.zeros((5, 6, 6, 2), np.float32)}}, "'y'"),
         ({"ranges": {"nothing": (0, 1)}}, "'nothing'"),
         ({"ranges": {}, "inference_input_type": "int8"}, "no range"),
+        ({"ranges": {}}, "no operator became integers: 5 lack ranges, the first being CONV_2D .*t0_input_"),
+        ({"ranges": {"t0_input_": (0, 1)}}, "no operator became integers: 5 lack ranges"),
+        ({"calibration": Calibration("minmax", {}, 100, {})}, "no operator became integers"),
+        ({"representative_dataset": [[np.zeros((0, 6, 6, 2), np.float32)]]}, "sample 0, input .* without values"),
+        ({"ranges": {"t0_input_": (-3e38, 3e38)}}, "whose width float32 can hold"),
+        ({"ranges": [1]}, "ranges: expected"),
+        ({"equalize": True, "ranges": {}}, "equalize= .*the ranges of ranges="),
+        ({"equalize": True, "calibration": "kept.json"}, "equalize= .*the ranges of calibration="),
+        ({"representative_dataset": ONE, "calibration": Calibration("minmax", {}, 1, {})}, "beside a calibration"),
+        ({"representative_dataset": ONE, "scheme": "dynamic_range"}, "dynamic_range takes no samples"),
+        ({"representative_dataset": ONE, "scheme": "float16"}, "float16 takes no samples"),
+        ({"scheme": "weights_int8", "calibration": "mse"}, "calibration= is for the schemes int8"),
+        ({"scheme": "weights_int4", "executor": object()}, "executor= is for"),
+        ({"scheme": "float16", "per_channel": False}, "per_channel= is for"),
+        ({"scheme": None}, "scheme: expected"),
+        ({"scheme": ["int8"]}, "scheme: expected"),
+        ({"calibration": None, "ranges": {}}, "calibration: expected minmax"),
+        ({"schemes": ["ADD"], "ranges": {}}, "schemes: expected a dictionary"),
+        ({"schemes": {"ADD": ["int8"]}, "ranges": {}}, "int8, int16x8, int8x4, float32"),
+        ({"exclude": None, "ranges": {}}, "exclude: expected"),
+        ({"exclude": "", "ranges": {}}, "empty pattern"),
+        ({"scheme": "weights_int4", "block_size": "32"}, "block_size: expected a whole number"),
+        ({"scheme": "weights_int4", "block_size": 320000}, "320000 suits no layer"),
+        ({"scheme": "weights_int4", "block_size": 32, "representative_dataset": ONE}, "32 suits no layer"),
+        ({"scheme": "weights_int4", "rounding": 4}, "rounding: expected a name"),
         ({"calibration": "minmx"}, "did you mean 'minmax'"),
         ({"inference_input_type": "int16", "ranges": {}}, "float32, int8, uint8"),
         ({"scheme": "int16x8", "inference_input_type": "int8", "ranges": {}}, "float32, int16"),
@@ -262,14 +291,71 @@ def test_equalizing_changes_weights_and_no_result():
     ],
 )
 def test_arguments_that_do_not_fit(model, arguments, message):
-    with pytest.raises(ArgumentError, match=message):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=message):
         minilite.quantize(model, **arguments)
+
+
+def test_operators_without_a_range_are_told(model, samples):
+    """A subgraph or a branch that no sample reaches has none."""
+    found = quantized(model, "int8", samples).calibration
+    last = model.subgraphs[0].outputs[0]
+    some = dataclasses.replace(found, ranges={k: r for k, r in found.ranges.items() if k != (0, last)})
+    with pytest.warns(
+        CalibrationWarning, match=r"1 operators stay float, the first being FULLY_CONNECTED .operator 5 .*"
+    ):
+        result = quantized(model, "int8", calibration=some)
+    assert "FULLY_CONNECTED" in {d.name for d in result.decisions if d.scheme == "float32"}
+
+
+def test_samples_beside_a_calibration_correct_biases(model, samples):
+    found = quantized(model, "int8", samples)
+    corrected = minilite.quantize(model, "int8", samples, calibration=found.calibration, bias_correction=True)
+    assert corrected == minilite.quantize(model, "int8", samples, bias_correction=True)
+    assert corrected != found.model
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_named(samples, wrong):
+    net = Network(7)
+    weights = np.ones((4, 1, 1, 2), np.float32)
+    weights[2, 0, 0, 1] = wrong
+    net.outputs.append(net.convolution(net.input((1, 6, 6, 2)), 4, weights=net.constant(weights, kind="weights")))
+    for scheme in SCHEMES:
+        with pytest.raises(ArgumentError, match=r"'t1_weights_' of subgraph 0, filter of CONV_2D.* 1 NaN or infinite"):
+            minilite.quantize(net.model(), scheme, samples if scheme in STATIC else None)
+    with pytest.raises(ArgumentError, match="t1_weights_"):
+        minilite.calibrate(net.model(), samples)
+
+
+def test_infinite_limits_stay_float(samples):
+    """They are legal in float models, and on no grid."""
+    net = Network(7)
+    x = net.convolution(net.input((1, 6, 6, 2)), 4)
+    net.outputs.append(net.call("MINIMUM", (x, net.constant(np.full(4, np.inf))), net.shape(x)))
+    result = quantized(net.model(), "int8", samples)
+    assert {d.name: d.reason for d in result.decisions} == {"CONV_2D": "", "MINIMUM": "its input2 holds infinities"}
+
+
+def test_values_too_far_apart_for_a_scale_are_named(model, samples):
+    found = quantized(model, "int8", samples).calibration
+    key = next(k for k, name in found.names.items() if name.startswith("t0_"))
+    wide = dataclasses.replace(found, ranges={**found.ranges, key: (-3e38, 3e38)})
+    with pytest.raises(ArgumentError, match=r"'t0_input_' of subgraph 0: the range from -3e.38 to 3e.38 is too wide"):
+        minilite.quantize(model, "int8", calibration=wide)
+
+
+def test_a_float16_model_is_calibrated_as_the_float32_one(model, samples):
+    half = minilite.quantize(model, "float16")
+    found = minilite.calibrate(half, samples)
+    assert minilite.quantize(half, "int8", calibration=found) == minilite.quantize(half, "int8", samples)
+    with pytest.raises(ArgumentError, match="already quantized"):
+        minilite.calibrate(minilite.quantize(model, "int8", samples), samples)
 
 
 def test_what_is_no_float_model(model, samples, tmp_path):
     for scheme in SCHEMES:
         with pytest.raises(ArgumentError, match="already quantized"):
-            minilite.quantize(minilite.quantize(model, "int8", samples), scheme, samples)
+            minilite.quantize(minilite.quantize(model, "int8", samples), scheme, samples if scheme in STATIC else None)
     with pytest.raises(ArgumentTypeError, match="expected a path"):
         minilite.quantize(3)
     with pytest.raises(ModelError):
@@ -326,6 +412,27 @@ def test_converter_without_optimizations_changes_nothing(model):
     assert Converter.from_content(model.to_bytes()).convert() == model.to_bytes()
 
 
+def test_converter_without_optimizations_makes_no_integers(model):
+    """TFLiteConverter raises a ValueError, too."""
+    integers = Converter(model, inference_input_type=np.int8)
+    with pytest.raises(ArgumentError, match="float32 without optimizations, got int8"):
+        integers.convert()
+    without_samples = Converter(model)
+    without_samples.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS_INT8]
+    with pytest.raises(ArgumentError, match="representative_dataset"):
+        without_samples.convert()
+
+
+def test_samples_in_tensorflow_s_wrapper(model, samples):
+    class RepresentativeDataset:  # as tf.lite has it
+        def __init__(self, input_gen):
+            self.input_gen = input_gen
+
+    converter = Converter(model, [Optimize.DEFAULT])
+    converter.representative_dataset = RepresentativeDataset(lambda: ([s[None]] for s in samples))
+    assert converter.convert() == minilite.quantize(model, "int8", samples).to_bytes()
+
+
 def test_converter_says_which_operator_is_no_integer(model, samples):
     converter = Converter(model, [Optimize.DEFAULT], samples)
     converter.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS_INT8]
@@ -336,6 +443,10 @@ def test_converter_says_which_operator_is_no_integer(model, samples):
 
 
 def test_converter_refuses_what_it_does_not_know(model):
+    with pytest.raises(AttributeError, match="representative_datset"):
+        Converter(model).representative_datset = ONE
+    with pytest.raises(AttributeError, match="supported_op"):
+        Converter(model).target_spec.supported_op = [OpsSet.TFLITE_BUILTINS_INT8]
     for converter in (
         Converter(model, ["DEFAULT"]),
         Converter(model, target_spec=dataclasses.replace(Converter(model).target_spec, supported_ops=["INT8"])),
@@ -371,6 +482,50 @@ def test_the_command_writes_the_model_and_says_what_changed(model, samples, tmp_
     assert minilite.read(target) == minilite.quantize(model, "int8", calibration=kept)
     for expected in ("times smaller", "x int8", "ELU  TFLiteConverter leaves it float", "dB", "30 samples are few"):
         assert expected in out
+
+
+def test_the_command_takes_samples_to_compare_by_alone(model, samples, tmp_path, call):
+    model.save(tmp_path / "float.tflite")
+    np.save(tmp_path / "few.npy", samples[:30])
+    quantized(model, "int8", samples).calibration.save(tmp_path / "kept.json")
+    arguments = ("quantize", tmp_path / "float.tflite", "-d", tmp_path / "few.npy", "-o", tmp_path / "out.tflite")
+    for more in (("--scheme", "float16"), ("--calibration", tmp_path / "kept.json")):
+        status, out, _ = call(*arguments, *more)
+        assert status == 0
+        assert "SQNR" in out
+
+
+def test_the_command_excludes_by_number_as_python_does(model, samples, tmp_path, call):
+    model.save(tmp_path / "float.tflite")
+    np.save(tmp_path / "few.npy", samples)
+    data = ("-d", tmp_path / "few.npy", "-o", tmp_path / "out.tflite")
+    status, _, _ = call("quantize", tmp_path / "float.tflite", *data, "--exclude", "3")
+    assert status == 0
+    assert minilite.read(tmp_path / "out.tflite") == minilite.quantize(model, "int8", samples, exclude=3)
+
+
+def test_the_command_s_lines_fit_a_terminal(model, samples, tmp_path, call):
+    graph = model.subgraphs[0]
+    tensors = tuple(dataclasses.replace(t, name=f"first/{'inner/' * 20}{t.name}") for t in graph.tensors)
+    dataclasses.replace(model, subgraphs=(dataclasses.replace(graph, tensors=tensors),)).save(tmp_path / "long.tflite")
+    np.save(tmp_path / "few.npy", samples)
+    status, out, _ = call(
+        "quantize", tmp_path / "long.tflite", "-d", tmp_path / "few.npy", "-o", tmp_path / "out.tflite"
+    )
+    assert status == 0
+    table = [line for line in out.splitlines() if "first/" in line]
+    assert table
+    assert all(len(line) <= 80 and "..." in line and "t" in line[-12:] for line in table)
+
+
+def test_the_command_writes_nothing_when_one_thing_does_not_fit(model, tmp_path, call):
+    model.save(tmp_path / "float.tflite")
+    target = tmp_path / "out.tflite"
+    arguments = ("quantize", tmp_path / "float.tflite", "-o", target, "--scheme", "float16")
+    status, _, err = call(*arguments, "--save-calibration", tmp_path / "kept.json")
+    assert status == 1
+    assert "float16 measures no ranges" in err
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("more", [["--scheme", "int9"], [], ["--data", "none.npy"], ["--exclude", "CONV2D"]])

@@ -132,7 +132,7 @@ TWO = small_models.two_signatures()
 @pytest.mark.parametrize(
     ("data", "signature", "said"),
     [
-        ([[A, B]], None, r"2 signatures; say which .*'add', 'subtract'"),
+        ([[A, B]], None, r"2 signatures; yield .*'add', 'subtract'"),
         ([("ad", [A, B])], None, r"no signature is called 'ad' \(did you mean 'add'\?\)"),
         ([[A, B]], "sub", "no signature is called 'sub'"),
         ([[A]], "add", "sample 0: expected 2 arrays, got 1"),

@@ -70,6 +70,9 @@ def simulated(seed: int, bits: int, **widths: object) -> float:
     return sqnr(outputs(model, data), np.array([simulation(*sample)[0] for sample in data], np.float64))
 
 
+@pytest.mark.filterwarnings(
+    "ignore::minilite.quantization.lint.CalibrationWarning"
+)  # TFLiteConverter leaves some tensors without a range
 def test_error_of_random_networks_is_that_of_integers():
     """Within 2 dB each, and half of them within 0.1."""
     apart = []
@@ -115,6 +118,13 @@ def test_excluded_operators_do_not_round():
     assert simulation(*data[0])[0].tobytes() == next(iter(minilite.run(model, data[0]).values())).tobytes()
 
 
+def test_operators_are_excluded_by_one_pattern():
+    seed = SEEDS[1]
+    model, data = network(seed), samples(network(seed), seed)
+    one, several = (minilite.simulate(model, 2, ranges=known(seed), exclude=e) for e in (".*", [".*"]))
+    assert one(*data[0])[0].tobytes() == several(*data[0])[0].tobytes()
+
+
 def test_samples_give_ranges_and_the_model_is_there_for_other_runtimes():
     pytest.importorskip("ai_edge_litert")
     seed = SEEDS[1]
@@ -129,6 +139,11 @@ def test_samples_give_ranges_and_the_model_is_there_for_other_runtimes():
 def test_other_widths_are_refused(widths):
     with pytest.raises(minilite.ArgumentError, match="from 2 to 16"):
         minilite.simulate(network(0), ranges=known(SEEDS[0]), **widths)
+
+
+def test_widths_are_numbers():
+    with pytest.raises(minilite.ArgumentTypeError, match="from 2 to 16, got '8'"):
+        minilite.simulate(network(0), "8", ranges=known(SEEDS[0]))
 
 
 def test_inputs_are_counted():

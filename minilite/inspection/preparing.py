@@ -13,6 +13,7 @@ from typing import Any
 from minilite.errors import ArgumentError
 from minilite.inspection.trials import Assignment, Place, Score, Setup, Trials, assigned
 from minilite.model import Model
+from minilite.quantization.arguments import is_method
 from minilite.quantization.calibration import Calibration
 from minilite.quantization.graph import Graph, graph
 from minilite.quantization.quantizer import Ranges, calibrated
@@ -71,7 +72,8 @@ def prepared(model: Model | bytes | str | os.PathLike[str], data: Any, scheme: s
         raise ArgumentError(f"samples: expected 1 or more to compare on, got {how.samples}.")
     if data is None:
         raise ArgumentError("outputs are compared on samples: give data, even where ranges are known.")
-    found = calibrated(floats, scheme, data, how.calibration, how.ranges, how.executor, how.progress)
+    measured = data if is_method(how.calibration) else None
+    found = calibrated(floats, scheme, measured, how.calibration, how.ranges, how.executor, how.progress)
     samples = tuple(itertools.islice(RepresentativeDataset(floats, data), how.samples))
     if how.score is None:
         _check_outputs(floats, {sample.subgraph for sample in samples})

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.errors import ArgumentError
+from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.model import Model
 from minilite.quantization.calibration import Calibration, Range, Statistics, is_saved, recorded
 from minilite.quantization.executing import recordings
@@ -37,8 +37,8 @@ from minilite.quantization.lint import Finding, WholeNumbers, of_average, of_dat
 from minilite.quantization.observers import Extremes, MovingAverage
 from minilite.quantization.recording import Key, Recording, Settings, name_of, observed
 from minilite.quantization.representative import Dataset, RepresentativeDataset, Sample
+from minilite.quantization.source import as_model, check_float, with_float32_constants
 from minilite.quantization.thresholds import STEPS, entropy, mse, percentile
-from minilite.reader import read
 
 Array = np.ndarray
 
@@ -78,7 +78,8 @@ def calibrate(
     Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for data that does not fit, no data, NaN and
     infinities, :class:`WorkerError` when a worker dies, and what running the model raises."""
     _check(method, percent, activations)
-    model = model if isinstance(model, Model) else read(model)
+    model = with_float32_constants(as_model(model))
+    check_float(model)
     settings = Settings(kernels, engine, method in CLIPPING, 3e38 if method == "ema" else None, reset_variables)
     dataset = representative_dataset
     if not isinstance(dataset, RepresentativeDataset):
@@ -210,15 +211,25 @@ def calibration_for(
     Raises :class:`ArgumentError` for data and ranges together, and what those functions raise."""
     if isinstance(calibration, str) and calibration in METHODS:
         return calibrate(model, representative_dataset, calibration, **options)
-    if isinstance(calibration, Calibration):
-        return calibration.fitted(model)
-    if isinstance(calibration, Mapping):
-        return recorded(model, calibration)
     if isinstance(calibration, str) and not calibration.endswith(".json"):
         raise ArgumentError(
             f"unknown calibration {calibration!r}{nearest(calibration, METHODS)}: expected {', '.join(METHODS)}, "
             "or the path of a saved calibration, which ends in .json."
         )
+    if not isinstance(calibration, str | os.PathLike | Calibration | Mapping):
+        raise ArgumentTypeError(
+            f"calibration: expected {', '.join(METHODS)}, a Calibration, or the path of a saved one, got "
+            f"{calibration!r:.60}."
+        )
+    if representative_dataset is not None:
+        raise ArgumentError(
+            "representative_dataset= beside a calibration that was made before: nobody would look at the samples. Give "
+            "one of the two."
+        )
+    if isinstance(calibration, Calibration):
+        return calibration.fitted(model)
+    if isinstance(calibration, Mapping):
+        return recorded(model, calibration)
     return loaded(model, calibration)
 
 

@@ -127,6 +127,10 @@ def recorded(model: Model, ranges: Mapping[str, Any] | str | os.PathLike[str]) -
     """A calibration of given ranges: ``{tensor name: (lowest, highest)}``, or the path of a .json file of that.
 
     Raises :class:`ArgumentError` for names that the model has not, and what is no range."""
+    if not isinstance(ranges, Mapping | str | os.PathLike):
+        raise ArgumentTypeError(
+            f"ranges: expected {{tensor name: (lowest, highest)}} or the path of a .json file, got {ranges!r:.60}."
+        )
     given = ranges if isinstance(ranges, Mapping) else _json(ranges)
     keys: dict[str, list[Key]] = {}
     for key in observed(model):
@@ -186,7 +190,7 @@ def is_saved(path: str | os.PathLike[str]) -> bool:
 
 def _json(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))  # editors put a mark in front
     except (OSError, ValueError) as error:
         raise ArgumentError(f"cannot read a calibration from {str(path)!r}: {error}.") from None
     if not isinstance(content, dict):
@@ -207,6 +211,7 @@ class _Reader:
                 "A file of {name: [min, max]} is read by recorded(model, path)."
             )
         entries = [self._entry(entry, i) for i, entry in enumerate(self._list(content, "tensors"))]
+        self._check_single(entries)
         return Calibration(
             str(content.get("method", "recorded")),
             {key: range_ for key, _, range_, _ in entries},
@@ -216,9 +221,25 @@ class _Reader:
             {key: statistics for key, _, _, statistics in entries if statistics},
         )
 
+    def _check_single(self, entries: list[tuple[Key, str, Range, Statistics | None]]) -> None:
+        seen: set[Key] = set()
+        for position, (key, name, _, _) in enumerate(entries):
+            if key in seen:
+                raise ArgumentError(
+                    f"{self.path!r}, tensors[{position}], {name!r}: tensor {key[1]} of subgraph {key[0]} has an entry "
+                    "already."
+                )
+            seen.add(key)
+
     def _count(self, value: Any) -> int:
         if not isinstance(value, int):
             raise ArgumentError(f"{self.path!r}: expected a whole number at 'samples', got {value!r}.")
+        return value
+
+    @staticmethod
+    def _whole(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{value!r} is no whole number")
         return value
 
     def _list(self, content: dict[str, Any], name: str) -> list[Any]:
@@ -230,7 +251,8 @@ class _Reader:
     def _entry(self, entry: dict[str, Any], position: int) -> tuple[Key, str, Range, Statistics | None]:
         where = f"{self.path!r}, tensors[{position}]"
         try:
-            key, name = (int(entry.get("subgraph", 0)), int(entry["tensor"])), str(entry["name"])
+            key = self._whole(entry.get("subgraph", 0)), self._whole(entry["tensor"])
+            name = str(entry["name"])
             pair = entry["min"], entry["max"]
         except (KeyError, TypeError, ValueError) as error:
             raise ArgumentError(f"{where}: expected 'tensor' (an index), 'name', 'min', 'max': {error}.") from None
@@ -249,10 +271,21 @@ class _Reader:
 def _range(pair: Any, what: str) -> Range:
     """Two numbers as a range that float32 can hold."""
     try:
+        if any(isinstance(end, str | bytes) for end in pair):
+            raise ValueError
         with np.errstate(over="ignore"):
             low, high = (np.float32(end) for end in pair)
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"{what}: expected (lowest, highest), got {pair!r}.") from None
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         raise ArgumentError(f"{what}: expected finite numbers, the lower one first, got {pair!r}.")
+    if not is_range(float(low), float(high)):
+        raise ArgumentError(f"{what}: expected a range whose width float32 can hold, got {pair!r}.")
     return float(low), float(high)
+
+
+def is_range(low: float, high: float) -> bool:
+    """Whether float32 holds both ends and the width, 0 included."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = np.float32(max(high, 0.0)) - np.float32(min(low, 0.0))
+    return bool(np.isfinite(width) and low <= high)

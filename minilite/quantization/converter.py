@@ -17,7 +17,8 @@ DEFAULT, a representative dataset                                         int8
 ========================================================================  ==============
 
 Inference types are as in :func:`minilite.quantize`; a type is a NumPy type or its name. With TFLITE_BUILTINS_INT8
-alone, an operator that stays float is an error, which TFLiteConverter lets pass.
+alone, an operator that stays float is an error, which TFLiteConverter lets pass. Attributes that are not here are an
+AttributeError, which TFLiteConverter takes for its own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class OpsSet(Enum):
 INT16X8 = OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
-@dataclass
+@dataclass(slots=True)
 class TargetSpec:
     """Which operators, and which types beside float32, the result may have."""
 
@@ -67,7 +68,7 @@ class TargetSpec:
     supported_types: Sequence[Any] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class Converter:
     """TFLiteConverter's attributes over :func:`minilite.quantize`; see the module. ``result`` holds what the last
     :meth:`convert` found: calibration and decisions."""
@@ -123,16 +124,25 @@ class Converter:
         types, ops = {_name(t) for t in self.target_spec.supported_types}, self._ops()
         if not types <= {FLOAT, "float16", "int8"}:
             raise ArgumentError(f"supported_types: expected float32, float16 or int8, got {', '.join(sorted(types))}.")
-        if not self.optimizations:
-            return None
         integers = ops & {OpsSet.TFLITE_BUILTINS_INT8, INT16X8} or "int8" in types
         if integers and self.representative_dataset is None:
             raise ArgumentError("representative_dataset: expected samples for integer operators, got none.")
+        if not self.optimizations:
+            self._refuse_integer_ends()
+            return None
         if "float16" in types:
             return "float16"
         if self.representative_dataset is None:
             return "dynamic_range"
         return "int16x8" if INT16X8 in ops else "int8"
+
+    def _refuse_integer_ends(self) -> None:
+        ends = {_name(self.inference_input_type), _name(self.inference_output_type)}
+        if ends != {FLOAT}:
+            raise ArgumentError(
+                f"inference_input_type, inference_output_type: expected float32 without optimizations, got "
+                f"{', '.join(sorted(ends - {FLOAT}))}. Set optimizations = [Optimize.DEFAULT]."
+            )
 
 
 def _name(type_: Any) -> str:

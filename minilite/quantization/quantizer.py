@@ -12,24 +12,36 @@ from typing import Any, ParamSpec
 
 from minilite.errors import ArgumentError
 from minilite.model import Model
+from minilite.quantization.arguments import (
+    check_data,
+    check_equalized,
+    check_given,
+    check_kinds,
+    check_scheme,
+    check_types,
+    is_method,
+)
 from minilite.quantization.bias_correction import bias_corrected
-from minilite.quantization.calibrating import METHODS, calibration_for
+from minilite.quantization.blocks import divided_into
+from minilite.quantization.calibrating import calibration_for
 from minilite.quantization.calibration import Calibration, recorded
 from minilite.quantization.clipping import clipped
 from minilite.quantization.dynamic_range import dynamic_range
 from minilite.quantization.equalization import equalized
 from minilite.quantization.graph import graph
 from minilite.quantization.inputs import nearest
+from minilite.quantization.lint import Finding, warn
 from minilite.quantization.numbers import LITERT
 from minilite.quantization.rounding import gptq
 from minilite.quantization.schemes import STATIC, as_litert
-from minilite.quantization.selecting import Pattern, selected
+from minilite.quantization.selecting import Pattern, patterns, selected
 from minilite.quantization.source import as_model, check_float, with_float32_constants
 from minilite.quantization.squant import squant
+from minilite.quantization.static import NO_RANGE
 from minilite.quantization.static_model import FLOAT, Decision, quantize_static
-from minilite.quantization.weight import Choice
+from minilite.quantization.weight import Choice, Excluded
 from minilite.quantization.weight import nearest as nearest_integers
-from minilite.quantization.weights_only import float16, weights_int4, weights_int8
+from minilite.quantization.weights_only import float16, weights_int4, weights_int8, weights_of
 
 WEIGHT_SCHEMES: Mapping[str, Callable[..., Model]] = {
     "dynamic_range": dynamic_range,
@@ -37,7 +49,6 @@ WEIGHT_SCHEMES: Mapping[str, Callable[..., Model]] = {
     "weights_int8": weights_int8,
     "weights_int4": weights_int4,
 }
-SCHEMES = (*STATIC, *WEIGHT_SCHEMES)
 Ranges = Mapping[str, Any] | str | os.PathLike[str]
 
 
@@ -83,9 +94,10 @@ def quantized(
                             ``weights_int8`` and ``weights_int4`` (smaller weights, float arithmetic)
     representative_dataset  samples, for the schemes that quantize activations: a function that yields samples, arrays,
                             or anything to iterate over (:mod:`minilite.quantization.representative`); the schemes
-                            ``weights_int8`` and ``weights_int4`` choose better integers with them
+                            ``weights_int8`` and ``weights_int4`` choose better integers with the first 512 of them
     calibration             how ranges follow from samples: a method (:mod:`minilite.quantization.calibrating`), or a
-                            :class:`Calibration`, or the path of a saved one. ``ema`` quantizes as litert-quantizer does
+                            :class:`Calibration`, or the path of a saved one, beside which samples are for
+                            ``bias_correction`` only. ``ema`` quantizes as litert-quantizer does
     per_channel             weights have a scale for each channel, where kernels can
     inference_input_type    of the model's float inputs: ``float32``, ``int8``, ``uint8``; ``int16`` in int16x8
     inference_output_type   of its outputs
@@ -94,9 +106,10 @@ def quantized(
     ranges                  ranges to use in place of measured ones, ``{tensor name: (lowest, highest)}`` or a .json
                             file of that; where they suffice, no samples are needed
     equalize                even out neighbouring layers' weights first (:mod:`minilite.quantization.equalization`):
-                            True, or ``"minimum"``, which makes RELU6 between them a RELU and a MINIMUM
-    bias_correction         make up in the biases for the mean error that quantizing leaves in each layer, which samples
-                            must show (:mod:`minilite.quantization.bias_correction`)
+                            True, or ``"minimum"``, which makes RELU6 between them a RELU and a MINIMUM. Ranges must
+                            be measured then, not handed over
+    bias_correction         make up in the biases for the mean error that quantizing leaves in each layer, which the
+                            first 512 samples show (:mod:`minilite.quantization.bias_correction`)
     rounding                of ``weights_int8`` and ``weights_int4``: ``nearest``, ``clipped`` (scales that clip best),
                             ``squant`` (no data; the default without samples) or ``gptq`` (the default with samples)
     block_size              of ``weights_int4``: values of a row that share a scale, a multiple of 32; 0 for a channel
@@ -109,34 +122,42 @@ def quantized(
     TFLiteConverter's bit for bit where ranges are the same. What has no integer kernel stays float between DEQUANTIZE
     and QUANTIZE.
 
-    Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for a model that is quantized already and for arguments
-    that do not fit; :class:`ModelError` for a bad file; what running the model raises."""
-    if scheme not in SCHEMES:
-        raise ArgumentError(f"unknown scheme {scheme!r}{nearest(scheme, SCHEMES)}; there are: {', '.join(SCHEMES)}.")
+    Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for a model that is quantized already, for arguments
+    that do not fit or that the scheme would ignore, and where no operator becomes integers for want of ranges;
+    :class:`ModelError` for a bad file; what running the model raises. Warns (:class:`CalibrationWarning`) of operators
+    that stay float because a range is missing."""
+    check_scheme(scheme)
     types = (inference_input_type, inference_output_type)
-    _check_arguments(
+    check_kinds(schemes, rounding, block_size)
+    check_given(
         scheme,
         {
             "inference_input_type": types[0] != FLOAT,
             "inference_output_type": types[1] != FLOAT,
             "schemes": bool(schemes),
             "ranges": ranges is not None,
+            "calibration": not (isinstance(calibration, str) and calibration == "minmax"),
+            "executor": executor is not None,
             "rounding": rounding is not None,
             "arithmetic": arithmetic != "float",
             "block_size": block_size != 0,
+            "per_channel": not per_channel,
         },
     )
+    check_data(scheme, representative_dataset, bias_correction)
+    check_equalized(equalize, calibration, ranges is not None)
     source = with_float32_constants(as_model(model))
     check_float(source)
     floats = equalized(source, relu6=equalize if isinstance(equalize, str) else "skip") if equalize else source
-    excluded = _patterns(exclude)
+    excluded = patterns(exclude)
     if scheme in WEIGHT_SCHEMES:
         made = Quantized(
             _weights(floats, scheme, representative_dataset, excluded, per_channel, rounding, block_size, arithmetic)
         )
     else:
-        _check_types(STATIC[scheme].activations, *types)
-        found = calibrated(floats, scheme, representative_dataset, calibration, ranges, executor, progress)
+        check_types(STATIC[scheme].activations, *types)
+        data = representative_dataset if is_method(calibration) or not bias_correction else None
+        found = calibrated(floats, scheme, data, calibration, ranges, executor, progress)
         static = as_litert(STATIC[scheme]) if found.method == "ema" else STATIC[scheme]
         written, decisions = quantize_static(
             floats,
@@ -148,11 +169,10 @@ def quantized(
             exclude=excluded,
             schemes=schemes,
         )
+        _check_ranges(decisions)
         made = Quantized(written, found, decisions)
     if not bias_correction:
         return made
-    if representative_dataset is None:
-        raise ArgumentError("bias_correction= measures errors on samples: give representative_dataset=.")
     return dataclasses.replace(made, model=bias_corrected(floats, made.model, representative_dataset))
 
 
@@ -170,9 +190,20 @@ def _model_alone(function: Callable[Settings, Quantized]) -> Callable[Settings, 
 quantize = _model_alone(quantized)
 
 
-def _patterns(exclude: Iterable[Pattern] | Pattern) -> list[Pattern]:
-    single = isinstance(exclude, str | int) or callable(exclude)
-    return [exclude] if single else list(exclude)  # type: ignore[list-item, arg-type]  # told apart by ``single``
+def _check_ranges(decisions: list[Decision]) -> None:
+    """Say which operators stay float for want of a range. Raises :class:`ArgumentError` when those are all that could
+    have been integers."""
+    lacking = [d for d in decisions if d.reason.startswith(NO_RANGE)]
+    if not lacking:
+        return
+    first = lacking[0]
+    which = f"{first.name} (operator {first.operator} of subgraph {first.subgraph}): {first.reason}"
+    if all(d.scheme == FLOAT for d in decisions):
+        raise ArgumentError(
+            f"no operator became integers: {len(lacking)} lack ranges, the first being {which}. Give ranges of all "
+            "tensors, or representative_dataset= to measure them."
+        )
+    warn([Finding("no range", None, f"{len(lacking)} operators stay float, the first being {which}")])
 
 
 ROUNDINGS: Mapping[str, Callable[[], Choice]] = {
@@ -201,6 +232,7 @@ def _weights(
         return dynamic_range(model, exclude=left, per_channel=per_channel)
     settings: dict[str, Any] = {"exclude": left, "per_channel": per_channel, "arithmetic": arithmetic}
     if scheme == "weights_int4":
+        _check_blocks(model, block_size, left)
         settings["block_size"] = block_size
     way = rounding or ("squant" if data is None else "gptq")
     if way in ROUNDINGS:
@@ -214,26 +246,16 @@ def _weights(
     return WEIGHT_SCHEMES[scheme](fitted.model, choose=fitted.choose, **settings)
 
 
-_ONLY_FOR = {
-    **dict.fromkeys(("inference_input_type", "inference_output_type", "schemes", "ranges"), tuple(STATIC)),
-    **dict.fromkeys(("rounding", "arithmetic"), ("weights_int8", "weights_int4")),
-    "block_size": ("weights_int4",),
-}
-
-
-def _check_arguments(scheme: str, given: Mapping[str, bool]) -> None:
-    for name, is_given in given.items():
-        if is_given and scheme not in _ONLY_FOR[name]:
-            raise ArgumentError(f"{name}= is for the schemes {' and '.join(_ONLY_FOR[name])}, not for {scheme}.")
-
-
-def _check_types(activations: str, *types: str) -> None:
-    allowed = (FLOAT, "int8", "uint8") if activations == "int8" else (FLOAT, activations)
-    for type_ in types:
-        if type_ not in allowed:
-            raise ArgumentError(
-                f"inference types: expected {', '.join(allowed)} with {activations} activations, got {type_!r}."
-            )
+def _check_blocks(model: Model, block_size: int, exclude: Excluded) -> None:
+    """Raise :class:`ArgumentError` for a block size that suits no layer."""
+    if not block_size or block_size % 32:  # which the scheme itself refuses
+        return
+    matrices = weights_of(model, 4, exclude=exclude)
+    if not any(all(divided_into(block_size, w.values, w.bits, name) for name in w.operators) for w in matrices):
+        raise ArgumentError(
+            "block_size: expected one that divides the rows of a FULLY_CONNECTED matrix of at least four units; "
+            f"{block_size} suits no layer of the model."
+        )
 
 
 def calibrated(
@@ -247,7 +269,7 @@ def calibrated(
 ) -> Calibration:
     """The ranges to quantize by: measured or handed over, then replaced by those that were given by name."""
     by_hand = None if ranges is None else recorded(model, ranges)
-    if data is None and isinstance(calibration, str) and calibration in METHODS:
+    if data is None and is_method(calibration):
         if by_hand is not None:
             return by_hand
         raise ArgumentError(

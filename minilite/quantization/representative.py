@@ -8,6 +8,7 @@ def samples():                                  # a function that can be called 
 
 images                                          # (N, ...): cut into samples along axis 0
 {"image": images, "size": sizes}                # the same for several inputs
+tf.lite.RepresentativeDataset(samples)          # TensorFlow's wrapper around such a function
 [image[None] for image in images]               # anything to iterate over; a generator serves once
 """
 
@@ -54,6 +55,8 @@ class RepresentativeDataset:
         self._default = signature
         self._inputs: dict[str | None, Inputs] = {}
         self._used = False
+        if not callable(data) and callable(given := getattr(data, "input_gen", None)):
+            self.data = data = given
         if data is None or isinstance(data, str | bytes | int | float):
             raise _no_dataset(data)
         if hasattr(data, "__array__") and not callable(data):
@@ -141,8 +144,8 @@ class RepresentativeDataset:
         key = self._default if key is None else key
         if key is None and len(keys) > 1:
             raise ArgumentError(
-                f"the model has {len(keys)} signatures; say which one the samples are for, with signature= or by "
-                f"yielding (key, inputs): {', '.join(map(repr, keys))}."
+                f"the model has {len(keys)} signatures; yield (key, inputs) to say which one a sample is for: "
+                f"{', '.join(map(repr, keys))}."
             )
         if key is None:
             return keys[0] if keys else None
@@ -173,6 +176,8 @@ class RepresentativeDataset:
         array, was_float64 = numbers(value, tensor, what)
         if was_float64:
             self.float64.add(inputs.name(index))
+        if array.size == 0 and 0 not in (tensor.shape or ()):
+            raise ArgumentError(f"{what}: a sample without values; {inputs.wanted_shape(index, array.shape)}")
         if not shape_fits(array.shape, tensor):
             raise ArgumentError(f"{what}: {inputs.wanted_shape(index, array.shape)}")
         return array

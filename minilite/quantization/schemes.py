@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from minilite.quantization.graph import Graph, Node, Use
 from minilite.quantization.numbers import LITERT, TFLITE, TFLITE_16, Numbers
 from minilite.quantization.recurrent import OPERAND_TYPES, layer_refusal
@@ -117,6 +119,8 @@ class Scheme:
                 return "its bias is computed, not constant"
             if use.operand.role == "weight" and use.tensor not in graph.constants and node.name != "FULLY_CONNECTED":
                 return f"its {use.operand.name} is computed, not constant"
+            if use.operand.role not in ("weight", "bias") and not np.isfinite(graph.constants.get(use.tensor, 0)).all():
+                return f"its {use.operand.name} holds infinities"
         if (reason := layer_refusal(node)) is not None:
             return reason
         types = self.types(graph, node)

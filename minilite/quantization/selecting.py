@@ -15,6 +15,17 @@ the name of one of its results (``"head/"``); the operator's number in subgraph 
 of the node."""
 
 
+def patterns(exclude: Iterable[Pattern] | Pattern) -> list[Pattern]:
+    """One pattern or several, as a list. Raises :class:`ArgumentTypeError` for what is neither."""
+    if isinstance(exclude, str | int) or callable(exclude):
+        return [exclude]
+    if not isinstance(exclude, Iterable):
+        raise ArgumentTypeError(
+            f"exclude: expected a regular expression, an operator's number, a function, or several, got {exclude!r}."
+        )
+    return list(exclude)  # (subgraph, operator) alone counts as two numbers
+
+
 def selected(graphs: Iterable[Graph], pattern: Pattern) -> set[tuple[int, int]]:
     """The operators that a pattern chooses, as pairs of subgraph and operator.
 
@@ -38,6 +49,8 @@ def _matches(graph: Graph, node: Node, pattern: Pattern) -> bool:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
+    if not pattern:
+        raise ArgumentError("an empty pattern would choose every operator; '.*' says that it is meant to.")
     try:
         return re.compile(pattern)
     except re.error as error:

@@ -26,13 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from minilite.errors import ArgumentError
+from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.interpreter import Interpreter
 from minilite.model import Model
 from minilite.quantization.calibration import Calibration
 from minilite.quantization.fake_quantization import Widths, rounding
 from minilite.quantization.quantizer import calibrated
-from minilite.quantization.selecting import Pattern
+from minilite.quantization.selecting import Pattern, patterns
 from minilite.quantization.source import as_model, check_float, with_float32_constants
 
 
@@ -71,7 +71,7 @@ def simulate(
     symmetric: bool = False,
     calibration: str | Calibration | os.PathLike[str] = "minmax",
     ranges: Mapping[str, Any] | str | os.PathLike[str] | None = None,
-    exclude: Iterable[Pattern] = (),
+    exclude: Iterable[Pattern] | Pattern = (),
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Simulation:
@@ -81,9 +81,11 @@ def simulate(
     Raises :class:`ArgumentError` for other widths, and what :func:`minilite.quantize` raises."""
     widths = Widths(bits, bits if weight_bits is None else weight_bits, per_channel, symmetric)
     for name, width in (("bits", widths.bits), ("weight_bits", widths.weight_bits)):
+        if isinstance(width, bool) or not isinstance(width, int):
+            raise ArgumentTypeError(f"expected {name} from 2 to 16, got {width!r:.60}.")
         if not 2 <= width <= 16:
             raise ArgumentError(f"expected {name} from 2 to 16, got {width}.")
     floats = with_float32_constants(as_model(model))
     check_float(floats)
     found = calibrated(floats, "int8", representative_dataset, calibration, ranges, executor, progress)
-    return Simulation(rounding(floats, found.ranges, widths, list(exclude)), widths, found)
+    return Simulation(rounding(floats, found.ranges, widths, patterns(exclude)), widths, found)

@@ -10,6 +10,7 @@ import numpy as np
 from minilite.constants import constant_array
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.model import Buffer, Model, Operator, Subgraph
+from minilite.quantization.graph import Graph, graph
 from minilite.quantization.pruning import pruned
 from minilite.reader import read
 
@@ -27,7 +28,8 @@ QUANTIZED_TYPES = ("INT2", "INT4", "UINT4", "INT8", "UINT8", "INT16")
 
 
 def check_float(model: Model) -> None:
-    """Raise :class:`ArgumentError` for a model that is quantized already, or holds nothing to quantize."""
+    """Raise :class:`ArgumentError` for a model that is quantized already, holds nothing to quantize, or holds weights
+    that are no numbers."""
     for s, subgraph in enumerate(model.subgraphs):
         for i, tensor in enumerate(subgraph.tensors):
             q = tensor.quantization
@@ -39,6 +41,23 @@ def check_float(model: Model) -> None:
                 )
     if not any(t.type == "FLOAT32" for s in model.subgraphs for t in s.tensors):
         raise ArgumentError("the model has no float32 tensors: there is nothing to quantize.")
+    for s in range(len(model.subgraphs)):
+        _check_finite(graph(model, s))
+
+
+def _check_finite(graph: Graph) -> None:
+    """Infinite constants are masks and limits at times; weights and biases never are, and nothing is NaN."""
+    for node in graph.nodes:
+        for use in node.inputs:
+            values = graph.constants.get(use.tensor)
+            if values is None or np.isfinite(values).all():
+                continue
+            if use.operand.role in ("weight", "bias") or np.isnan(values).any():
+                count = int((~np.isfinite(values)).sum())
+                raise ArgumentError(
+                    f"{graph.name(use.tensor)} of subgraph {graph.index}, {use.operand.name} of {node}: expected "
+                    f"finite numbers, got {count} NaN or infinite ones of {values.size}. The training went wrong."
+                )
 
 
 def with_float32_constants(model: Model) -> Model:

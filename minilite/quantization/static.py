@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from minilite.errors import ArgumentError
 from minilite.quantization import recurrent
+from minilite.quantization.calibration import is_range
 from minilite.quantization.graph import Graph, Node, Place
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.operands import constants
@@ -16,6 +18,9 @@ from minilite.quantization.schemes import Scheme
 from minilite.quantization.sharing import Grids, Shared, group, pushed, requantized
 
 Ranges = Mapping[int, tuple[float, float]]
+
+NO_RANGE = "no range was recorded for"
+"""How the reason of an operator starts that stays float for want of a range."""
 
 
 @dataclass(eq=False)
@@ -87,6 +92,7 @@ def _share(graph: Graph, found: Assignment) -> dict[int, str]:
 def _ranged(graph: Graph, nodes: list[Node], ranges: Ranges, scheme: Scheme) -> dict[int, Grid]:
     """The grids of the tensors around some nodes, from their own ranges."""
     around = {u.tensor: u for n in nodes for u in (*graph.floats(n.inputs), *graph.floats(n.outputs))}
+    _check_widths(graph, {t: ranges[t] for t in sorted(around) if t in ranges})
     grids = {
         t: scheme.numbers.activation(*ranges[t], scheme.activations)
         for t in sorted(around)
@@ -112,6 +118,15 @@ def _read_from_others(graph: Graph, nodes: list[Node], found: Assignment, solved
             grid = known[0] if use in operands and known else ours.get(use.tensor)
             if solved.read(node, use) is None and grid is not None:
                 solved.reads[node.index, use.position] = grid
+
+
+def _check_widths(graph: Graph, ranges: Ranges) -> None:
+    for tensor, (low, high) in ranges.items():
+        if not is_range(low, high):
+            raise ArgumentError(
+                f"{graph.name(tensor)} of subgraph {graph.index}: the range from {low} to {high} is too wide for a "
+                "scale in float32. Give another one with ranges=, or leave the operators around it float with exclude=."
+            )
 
 
 def _merge(graph: Graph, nodes: list[Node], found: Assignment, solved: Shared) -> None:
@@ -144,10 +159,10 @@ def _lacks(graph: Graph, node: Node, scheme: Scheme, shared: Shared) -> str | No
     inputs, outputs = scheme.types(graph, node)
     for use in graph.floats(node.inputs):
         if use.tensor not in graph.constants and not _is(shared.read(node, use), inputs[use.position]):
-            return f"no range was recorded for {graph.name(use.tensor)}"
+            return f"{NO_RANGE} {graph.name(use.tensor)}"
     for use, type_ in zip(node.outputs, outputs, strict=True):
         if graph.is_float(use.tensor) and not _is(shared.written(node, use), type_):
-            return f"no range was recorded for {graph.name(use.tensor)}"
+            return f"{NO_RANGE} {graph.name(use.tensor)}"
     return None
 
 

@@ -68,7 +68,7 @@ def _choices(
     """The operators that do not have the scheme of the others."""
     chosen: dict[tuple[int, int], Scheme | None] = {}
     for pattern, name in (*schemes.items(), *((p, FLOAT) for p in exclude)):
-        if name != FLOAT and name not in STATIC:
+        if name not in (*STATIC, FLOAT):
             raise ArgumentError(f"expected {', '.join((*STATIC, FLOAT))} for {pattern!r}, got {name!r}.")
         chosen.update(dict.fromkeys(selected(graphs, pattern), None if name == FLOAT else STATIC[name]))
     return chosen
