@@ -69,9 +69,7 @@ def listed(pairs: list[tuple[Operand, Operand]]) -> str:
     return "".join(f"\n{a.where}\n    theirs {a}\n    ours   {b}" for a, b in pairs)
 
 
-@pytest.mark.filterwarnings(
-    "ignore::minilite.quantization.lint.CalibrationWarning"
-)  # TFLiteConverter leaves some tensors without a range
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")  # theirs lack some ranges
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_random_networks(request, scheme, seed):
@@ -84,9 +82,7 @@ def test_random_networks(request, scheme, seed):
     assert not bad, "".join(f"\n{a.where}\n    theirs {a}\n    ours   {b}" for a, b in bad)
 
 
-@pytest.mark.filterwarnings(
-    "ignore::minilite.quantization.lint.CalibrationWarning"
-)  # TFLiteConverter leaves some tensors without a range
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")  # theirs lack some ranges
 def test_faults_of_theirs_are_few_and_all_there():
     """So that an excuse neither hides much nor outlives its fault."""
     outcomes = [outcome(r.seed, scheme, False) for r in recordings().values() for scheme in r.answers]

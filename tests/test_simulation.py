@@ -70,9 +70,7 @@ def simulated(seed: int, bits: int, **widths: object) -> float:
     return sqnr(outputs(model, data), np.array([simulation(*sample)[0] for sample in data], np.float64))
 
 
-@pytest.mark.filterwarnings(
-    "ignore::minilite.quantization.lint.CalibrationWarning"
-)  # TFLiteConverter leaves some tensors without a range
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")  # theirs lack some ranges
 def test_error_of_random_networks_is_that_of_integers():
     """Within 2 dB each, and half of them within 0.1."""
     apart = []
