@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from minilite.inspection.explain import Explanation, explain
     from minilite.inspection.mixing import Mixed, mixed_precision
     from minilite.inspection.overflow import Overflow, overflow
+    from minilite.inspection.report import report
     from minilite.inspection.sensitivity import Sensitivity, sensitivity
     from minilite.interpreter import (
         Delegate,
@@ -97,6 +98,7 @@ __all__ = [
     "overflow",
     "quantize",
     "read",
+    "report",
     "run",
     "sensitivity",
     "simulate",
@@ -116,6 +118,7 @@ _HOMES = {
     "Debugger": "inspection.debugger",
     "Model": "model",
     "read": "reader",
+    "report": "inspection.report",
     **dict.fromkeys(("Carved", "carve"), "inspection.carve"),
     **dict.fromkeys(("MemoryPlan", "memory_plan"), "inspection.arena"),
     **dict.fromkeys(("Comparison", "compare"), "inspection.compare"),

@@ -443,6 +443,30 @@ def mix(
 
 @app.command()
 @_reported
+def report(
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="FLOAT", help="The float model.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="QUANTIZED", help="The quantized one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="Where to.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="So many of the data at most.")] = None,
+    kernels: Kernels = "reference",
+    engine: Engine = "auto",
+    calibration: Annotated[
+        Path | None, typer.Option(exists=True, help="Of the quantized model: what --save-calibration kept.")
+    ] = None,
+) -> None:
+    """Write a page about what quantizing has done to a model: graph, table, plots, findings. It needs no network."""
+    from minilite.report_command import report_files
+
+    settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration}
+    typer.echo(report_files(a, b, data or [], output, settings))
+
+
+@app.command()
+@_reported
 def profile(
     model: Model,
     kernels: Kernels = "reference",

@@ -1,0 +1,391 @@
+"""``minilite.report``: what is on the page is what was measured, planted faults are marked, and a browser shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import importlib
+import math
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minilite
+from minilite import cli
+from minilite.errors import ArgumentError
+from minilite.inspection import report_plots as plots
+from minilite.inspection.report_contents import Contents, contents, weights
+from minilite.inspection.report_graph import drawing
+from minilite.model import Model
+from minilite.quantization import lint
+from minilite.quantization.grid import per_axis, per_tensor
+from tests import broken_pairs, small_models
+from tests.broken_pairs import FLOAT, INT8, images
+
+pytest.importorskip("jinja2")
+chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+OPERATORS = [o for o in minilite.read(INT8).subgraphs[0].operators]
+
+
+class Page(HTMLParser):
+    """The elements of a page, each a tag with its attributes and all text in it."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.open: list[int] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {[self.found[i][0] for i in self.open]}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs), []))
+        if tag not in VOID:
+            self.open.append(len(self.found) - 1)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs), []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.found[self.open[-1]][0] == tag
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for i in self.open:
+            self.found[i][2].append(data)
+
+    def all(self, tag: str, class_: str = "") -> list[tuple[dict[str, str | None], str]]:
+        """Attributes and texts of all elements of that tag and class."""
+        return [
+            (attrs, " ".join("".join(text).split()))
+            for t, attrs, text in self.found
+            if t == tag and (not class_ or class_ in (attrs.get("class") or "").split())
+        ]
+
+
+def measured(quantized: Model | Path, count: int = 4) -> Contents:
+    return contents(FLOAT, quantized, images(count), "reference", "auto", None, ())
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return minilite.report(FLOAT, INT8, images(16))
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+# ---- what is on the page ---------------------------------------------------------------------------------------------
+
+
+def test_every_operator_is_in_the_graph_the_table_and_the_details(page: Page) -> None:
+    names = [minilite.read(INT8).operator_codes[o.opcode_index].name for o in OPERATORS]
+    expected = [f"{i} {name}" for i, name in enumerate(names)]
+    rows = [(attrs["data-row"], said) for attrs, said in page.all("tr") if "data-row" in attrs]
+    assert [row for row, _ in rows] == [f"op-0-{i}" for i in range(len(names))]
+    assert all(said.startswith(start) for (_, said), start in zip(rows, expected, strict=True))
+    nodes = page.all("a", "node")
+    assert all(said.split(":")[0] == start for (_, said), start in zip(nodes, expected, strict=True))
+    ids = [attrs["id"] for attrs, _ in page.all("article")]
+    assert ids == [attrs["href"][1:] for attrs, _ in nodes] == [row for row, _ in rows]
+
+
+def test_numbers_are_those_of_compare_and_overflow(page: Page) -> None:
+    compared, counted = minilite.compare(FLOAT, INT8, images(16)), minilite.overflow(INT8, images(16))
+    rows = {attrs["data-row"]: said for attrs, said in page.all("tr") if "data-row" in attrs}
+    for one in compared.tensors:
+        if one.operator is not None and math.isfinite(one.isolated.sqnr):
+            said = f"{one.isolated.sqnr:.1f} {one.accumulated.sqnr:.1f}"
+            assert said in rows[f"op-0-{one.operator[1]}"]
+    for finding in counted.findings:
+        assert any(finding.message in said for _, said in page.all("p", "finding"))
+
+
+def test_the_page_stands_alone(text: str, page: Page) -> None:
+    assert "http" not in text
+    assert not re.findall(r"url\(|@import|<script src", text)
+    for _, attrs, _ in page.found:
+        assert not (attrs.get("src") or attrs.get("href") or "#").lstrip().startswith(("/", "//", "file"))
+    assert len(text.encode()) < 250_000
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
+    ids = [attrs["id"] for _, attrs, _ in page.found if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = {a["href"][1:] for t, a, _ in page.found if t == "a" and a.get("href", "").startswith("#")}
+    labels = {a["aria-labelledby"] for _, a, _ in page.found if "aria-labelledby" in a}
+    assert links <= set(ids)
+    assert labels <= set(ids)
+
+
+def test_all_that_can_be_used_has_a_name(page: Page) -> None:
+    assert all(said for _, said in page.all("button"))
+    assert all(attrs.get("aria-label") for attrs, _ in page.all("svg"))
+    assert {"alone", "in all", "saturated", "operator"} <= {said for _, said in page.all("button")}
+
+
+@pytest.mark.parametrize("operator", [0, 2, 5, 9])
+def test_the_broken_operator_is_marked_as_the_worst_and_no_other(operator: int) -> None:
+    broken = Page(minilite.report(FLOAT, broken_pairs.weights_off(operator), images()))
+    (row,) = broken.all("tr", "worst")
+    (node,) = broken.all("a", "worst")
+    assert row[0]["data-row"] == node[0]["data-row"] == f"op-0-{operator}"
+    assert node[0]["aria-label"].endswith("the worst")
+    (tile,) = [said for attrs, said in broken.all("div", "tile") if attrs.get("id") == "worst"]
+    assert f"{operator} {minilite.read(INT8).operator_codes[OPERATORS[operator].opcode_index].name}" in tile
+    rects = broken.all("rect", "alone")
+    assert [i for i, (attrs, _) in enumerate(rects) if "level-4" in attrs["class"]] == [operator]
+
+
+def test_a_saturating_bias_is_said_at_its_operator() -> None:
+    broken = Page(minilite.report(FLOAT, broken_pairs.saturating_bias(minilite.read(INT8), 5), images()))
+    (row,) = broken.all("tr", "worst")
+    assert row[0]["data-row"] == "op-0-5"
+    assert "bias" in row[0]["data-words"]
+    findings = [said for _, said in broken.all("p", "finding") if said.startswith("bias")]
+    assert any(said.startswith("bias 5 CONV_2D: channel 0") for said in findings)
+
+
+def test_names_are_text_not_markup() -> None:
+    evil = "<script>alert(1)</script>\"'"
+    model = minilite.read(INT8)
+    output = model.subgraphs[0].operators[5].outputs[0]
+    named = broken_pairs.changed(model, output, lambda t: dataclasses.replace(t, name=evil))
+    text = minilite.report(FLOAT, named, images(1))
+    assert "<script>alert" not in text
+    assert html.escape(evil, quote=False)[:20] in text
+    assert len(Page(text).all("script")) == 1
+
+
+def test_only_the_worst_have_plots(text: str) -> None:
+    few = Page(minilite.report(FLOAT, INT8, images(2), detailed=2))
+    worst = [row.id for row in measured(INT8, 2).worst[:2]]
+    assert len(few.all("figure")) <= 8
+    assert {a["id"] for a, said in few.all("article") if "Float (across)" in said} == set(worst)
+
+
+def test_equal_models_have_no_worst_operator() -> None:
+    page = Page(minilite.report(small_models.add(), small_models.add(), np.ones((2, 4), np.float32)))
+    (row,) = [said for attrs, said in page.all("tr") if "data-row" in attrs]
+    assert row.startswith("0 ADD ∞ ∞")
+    assert not page.all("tr", "worst")
+
+
+def test_findings_of_the_calibration_are_shown(tmp_path: Path) -> None:
+    with pytest.warns(lint.CalibrationWarning):
+        calibration = minilite.calibrate(FLOAT, images(2))
+    assert calibration.findings
+    calibration.save(tmp_path / "ranges.json")
+    for given in (calibration, tmp_path / "ranges.json"):
+        shown = minilite.report(FLOAT, INT8, images(1), calibration=given)
+        assert html.escape(calibration.findings[0].message) in shown
+
+
+# ---- plots -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_share_beyond_the_grid() -> None:
+    grid = per_tensor("int8", 0.5, 3)  # -65.5 to 62
+    reals = np.float32([-65.5, -65.7, -65.8, 62, 62.2, 62.3, 0, 1000, np.nan])
+    assert plots.beyond(reals, grid) == pytest.approx(3 / 8)
+    channels = per_axis("int8", np.float32([1, 0.5]), 0)
+    assert plots.beyond(np.float32([[100, 127], [100, 10]]), channels) == 0.25
+
+
+def heights(picture: str, class_: str) -> list[float]:
+    path = re.search(rf'class="{class_}" d="([^"]*)"', picture)[1]
+    bottom = plots.HEIGHT - plots.BOTTOM
+    return [bottom - float(v) for v in re.findall(r"V([\d.]+)H", path)]
+
+
+def test_bars_are_where_the_numbers_are() -> None:
+    grid = per_tensor("int8", 0.1, 0)
+    picture = plots.histogram("x", np.float32([-12.8, -12.8, -12.8, 12.7]), np.int8([-128, -128, -128, 127]), grid)
+    for class_ in ("bars", "line"):
+        tall = heights(picture, class_)
+        assert len(tall) == 64
+        assert tall[0] == plots.HEIGHT - plots.BOTTOM - plots.TOP
+        assert tall[-1] == pytest.approx(tall[0] / 2, abs=0.1)  # log(1 + 1) is half of log(1 + 3)
+        assert not any(tall[1:-1])
+    assert "−128 = −12.8" in picture
+    assert "<rect" not in picture
+    assert "<rect" in plots.histogram("x", np.float32([20]), np.int8([127]), grid)
+
+
+def test_points_on_the_line_are_on_the_line() -> None:
+    x = np.linspace(-3, 5, 50)
+    spots = re.findall(r"M([\d.]+) ([\d.]+)h0", plots.scatter("x", x, x))
+    (x0, y0, x1, y1) = map(
+        float, re.search(r'"ideal" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', plots.scatter("x", x, x)).groups()
+    )
+    for a, b in ((float(a), float(b)) for a, b in spots):
+        assert b == pytest.approx(y0 + (a - x0) / (x1 - x0) * (y1 - y0), abs=0.3)
+
+
+def test_weights_are_held_against_those_of_the_float_model() -> None:
+    found = measured(INT8, 1)
+    reals, integers, tensor = weights(found, found.rows[2])
+    scales = tensor.quantization.scales.reshape(-1, 1, 1, 1)
+    assert np.abs(reals - integers * scales).max() <= scales.max() * 0.501
+    assert weights(found, found.rows[3]) is None
+
+
+def test_recorded_elements_of_both_sides_are_from_the_same_places() -> None:
+    found = measured(INT8)
+    one = found.rows[2].compared
+    x, q = found.a.elements(one.a), found.b.elements(one.b)
+    grid = broken_pairs.minilite.read(INT8).subgraphs[0].tensors[one.b[1]].quantization
+    assert x.size == q.size == 4 * 512
+    assert np.corrcoef(x, grid.scales[0] * (q.astype(float) - grid.zero_points[0]))[0, 1] > 0.99
+
+
+def test_skips_are_arcs_and_neighbours_lines() -> None:
+    found = drawing(minilite.read(INT8), 0)
+    assert len(found.nodes) == len(OPERATORS) + 2
+    assert len(found.arcs) == 1  # around 4 and 5, to ADD
+    assert found.lines.count("M") == len(OPERATORS) + 1
+
+
+# ---- what goes wrong, and the command line ---------------------------------------------------------------------------
+
+
+def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(minilite.Error, match=r"pip install 'minilite-interpreter\[report\]'"):
+        minilite.report(FLOAT, INT8, images(1))
+
+
+def test_a_path_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="there is no folder"):
+        minilite.report(FLOAT, "no such file", None, tmp_path / "no" / "x.html")
+
+
+def test_models_that_do_not_correspond() -> None:
+    with pytest.raises(ArgumentError, match="do not correspond"):
+        minilite.report(small_models.add(), INT8, images(1))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "x.npy", images(3))
+    output = tmp_path / "page.html"
+    arguments = [
+        "report",
+        str(INT8),
+        str(FLOAT),
+        "--data",
+        str(tmp_path / "x.npy"),
+        "--samples",
+        "2",
+        "-o",
+        str(output),
+    ]
+    monkeypatch.setattr(sys, "argv", ["minilite", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out.startswith(str(output))
+    written = output.read_text(encoding="utf-8")
+    assert written == minilite.report(FLOAT, INT8, images(2))  # whichever comes first; and twice the same
+
+
+def test_the_command_wants_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["minilite", "report", str(FLOAT), str(INT8), "-o", str(tmp_path / "x.html")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "--data" in capsys.readouterr().err
+
+
+# ---- in a browser ----------------------------------------------------------------------------------------------------
+
+PROBE = """
+<script>
+const said = [];
+const check = (name, ok) => said.push(`${ok ? "ok" : "FAILED"} ${name}`);
+const rows = () => [...document.querySelectorAll("tbody tr")];
+const shown = () => [...document.querySelectorAll("article")].filter((a) => a.checkVisibility()).map((a) => a.id);
+const press = (element, key) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+check("the worst is shown", shown().join() === "op-0-2");
+const column = (name) => [...document.querySelectorAll("thead button")].find((b) => b.textContent === name);
+column("alone").click();
+check("sorted", rows()[0].dataset.row === "op-0-2");
+const numbers = rows().map((r) => Number(r.cells[2].dataset.v));
+check("ascending", numbers.every((n, i) => !i || numbers[i - 1] <= n));
+check("said to be", column("alone").parentElement.getAttribute("aria-sort") === "ascending");
+column("alone").click();
+check("descending", rows().at(-1).dataset.row === "op-0-2");
+column("#").click();
+check("in order", rows().map((r) => r.cells[0].dataset.v).join() === "1,2,3,4,5,6,7,8,9,10,11");
+const filter = document.getElementById("filter");
+filter.value = "depthwise";
+filter.dispatchEvent(new Event("input"));
+check("filtered", rows().filter((r) => r.checkVisibility()).length === 2);
+check("counted", document.getElementById("count").textContent === "2 of 11");
+check("one tab stop", rows().filter((r) => r.tabIndex === 0 && !r.hidden).length === 1);
+filter.value = "";
+filter.dispatchEvent(new Event("input"));
+rows()[0].focus();
+press(rows()[0], "ArrowDown");
+check("arrow", document.activeElement === rows()[1]);
+press(rows()[1], "Enter");
+document.querySelector("[data-by=all]").click();
+check("coloured", getComputedStyle(document.querySelector(".node rect.alone")).display === "none");
+setTimeout(() => {
+  check("chosen", shown().join() === "op-0-1");
+  check("in the graph", document.querySelector("a.chosen").dataset.row === "op-0-1");
+  check("fits", document.documentElement.scrollWidth <= innerWidth);
+  const out = document.createElement("pre");
+  out.id = "said";
+  out.textContent = said.join("\\n");
+  document.body.append(out);
+}, 300);
+</script>
+"""
+
+
+@chromium
+@pytest.mark.parametrize("width", [1400, 500])
+@pytest.mark.parametrize("dark", [0, 1])
+def test_in_chromium(tmp_path: Path, width: int, dark: int) -> None:
+    """No errors on the console; the table sorts and filters, operators are chosen by keyboard, nothing overflows."""
+    text = minilite.report(FLOAT, broken_pairs.weights_off(2), images(2))
+    (tmp_path / "page.html").write_text(text.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    done = subprocess.run(
+        [
+            "chromium",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--blink-settings=preferredColorScheme={1 - dark}",
+            f"--window-size={width},900",
+            "--virtual-time-budget=3000",
+            "--enable-logging=stderr",
+            "--dump-dom",
+            (tmp_path / "page.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    said = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.S)
+    assert said, done.stderr[-2000:]
+    assert [line for line in said[1].splitlines() if not line.startswith("ok ")] == []
+    assert len(said[1].splitlines()) == 14
+
+
+def test_the_templates_are_in_the_package() -> None:
+    folder = Path(importlib.import_module("minilite.inspection").__file__).parent / "templates"
+    assert {p.name for p in folder.iterdir()} == {"report.css", "report.html", "report.js"}
