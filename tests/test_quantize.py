@@ -449,6 +449,7 @@ def test_converter_refuses_what_it_does_not_know(model):
         Converter(model).target_spec.supported_op = [OpsSet.TFLITE_BUILTINS_INT8]
     for converter in (
         Converter(model, ["DEFAULT"]),
+        Converter(model, Optimize.DEFAULT),
         Converter(model, target_spec=dataclasses.replace(Converter(model).target_spec, supported_ops=["INT8"])),
         Converter(model, [Optimize.DEFAULT], inference_input_type="float33"),
     ):

@@ -118,7 +118,8 @@ class Converter:
         return found
 
     def _scheme(self) -> str | None:
-        for optimization in self.optimizations:
+        single = isinstance(self.optimizations, Optimize)  # not in a list
+        for optimization in [str(self.optimizations)] if single else self.optimizations:
             if not isinstance(optimization, Optimize):
                 raise ArgumentTypeError(f"optimizations: expected members of Optimize, got {optimization!r}.")
         types, ops = {_name(t) for t in self.target_spec.supported_types}, self._ops()
