@@ -128,19 +128,21 @@ class Bench:
                 theirs = self.path.with_name(f"{self.path.stem}_{file}.tflite")
                 if theirs.exists():
                     whose = "TFLiteConverter" if file.startswith("tf") else "litert-quantizer"
-                    yield self._measured(scheme, whose, lambda p=theirs: minilite.read(p))
+                    yield from self._measured(scheme, whose, lambda p=theirs: minilite.read(p))
             data = self.samples if settings["scheme"] in NEEDS_DATA or settings.get("data") else None
             rest = {k: v for k, v in settings.items() if k != "data"}
-            yield self._measured(
+            yield from self._measured(
                 scheme, "minilite", lambda r=rest, d=data: minilite.quantize(self.floats, representative_dataset=d, **r)
             )
 
-    def _measured(self, scheme: str, whose: str, make: Callable[[], Model]) -> list[str]:
+    def _measured(self, scheme: str, whose: str, make: Callable[[], Model]) -> Iterator[list[str]]:
+        """One row; none for what the network has nothing for, such as blocks longer than its rows."""
         try:
             model = make()
-            return self._row(scheme, whose, model, logits(model, self.images))
-        except minilite.Error:
-            return [self.path.stem, scheme, whose, "does not run", "", ""]
+        except minilite.Error as error:
+            print(f"{self.path.stem}: {scheme} is left out: {error}")
+            return
+        yield self._row(scheme, whose, model, logits(model, self.images))
 
     def _row(self, scheme: str, whose: str, model: Model, found: Array) -> list[str]:
         top = 100 * float((found.argmax(1) == self.labels).mean())

@@ -12,9 +12,11 @@ import pytest
 
 import minilite
 from minilite import demo
+from minilite.model import OperatorCode
 from minilite.quantization import quantized
 from minilite.quantization.lint import CalibrationWarning
 from tests.oracle import installed, oracle
+from tests.small_models import Builder, operator
 
 FOLDER = Path(__file__).parent / "data" / "networks"
 NAMES = ("attention", "gated", "gru", "lstm")
@@ -81,3 +83,31 @@ def test_the_matrices_are_integers(pair):
     left = [d for d in result.decisions if d.name in matrices and d.scheme == "float32"]
     no_16_bit_kernel = [d for d in left if (d.name, scheme) == ("UNIDIRECTIONAL_SEQUENCE_LSTM", "int16x8")]
     assert left == no_16_bit_kernel
+
+
+def svdf_model(activation: str) -> minilite.Model:
+    random, b = np.random.default_rng(0), Builder()
+    units, rank, memory = 6, 2, 5
+    x, y = b.tensor("x", (1, 8)), b.tensor("y", (1, units))
+    state = b.tensor("state", (1, units * rank * memory), is_variable=True)
+    shapes = {"features": (units * rank, 8), "time": (units * rank, memory), "bias": (units,)}
+    operands = [b.constant(n, 0.5 * random.normal(size=s).astype(np.float32)) for n, s in shapes.items()]
+    svdf = operator(0, (x, *operands, state), (y,), "SVDFOptions", rank=rank, fused_activation_function=activation)
+    return minilite.Model((OperatorCode("SVDF"),), (b.subgraph((x,), (y,), svdf),), tuple(b.buffers))
+
+
+@needs_litert
+@pytest.mark.parametrize("activation", ["RELU", "NONE"])
+@pytest.mark.parametrize("mode", ["reference", "builtin", "xnnpack"])
+def test_svdf_keeps_its_state_in_integers(activation, mode):
+    floats = minilite.read(svdf_model(activation).to_bytes())
+    x = np.random.default_rng(1).normal(size=(200, 8)).astype(np.float32)
+    written = minilite.quantize(floats, "int8", x, inference_output_type="int8")
+    first, *rest = [[v[None]] for v in x[:30]]
+    real = np.concatenate(oracle("litert").run(floats.to_bytes(), "reference", first, again=tuple(rest)))
+    theirs = np.concatenate(oracle("litert").run(written.to_bytes(), mode, first, again=tuple(rest)))
+    ours = minilite.Interpreter(written, kernels=mode)
+    np.testing.assert_array_equal(np.concatenate([*(minilite.run(ours, v[None])["y"] for v in x[:30])]), theirs)
+    q = written.subgraphs[0].tensors[written.subgraphs[0].outputs[0]].quantization
+    noise = real - (theirs.astype(np.float32) - q.zero_points) * q.scales
+    assert 10 * np.log10((real**2).sum() / (noise**2).sum()) > 30
