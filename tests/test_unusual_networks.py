@@ -97,6 +97,7 @@ def svdf_model(activation: str) -> minilite.Model:
 
 
 @needs_litert
+@pytest.mark.filterwarnings("ignore::minilite.quantization.lint.CalibrationWarning")
 @pytest.mark.parametrize("activation", ["RELU", "NONE"])
 @pytest.mark.parametrize("mode", ["reference", "builtin", "xnnpack"])
 def test_svdf_keeps_its_state_in_integers(activation, mode):
