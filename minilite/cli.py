@@ -457,11 +457,14 @@ def report(
     calibration: Annotated[
         Path | None, typer.Option(exists=True, help="Of the quantized model: what --save-calibration kept.")
     ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE.json", help="The graph with its errors for Model Explorer.")
+    ] = None,
 ) -> None:
     """Write a page about what quantizing has done to a model: graph, table, plots, findings. It needs no network."""
     from minilite.report_command import report_files
 
-    settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration}
+    settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration, "graph": json}
     typer.echo(report_files(a, b, data or [], output, settings))
 
 

@@ -249,6 +249,11 @@ class Model(_Plain):
 
         return to_bytes(self)
 
+    def _repr_html_(self) -> str:
+        from minilite.inspection import notebook
+
+        return notebook.model(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as a .tflite file; models read from a file of that name keep their constants."""
         from minilite.writer import save

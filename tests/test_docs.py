@@ -40,6 +40,7 @@ LAYERS = (
 ELSEWHERE = {
     ("model", "writer"),
     ("model", "schema"),
+    ("model", "inspection"),
     ("engines", "resolve"),
     ("engines", "plan"),
     ("resolve", "program"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib
+import json
 import math
 import re
 import shutil
@@ -20,6 +21,7 @@ import minilite
 from minilite import cli
 from minilite.errors import ArgumentError
 from minilite.inspection import report_plots as plots
+from minilite.inspection.model_explorer import model_explorer
 from minilite.inspection.report_contents import Contents, contents, weights
 from minilite.inspection.report_graph import drawing
 from minilite.model import Model
@@ -27,6 +29,7 @@ from minilite.quantization import lint
 from minilite.quantization.grid import per_axis, per_tensor
 from tests import broken_pairs, small_models
 from tests.broken_pairs import FLOAT, INT8, images
+from tests.test_carve import looping
 
 pytest.importorskip("jinja2")
 chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -178,6 +181,16 @@ def test_equal_models_have_no_worst_operator() -> None:
     (row,) = [said for attrs, said in page.all("tr") if "data-row" in attrs]
     assert row.startswith("0 ADD ∞ ∞")
     assert not page.all("tr", "worst")
+
+
+def test_subgraphs_have_their_own_drawings_and_what_is_no_number_no_noise() -> None:
+    text = minilite.report(looping(), looping(), [[np.array([3], np.int32)]])
+    page = Page(text)
+    assert [said for _, said in page.all("h3")] == [f"Subgraph {i}" for i in range(4)]
+    rows = [said.split(" ")[:2] for attrs, said in page.all("tr") if "data-row" in attrs]
+    assert rows == [["0", "ADD"], ["1", "WHILE"], ["2:0", "LESS"], ["3:0", "ADD"]]
+    assert "nan" not in text
+    assert "0 of the elements differ" in text
 
 
 def test_findings_of_the_calibration_are_shown(tmp_path: Path) -> None:
@@ -389,3 +402,52 @@ def test_in_chromium(tmp_path: Path, width: int, dark: int) -> None:
 def test_the_templates_are_in_the_package() -> None:
     folder = Path(importlib.import_module("minilite.inspection").__file__).parent / "templates"
     assert {p.name for p in folder.iterdir()} == {"report.css", "report.html", "report.js"}
+
+
+# ---- for other viewers -----------------------------------------------------------------------------------------------
+
+
+def test_the_graph_for_model_explorer(tmp_path: Path) -> None:
+    minilite.report(FLOAT, broken_pairs.weights_off(2), images(1), graph=tmp_path / "graph.json")
+    found = json.loads((tmp_path / "graph.json").read_text(encoding="utf-8"))
+    assert set(found) == {"label", "graphs"}
+    (graph,) = found["graphs"]
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    assert len(nodes) == len(graph["nodes"]) == len(OPERATORS) + 2
+    edges = {(edge["sourceNodeId"], id_) for id_, node in nodes.items() for edge in node["incomingEdges"]}
+    assert {("3", "4"), ("3", "6"), ("5", "6"), ("input 0", "0"), ("10", "output 0")} <= edges
+    assert len(edges) == len(OPERATORS) + 2
+    assert [id_ for id_, n in nodes.items() if n.get("style") == {"backgroundColor": "#b81f3a"}] == ["2"]
+    for node in nodes.values():
+        assert all(isinstance(pair["value"], str) for pair in node["attrs"])
+    attrs = {pair["key"]: pair["value"] for pair in nodes["2"]["attrs"]}
+    assert float(attrs["SQNR alone, dB"]) < 3
+    assert attrs["fused_activation_function"] == "RELU"
+
+
+def test_subgraphs_are_graphs_that_their_callers_name() -> None:
+    found = json.loads(model_explorer(looping()))
+    ids = [graph["id"] for graph in found["graphs"]]
+    assert len(set(ids)) == len(ids) > 1
+    called = [s for graph in found["graphs"] for node in graph["nodes"] for s in node.get("subgraphIds", ())]
+    assert called == ids[2:]
+
+
+def test_notebooks_show_short_tables() -> None:
+    model = minilite.read(INT8)
+    shown = Page(model._repr_html_())
+    assert [said for _, said in shown.all("td")][:3:2] == ["input", "int8 [1, 28, 28, 1], 0.00392157 × (q + 128)"]
+    assert "4 × CONV_2D" in shown.all("p")[-1][1]
+    compared = minilite.compare(FLOAT, broken_pairs.weights_off(5), images(1))
+    rows = Page(compared._repr_html_()).all("tr")
+    assert rows[1][1].startswith("5CONV_2D")
+    assert len(rows) == 1 + 10
+    explained = minilite.explain(INT8, 2)
+    assert "Multipliers" in explained._repr_html_()
+    assert "What to look at" in minilite.overflow(INT8, images(1))._repr_html_()
+
+
+def test_notebooks_show_names_as_text() -> None:
+    model = broken_pairs.changed(minilite.read(INT8), 0, lambda t: dataclasses.replace(t, name="<b>&"))
+    assert "&lt;b&gt;&amp;" in model._repr_html_()
+    assert "<b>" not in model._repr_html_()

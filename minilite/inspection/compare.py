@@ -65,6 +65,11 @@ class Comparison:
     exact: bool
     outputs: tuple[Key, ...]
 
+    def _repr_html_(self) -> str:
+        from minilite.inspection import notebook
+
+        return notebook.comparison(self)
+
     @property
     def first(self) -> Compared | None:
         """The first tensor that differs; see :mod:`minilite.inspection.measuring`."""

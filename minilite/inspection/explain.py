@@ -66,6 +66,12 @@ class Explanation:
 
         return text(self)
 
+    def _repr_html_(self) -> str:
+        from minilite.inspection import notebook
+        from minilite.inspection.explain_text import sections
+
+        return notebook.sections(sections(self))
+
 
 def explain(
     model: Model | bytes | str | os.PathLike[str],

@@ -128,6 +128,12 @@ class Overflow:
 
         return text(self)
 
+    def _repr_html_(self) -> str:
+        from minilite.inspection import notebook
+        from minilite.inspection.overflow_text import sections
+
+        return notebook.sections(sections(self))
+
 
 def overflow(
     model: Model | bytes | str | os.PathLike[str],

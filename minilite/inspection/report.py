@@ -18,6 +18,7 @@ from typing import Any
 from minilite.errors import ArgumentError, Error
 from minilite.inspection import report_plots as plots
 from minilite.inspection.measuring import ENDS, Difference
+from minilite.inspection.model_explorer import model_explorer
 from minilite.inspection.reals import dequantized, grid_of
 from minilite.inspection.report_contents import Contents, Row, contents, weights
 from minilite.inspection.report_graph import NODE, WIDTH, drawing
@@ -44,6 +45,7 @@ def report(
     engine: str = "auto",
     samples: int | None = None,
     calibration: Calibration | str | os.PathLike[str] | None = None,
+    graph: str | os.PathLike[str] | None = None,
     detailed: int = DETAILED,
 ) -> str:
     """A page of HTML about a float model and what quantizing has made of it; written to ``path``, too, if given.
@@ -54,17 +56,22 @@ def report(
     samples      so many at most
     calibration  the ranges that the model was quantized with, or the file that they were saved to: what is suspicious
                  about them is on the page
+    graph        a file for the quantized model's graph with the errors, for Google's Model Explorer (.json)
     detailed     so many operators have plots: the worst ones
 
     Raises :class:`ReportError` when Jinja2 is not installed (``pip install 'minilite-interpreter[report]'``),
     :class:`ArgumentError` for a path that cannot be written; what compare and overflow raise."""
     template = _template()
-    if path is not None and not Path(path).parent.is_dir():
-        raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(Path(path).parent)!r}.")
+    for written in (path, graph):
+        if written is not None and not Path(written).parent.is_dir():
+            raise ArgumentError(f"cannot write {str(written)!r}: there is no folder {str(Path(written).parent)!r}.")
     found = contents(float_model, quantized_model, data, kernels, engine, samples, _lint(calibration))
     page = str(template.render(shown(found, detailed)))
     if path is not None:
         Path(path).write_text(page, encoding="utf-8")
+    if graph is not None:
+        text = model_explorer(found.b.model, found.comparison, found.b.label)
+        Path(graph).write_text(text, encoding="utf-8")
     return page
 
 
@@ -189,6 +196,8 @@ def facts(found: Contents, row: Row) -> list[tuple[str, str]]:
 
 
 def _error(error: Difference) -> str:
+    if math.isnan(error.sqnr):
+        return f"{share(error.share) or '0'} of the elements differ"
     far = most(error)
     how = "" if not far else f", by over {far[1:]} steps" if far.startswith(">") else f", by up to {far} steps"
     return f"{decibels(error.sqnr)} dB, cosine {error.cosine:.5f}, {share(error.share) or '0'} off{how}"
