@@ -14,8 +14,6 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flatbuffers import flexbuffers
-
 from minilite.errors import ModelError
 
 DEPTH = 64
@@ -176,4 +174,6 @@ SCALARS: dict[int, Callable[[_Reader, int, int], Any]] = {
 
 def encode(options: Mapping[str, Any]) -> bytes:
     """A map as a flexbuffer, by the library that has a writer. Drawn models of custom operators carry it."""
+    from flatbuffers import flexbuffers  # only to write: reading a model need not wait for it
+
     return bytes(flexbuffers.Dumps(dict(options)))

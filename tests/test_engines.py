@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -64,6 +69,33 @@ def test_pieces_make_the_whole(op: Op, definition: Definition, data: st.DataObje
 
 def test_every_compiled_operator_has_a_row() -> None:
     assert lowering.LOWERINGS.keys() <= OPS.keys()
+
+
+NAMED = sorted({
+    named
+    for source in Path(lowering.__file__).parent.glob("*.py")
+    for named in re.findall(r'"([a-z0-9_]+\.[a-z0-9_]+)"', source.read_text("utf-8"))
+})  # fmt: skip
+"""Definitions' functions, as lowerings name them."""
+
+
+def test_lowerings_name_functions_that_compute() -> None:
+    """What has another name would silently run as its definition."""
+    assert "conv_2d.integer" in NAMED
+    assert len(NAMED) > 40
+    for named in NAMED:
+        file, _, name = named.partition(".")
+        function = getattr(importlib.import_module(f"minilite.ops.{file}"), name)
+        assert (function.__module__, function.__name__) == (f"minilite.ops.{file}", name)
+
+
+def test_lowering_imports_no_operators() -> None:
+    """Importing all that can be compiled would take longer than many models run."""
+    there = (
+        "import sys, minilite.engines.numba.linked; print(*(m for m in sys.modules if m.startswith('minilite.ops.')))"
+    )
+    found = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=True).stdout.split()
+    assert set(found) <= {"minilite.ops.windows"}
 
 
 def test_unknown_engine() -> None:

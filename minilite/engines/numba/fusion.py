@@ -63,7 +63,7 @@ def _table(task: Task, tables: dict[int, tuple[int, Array]]) -> tuple[int, Array
             return None
         source, inner = tables.get(task.input(0).index, (task.input(0).index, None))
         return source, own if inner is None else own[inner.view(np.uint8)]
-    if task.definition.compute not in OF_TWO_BYTES or len(task.node.inputs) != 2:
+    if task.computed_by not in OF_TWO_BYTES or len(task.node.inputs) != 2:
         return None
     every, sources, values = np.arange(256, dtype=np.uint8), set(), []
     for operand in (task.input(0), task.input(1)):

@@ -82,12 +82,15 @@ def folder() -> Path:
 
 
 @cache
-def _surroundings() -> bytes:
-    here = Path(__file__).parent
-    sources = [*sorted((here / "kernels").glob("*.py")), here / "packing.py", Path(__file__)]
+def _surroundings() -> Any:
+    """The digest of all that the code of every kernel depends on, to be gone on with."""
+    here, digest = Path(__file__).parent, hashlib.sha256()
+    for source in (*sorted((here / "kernels").glob("*.py")), here / "packing.py", Path(__file__)):
+        digest.update(source.read_bytes() + b"\0")
     host = "".join(sorted(features())) + (os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name())
     versions = f"{llvmlite.__version__} {_numba_version()} {sys.version_info[:2]}"
-    return b"\0".join([*(s.read_bytes() for s in sources), host.encode(), versions.encode()])
+    digest.update(f"{host}\0{versions}".encode())
+    return digest
 
 
 def _numba_version() -> str:
@@ -100,20 +103,18 @@ def _numba_version() -> str:
 
 
 def _file(kind: Kind) -> Path:
-    digest = hashlib.sha256(b"\0".join([_surroundings(), *(part.encode() for part in kind)])).hexdigest()
-    return folder() / f"{'-'.join(kind)}-{digest[:24]}.o"
+    digest = _surroundings().copy()
+    digest.update("\0".join(("", *kind)).encode())
+    return folder() / f"{'-'.join(kind)}-{digest.hexdigest()[:24]}.o"
 
 
-SYMBOL = "minilite_kernel"
-
-
+@cache
 def _linker() -> Any:
-    """A linker for one kernel: what two processes have compiled may have the same names inside."""
+    """What links kernels. Each has a library of its own, for what two processes have compiled may have the same names
+    inside."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine()
-    _kept.append(llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine))
-    return _kept[-1]
+    return llvm.create_lljit_compiler()
 
 
 def _load(kind: Kind) -> int:
@@ -122,16 +123,16 @@ def _load(kind: Kind) -> int:
         data = _file(kind).read_bytes()
     except OSError:
         return 0
-    name, _, code = data.partition(b"\n")
-    if hashlib.sha256(code).hexdigest().encode() != name[:64]:
+    head, _, code = data.partition(b"\n")
+    if hashlib.sha256(code).hexdigest().encode() != head[:64]:
         return 0  # cut short, or damaged
+    name = head[65:].decode()
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
     try:
-        linker = _linker()
-        linker.add_object_file(llvm.ObjectFileRef.from_data(code))
-        linker.finalize_object()
-        return int(linker.get_function_address(name[65:].decode()))
+        _kept.append(library.link(_linker(), f"{len(_kept)} {'-'.join(kind)}"))
     except RuntimeError:
         return 0
+    return int(_kept[-1][name])
 
 
 def _compile(kind: Kind) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ the image, whose lines have their padding."""
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any, boundary: int = 64) -> Array:
     """Zeros whose first byte is at a multiple of ``boundary``; 64 bytes behind the last one may be read."""
-    bytes_ = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    bytes_ = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
     memory = np.zeros(bytes_ + 2 * boundary, np.uint8)
     start = -memory.ctypes.data % boundary
     return memory[start : start + bytes_].view(dtype).reshape(shape)
@@ -72,12 +73,13 @@ def in_panels(matrix: Array, per_step: int) -> Array:
     steps = padded(terms, per_step) // per_step
     wide = np.zeros((padded(channels, LANES), steps * per_step), matrix.dtype)
     wide[:channels, :terms] = matrix
+    words = wide.view(np.int32)  # what a step takes of a channel is moved as one
     if integers:
-        wide = wide[panel_order(channels)]
+        words = words[panel_order(channels)]
     packed = aligned(wide.size, matrix.dtype)
+    panel = packed.view(words.dtype)
     for start, size in panels(len(wide), integers):
-        part = wide[start : start + size].reshape(size, steps, per_step).transpose(1, 0, 2)
-        packed[start * steps * per_step :][: part.size] = part.reshape(-1)
+        panel[start * steps :][: size * steps].reshape(steps, size)[...] = words[start : start + size].T
     return packed
 
 

@@ -2,7 +2,7 @@
 
 A lowering is ``lower(task) -> list of calls, or None`` where there is no kernel for it: the step then runs as its
 definition. It takes the integers that the definition's ``prepare`` worked out, so that no arithmetic is said twice, and
-it proves the bounds: kernels check nothing.
+it proves the bounds: kernels check nothing. It imports an operator's file only where such an operator is there.
 """
 
 from __future__ import annotations

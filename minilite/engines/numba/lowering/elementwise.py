@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,27 +15,10 @@ from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import features
 from minilite.errors import Error
 from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
-from minilite.ops import abs as abs_
-from minilite.ops import (
-    add,
-    dequantize,
-    exp,
-    gelu,
-    hard_swish,
-    leaky_relu,
-    logistic,
-    maximum,
-    mul,
-    neg,
-    prelu,
-    quantize,
-    relu,
-    sqrt,
-    square,
-    squared_difference,
-)
-from minilite.ops.div import divide
 from minilite.spec import INTEGER_RANGE, Shape, TensorInfo
+
+if TYPE_CHECKING:
+    from minilite.ops import add
 
 Array = np.ndarray
 
@@ -129,29 +112,29 @@ def unary(task: Task) -> list[Call] | None:
 
 def _function(task: Task) -> tuple[Any, ...] | None:
     """The kernels' name for the definition's function, and its constants."""
-    node, compute = task.node, task.definition.compute
-    names: dict[Any, str] = {
-        exp.exp: "exp",
-        hard_swish.hard_swish: "hard swish",
-        logistic.tanh: "tanh",
-        sqrt.sqrt: "sqrt",
-        sqrt.rsqrt: "rsqrt",
-        neg.negative: "neg",
-        abs_.absolute: "abs",
-        square.square: "square",
+    node, compute = task.node, task.computed_by
+    names: dict[str, str] = {
+        "exp.exp": "exp",
+        "hard_swish.hard_swish": "hard swish",
+        "logistic.tanh": "tanh",
+        "sqrt.sqrt": "sqrt",
+        "sqrt.rsqrt": "rsqrt",
+        "neg.negative": "neg",
+        "abs.absolute": "abs",
+        "square.square": "square",
     }
     if compute in names:
         return (names[compute],)
-    if compute is logistic.logistic:
+    if compute == "logistic.logistic":
         if node.sums != "sequential":
             return ("fast sigmoid",)
         return ("sigmoid cut" if node.arithmetic in ("table", "fixed point") else "sigmoid",)
-    if compute is gelu.gelu and node.sums != "sequential" and not node.options.approximate:
+    if compute == "gelu.gelu" and node.sums != "sequential" and not node.options.approximate:
         return ("fast gelu",)
-    if compute is relu.clip:
+    if compute == "relu.clip":
         bottom, top = ACTIVATION_BOUNDS[node.op]
         return ("clip", -np.inf if bottom is None else bottom, np.inf if top is None else top)
-    if compute is leaky_relu.float_:
+    if compute == "leaky_relu.float_":
         return ("leaky relu", node.options.alpha)
     return None
 
@@ -159,12 +142,12 @@ def _function(task: Task) -> tuple[Any, ...] | None:
 def conversion(task: Task) -> list[Call] | None:
     """Between float32 and int8, of one scale; of bytes a table."""
     p, elements = task.prepared, math.prod(task.output.shape)
-    if task.types == ("float32", "int8") and task.definition.compute is quantize.quantize and np.ndim(p.scale) == 0:
+    if task.types == ("float32", "int8") and task.computed_by == "quantize.quantize" and np.ndim(p.scale) == 0:
         if p.arithmetic not in ("division", "reciprocal"):
             return None
         scale = np.float32(p.scale) if p.arithmetic == "division" else np.float32(1) / np.float32(p.scale)
         name = f"quantize {p.arithmetic}"
-    elif task.definition.compute is dequantize.dequantize and np.ndim(p.scale) == 0:
+    elif task.computed_by == "dequantize.dequantize" and np.ndim(p.scale) == 0:
         if task.types != ("int8", "float32"):
             return None
         scale, name = np.float32(p.scale), "dequantize"
@@ -201,7 +184,7 @@ def binary(task: Task) -> list[Call] | None:
 
 def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
     """A function of two bytes, asked for all there are."""
-    if task.definition.compute not in OF_TWO_BYTES or set(task.types) != {"int8"}:
+    if task.computed_by not in OF_TWO_BYTES or set(task.types) != {"int8"}:
         return None
     every = np.arange(256, dtype=np.uint8).view(np.int8)
     found = np.asarray(task.definition.compute(task.prepared, every[:, None], every[None, :]))
@@ -209,8 +192,8 @@ def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
 
 
 OF_TWO_BYTES = (
-    *(add.integer, add.integer_one_shift, mul.integer, squared_difference.integer, prelu.integer),
-    *(maximum.maximum, maximum.minimum),
+    *("add.integer", "add.integer_one_shift", "mul.integer", "squared_difference.integer", "prelu.integer"),
+    *("maximum.maximum", "maximum.minimum"),
 )
 """Definitions in which it does not matter where in the tensor an element lies."""
 
@@ -239,24 +222,24 @@ def _operand(info: TensorInfo) -> Word:
 
 def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
     """Type and name of the kernel's operation, and its constants."""
-    p, compute, types = task.prepared, task.definition.compute, set(task.types)
-    unbounded: dict[Any, str] = {
-        squared_difference.squared_difference: "squared difference",
-        maximum.maximum: "max",
-        maximum.minimum: "min",
-        prelu.float_: "prelu",
+    p, compute, types = task.prepared, task.computed_by, set(task.types)
+    unbounded: dict[str, str] = {
+        "squared_difference.squared_difference": "squared difference",
+        "maximum.maximum": "max",
+        "maximum.minimum": "min",
+        "prelu.float_": "prelu",
     }
     if types == {"float32"}:
-        floats: dict[Any, str] = {add.add: "add", add.subtract: "sub", mul.multiply: "mul", divide: "div"}
+        floats: dict[str, str] = {"add.add": "add", "add.subtract": "sub", "mul.multiply": "mul", "div.divide": "div"}
         if compute in unbounded:
             return ("float32", unbounded[compute]), np.zeros(2, np.float32)
         name = floats.get(compute)
         return None if name is None else (("float32", name), bounds(task.node))
     if types != {"int8"}:
         return None
-    if compute in (maximum.maximum, maximum.minimum):
+    if compute in ("maximum.maximum", "maximum.minimum"):
         return ("int8", unbounded[compute]), np.zeros(2, np.int32)
-    if compute is add.integer_one_shift:
+    if compute == "add.integer_one_shift":
         shift = -int(p.output.e)
         m1, m2 = (int(m.q) for m in p.multipliers)
         bound = 255 * (abs(m1) + abs(m2)) + (1 << max(shift - 1, 0))
@@ -264,13 +247,13 @@ def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
             return None
         half = (1 << shift) >> 1
         return ("int8", "add shift"), _int32(*_ends(p), m1, p.sign * m2, half, shift)
-    if compute is add.integer:
+    if compute == "add.integer":
         multipliers = (*p.multipliers, p.output)
         if not all(-31 <= int(m.e) <= 0 for m in multipliers):
             return None
         numbers = [number for m in multipliers for number in _five(m)]
         return ("int8", "add fixed"), _int32(*_ends(p), p.left_shift, *numbers, p.sign)
-    if compute is mul.integer:
+    if compute == "mul.integer":
         r = p.requantize
         rounding = ROUNDINGS.get(r.rounding)
         if rounding not in ("float32", "fixed"):

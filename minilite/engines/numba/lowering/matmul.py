@@ -12,7 +12,6 @@ from minilite.engines.numba.lowering import winograd
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.engines.numba.objects import dot
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
-from minilite.ops import batch_matmul, conv_2d, depthwise_conv_2d, fully_connected
 from minilite.ops.windows import Axis, axes
 from minilite.spec import Node, TensorInfo
 
@@ -39,16 +38,16 @@ ROUNDINGS = {
 
 def conv_2d_(task: Task) -> list[Call] | None:
     rows, columns = axes(task.node.options, task.input(0).shape, task.input(1).shape[1:])
-    if task.definition.compute is conv_2d.integer:
+    if task.computed_by == "conv_2d.integer":
         return _integer(task, rows, columns)
-    return _float(task, rows, columns) if task.definition.compute is conv_2d.float_ else None
+    return _float(task, rows, columns) if task.computed_by == "conv_2d.float_" else None
 
 
 def fully_connected_(task: Task) -> list[Call] | None:
     one = Axis(1, 1, 1, 1, 0, 0)
-    if task.definition.compute is fully_connected.integer:
+    if task.computed_by == "fully_connected.integer":
         return None if task.prepared.weights_zero_point else _integer(task, one, one)
-    return _float(task, one, one) if task.definition.compute is fully_connected.float_ else None
+    return _float(task, one, one) if task.computed_by == "fully_connected.float_" else None
 
 
 def _known(*infos: TensorInfo | None) -> bool:
@@ -220,9 +219,9 @@ def depthwise_conv_2d_(task: Task) -> list[Call] | None:
     p, input, filter, bias = task.prepared, task.input(0), task.input(1), task.optional(2)
     if filter.shape[3] != input.shape[3]:
         return None
-    if task.definition.compute is depthwise_conv_2d.float_:
+    if task.computed_by == "depthwise_conv_2d.float_":
         return _depthwise_float(task)
-    if task.definition.compute is not depthwise_conv_2d.integer:
+    if task.computed_by != "depthwise_conv_2d.integer":
         return None
     rounding, deep = ROUNDINGS.get(p.requantize.rounding), filter.shape[1] > 4
     if task.types not in BYTES or rounding is None or not _known(filter, bias) or (deep and p.columns.dilation > 1):
@@ -281,9 +280,9 @@ def batch_matmul_(task: Task) -> list[Call] | None:
     lhs, rhs, output, p = task.input(0), task.input(1), task.output, task.prepared
     if task.node.options.adj_y or (not set(task.types) <= {"float32"} and not set(task.types) <= {"int8"}):
         return None
-    if task.definition.compute is batch_matmul.float_:
+    if task.computed_by == "batch_matmul.float_":
         constants, how, size = np.zeros(1, np.float32), _sums(task), 4
-    elif task.definition.compute is batch_matmul.integer and not p.wide and np.size(p.requantize.real) == 1:
+    elif task.computed_by == "batch_matmul.integer" and not p.wide and np.size(p.requantize.real) == 1:
         how, size = ROUNDINGS.get(p.requantize.rounding, ""), 1
         if how not in ("float32", "fixed"):
             return None

@@ -12,9 +12,7 @@ from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering.matmul import bounds
 from minilite.engines.numba.lowering.task import Task
 from minilite.fixed_point import INT32_MAX, INT32_MIN, Multiplier, rounding_divide_by_pot
-from minilite.ops import mean, pool, softmax
-from minilite.ops.reduce import Reduction
-from minilite.ops.windows import Axis
+from minilite.ops.windows import Axis, axes
 from minilite.spec import INTEGER_RANGE
 
 Array = np.ndarray
@@ -23,17 +21,17 @@ NOTHING = np.zeros(16, np.int32)
 
 def pool_2d(task: Task) -> list[Call] | None:
     node, p = task.node, task.prepared
-    kinds: dict[Any, tuple[str, str]] = {
-        pool.float_max: ("float32", "max"),
-        pool.float_mean: ("float32", "mean"),
-        pool.maximum: ("int8", "max"),
-        pool.mean: ("int8", "mean"),
+    kinds: dict[str, tuple[str, str]] = {
+        "pool.float_max": ("float32", "max"),
+        "pool.float_mean": ("float32", "mean"),
+        "pool.maximum": ("int8", "max"),
+        "pool.mean": ("int8", "mean"),
     }
-    kind = kinds.get(task.definition.compute)
+    kind = kinds.get(task.computed_by)
     input = task.input(0)
     if kind is None or input.type != kind[0]:
         return None
-    rows, columns = pool.windows(node.options, input.shape)
+    rows, columns = axes(node.options, input.shape, (node.options.filter_height, node.options.filter_width))
     if kind[0] == "float32":
         constants: Array = bounds(node)
     else:
@@ -68,9 +66,11 @@ def _call(
 
 def mean_(task: Task) -> list[Call] | None:
     """Over axes that follow each other."""
+    from minilite.ops import mean, reduce
+
     p, input, output = task.prepared, task.input(0), task.output
     inner = p.inner if isinstance(p, mean.Spatial) else p
-    reduction = inner if isinstance(inner, Reduction) else getattr(inner, "reduction", None)
+    reduction = inner if isinstance(inner, reduce.Reduction) else getattr(inner, "reduction", None)
     if reduction is None or not reduction.count or not reduction.axes:
         return None
     first, last = reduction.axes[0], reduction.axes[-1]
@@ -96,18 +96,20 @@ def mean_(task: Task) -> list[Call] | None:
 
 def _mean_of(task: Task, inner: Any, channels: int) -> tuple[tuple[str, str], Array, Array] | None:
     """Type and rounding of a mean, what the rounding knows of its channels, and the kernel's constants."""
-    compute, input, output, p = task.definition.compute, task.input(0), task.output, task.prepared
-    if compute is mean.float_mean and input.type == "float32":
+    from minilite.ops import mean
+
+    compute, input, output, p = task.computed_by, task.input(0), task.output, task.prepared
+    if compute == "mean.float_mean" and input.type == "float32":
         return ("float32", "mean"), NOTHING, np.array([-np.inf, np.inf], np.float32)
     if input.type != "int8" or output.type != "int8":
         return None
     low, high = INTEGER_RANGE["int8"]
-    if compute is mean.in_float32:
+    if compute == "mean.in_float32":
         numbers = np.array([np.float32(p.multiplier), np.float32(p.bias)], np.float32)
         return ("int8", "bias"), NOTHING, np.concatenate([np.array([low, high], np.int32), numbers.view(np.int32)])
     if isinstance(p, mean.Spatial):
         start, moved, whole = 0, inner.bias, channels // 16 * 16
-    elif compute in (mean.integers, mean.optimized):
+    elif compute in ("mean.integers", "mean.optimized"):
         start, moved, whole = -int(inner.bias), inner.zero_point, 0
     else:
         return None
@@ -123,20 +125,22 @@ def _mean_of(task: Task, inner: Any, channels: int) -> tuple[tuple[str, str], Ar
 
 
 def softmax_(task: Task) -> list[Call] | None:
-    input, output, p, compute = task.input(0), task.output, task.prepared, task.definition.compute
+    from minilite.ops import softmax
+
+    input, output, p, compute = task.input(0), task.output, task.prepared, task.computed_by
     count = input.shape[-1]
     places = (Place(input.index), Place(output.index))
     units = int(np.prod(input.shape)) // count
-    if compute is softmax.float_ and set(task.types) == {"float32"}:
+    if compute == "softmax.float_" and set(task.types) == {"float32"}:
         numbers = np.array([task.node.options.beta, np.finfo(np.float32).min], np.float32)
         how = "float32" if task.node.sums == "sequential" else "fast"
         return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64)]
     if set(task.types) != {"int8"}:
         return None
-    if compute is softmax.from_table and p.zero_point == -128:
+    if compute == "softmax.from_table" and p.zero_point == -128:
         exponentials, scale = np.ascontiguousarray(p.exp, np.float32), np.array([p.output_scale], np.float32)
         return [Call(("softmax", "table"), units, (*places, exponentials, scale, count))]
-    if compute is softmax.fixed_point and count < 1 << 16:
+    if compute == "softmax.fixed_point" and count < 1 << 16:
         terms = rounding_divide_by_pot(p.exp, softmax.SUM_BITS).astype(np.int64)
         return [Call(("softmax", "gemmlowp"), units, (*places, p.exp.astype(np.int64), terms, count))]
     return None

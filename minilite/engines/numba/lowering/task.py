@@ -45,6 +45,13 @@ class Task:
         return self.node.inputs[position] if position < len(self.node.inputs) else None
 
     @property
+    def computed_by(self) -> str:
+        """The definition's function, ``file.function`` of :mod:`minilite.ops`: asked for by name, for to compare
+        functions would be to import all operators."""
+        compute = self.definition.compute
+        return f"{getattr(compute, '__module__', '').rpartition('.')[2]}.{getattr(compute, '__name__', '')}"
+
+    @property
     def output(self) -> TensorInfo:
         """The first output."""
         return self.node.outputs[0]
