@@ -30,6 +30,7 @@ from minilite.quantization.grid import per_axis, per_tensor
 from tests import broken_pairs, small_models
 from tests.broken_pairs import FLOAT, INT8, images
 from tests.test_carve import looping
+from tests.test_compare import OneKernel
 
 pytest.importorskip("jinja2")
 chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -156,6 +157,17 @@ def test_a_saturating_bias_is_said_at_its_operator() -> None:
     assert "bias" in row[0]["data-words"]
     findings = [said for _, said in broken.all("p", "finding") if said.startswith("bias")]
     assert any(said.startswith("bias 5 CONV_2D: channel 0") for said in findings)
+
+
+def test_a_kernel_that_rounds_differently_is_marked_wherever_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(minilite.kernel_sets.KERNEL_SETS, "planted", OneKernel("planted", 0, "sequential"))
+    page = Page(minilite.report(INT8, "planted", images()))
+    levels = {attrs["class"].split()[-1] for attrs, _ in page.all("rect", "alone")}
+    assert levels == {"level-0"}  # rounding is little
+    numbers = {attrs["data-row"]: said.split() for attrs, said in page.all("tr") if "data-row" in attrs}
+    assert [row for row, said in numbers.items() if "∞" not in said[2:5]] == ["op-0-1", "op-0-4"]
+    assert page.all("tr", "worst")[0][0]["data-row"] in ("op-0-1", "op-0-4")
+    assert page.all("h1")[0][1] == "fashion_int8.tflite (planted) against fashion_int8.tflite (reference)"
 
 
 def test_names_are_text_not_markup() -> None:
@@ -355,6 +367,9 @@ check("coloured", getComputedStyle(document.querySelector(".node rect.alone")).d
 setTimeout(() => {
   check("chosen", shown().join() === "op-0-1");
   check("in the graph", document.querySelector("a.chosen").dataset.row === "op-0-1");
+  const click = new MouseEvent("click", { bubbles: true, cancelable: true });
+  document.querySelector("a.node[data-row=op-0-4]").dispatchEvent(click);
+  check("link", shown().join() === "op-0-4" && location.hash === "#op-0-4");
   check("fits", document.documentElement.scrollWidth <= innerWidth);
   const out = document.createElement("pre");
   out.id = "said";
@@ -396,7 +411,7 @@ def test_in_chromium(tmp_path: Path, width: int, dark: int) -> None:
     said = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.S)
     assert said, done.stderr[-2000:]
     assert [line for line in said[1].splitlines() if not line.startswith("ok ")] == []
-    assert len(said[1].splitlines()) == 14
+    assert len(said[1].splitlines()) == 15
 
 
 def test_the_templates_are_in_the_package() -> None:

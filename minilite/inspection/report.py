@@ -50,7 +50,8 @@ def report(
 ) -> str:
     """A page of HTML about a float model and what quantizing has made of it; written to ``path``, too, if given.
 
-    float_model, quantized_model  models, their paths or bytes
+    float_model, quantized_model  models, their paths or bytes; or whatever else compare takes: an int8 model and
+                 ``"xnnpack"``, say, for a page about what another kernel set makes of it
     data         samples as for :func:`minilite.compare`
     kernels      the kernel set of both, ``engine`` what computes it
     samples      so many at most
@@ -105,8 +106,11 @@ def shown(found: Contents, detailed: int) -> dict[str, Any]:
     """What the template is given."""
     model = found.b.model
     compared = found.comparison
+    sides = found.a, found.b
+    alike = found.a.label == found.b.label
     return {
         "found": found,
+        "titles": [side.name if alike else side.label for side in sides],
         "worst": found.worst[0] if found.worst else None,
         "first_low": compared.below(LEVELS[2]),
         "outputs": [t for t in compared.tensors if t.b in compared.outputs],
@@ -199,7 +203,13 @@ def _error(error: Difference) -> str:
     if math.isnan(error.sqnr):
         return f"{share(error.share) or '0'} of the elements differ"
     far = most(error)
-    how = "" if not far else f", by over {far[1:]} steps" if far.startswith(">") else f", by up to {far} steps"
+    how = (
+        ""
+        if not far
+        else f", by over {far[1:]} steps"
+        if far.startswith(">")
+        else f", by up to {far} step{'' if far == '1' else 's'}"
+    )
     return f"{decibels(error.sqnr)} dB, cosine {error.cosine:.5f}, {share(error.share) or '0'} off{how}"
 
 

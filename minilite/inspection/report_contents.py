@@ -21,7 +21,7 @@ from minilite.inspection.overflow import OperatorOverflow, Overflow, overflow
 from minilite.inspection.overflow_findings import Finding
 from minilite.inspection.reals import grid_of
 from minilite.inspection.recorded import Recorded
-from minilite.inspection.sources import Key, source
+from minilite.inspection.sources import Key, Minilite, source
 from minilite.inspection.summary import OperatorSummary, Summary, summarize
 from minilite.model import Model, Tensor
 from minilite.quantization.lint import Finding as LintFinding
@@ -92,9 +92,11 @@ def contents(
     lint: Iterable[LintFinding],
 ) -> Contents:
     """Run both models on the data and measure; see :func:`minilite.inspection.report.report`."""
-    a, b = (Recorded(source(m, kernels, engine)) for m in (float_model, quantized_model))
+    first = source(float_model, kernels, engine)
+    a, b = Recorded(first), Recorded(source(quantized_model, kernels, engine, same_as=first))
+    whose = b.inner.kernels if isinstance(b.inner, Minilite) else kernels
     compared = compare(a, b, data, samples=samples)
-    counted = overflow(b.model, [_as_data(b.model, s) for s in b.samples], kernels=kernels, engine=engine)
+    counted = overflow(b.model, [_as_data(b.model, s) for s in b.samples], kernels=whose, engine=engine)
     summary = summarize(b.model)
     rows = tuple(_rows(b.model, summary, compared, counted))
     worst = sorted((r for r in rows if r.worth < math.inf), key=lambda r: r.worth)
@@ -146,14 +148,14 @@ def _sqnr(row: Compared) -> float:
 
 def _size(given: Any, model: Model) -> int:
     """Bytes of a file."""
-    if isinstance(given, str | os.PathLike):
+    if isinstance(given, str | os.PathLike) and Path(given).is_file():
         return Path(given).stat().st_size
     return len(given if isinstance(given, bytes) else model.to_bytes())
 
 
 def _settings(a: Recorded, b: Recorded, kernels: str, engine: str, samples: int) -> Iterable[tuple[str, str]]:
-    yield "float model", a.label
-    yield "quantized model", b.label
+    yield "float model", a.name
+    yield "quantized model", b.name
     yield "scheme", scheme(b.model)
     yield "kernel set", kernels
     yield "engine", engine

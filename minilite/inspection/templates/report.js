@@ -7,7 +7,7 @@
   const everywhere = (id) => document.querySelectorAll(`[data-row="${id}"]`);
 
   // The operator whose details are shown: the one in the address, else the worst, else the first.
-  function choose(id, move) {
+  function choose(id) {
     const chosen = articles.find((a) => a.id === id);
     if (!chosen) return;
     for (const article of articles) article.hidden = article !== chosen;
@@ -22,24 +22,43 @@
       }
     }
     for (const row of rows) row.toggleAttribute("aria-current", row.dataset.row === id);
-    if (move) chosen.scrollIntoView({ block: "nearest" });
+  }
+
+  // Chosen by somebody: the address says so, and the page stays where it is unless the details are out of sight.
+  function go(id) {
+    try {
+      history.pushState(null, "", `#${id}`);
+    } catch {
+      // in a frame without an address of its own
+    }
+    choose(id);
+    const { top } = document.getElementById(id).getBoundingClientRect();
+    if (top < 0 || top > innerHeight - 200) document.getElementById(id).scrollIntoView();
   }
 
   const first = document.querySelector("tr.worst") || rows[0];
   const asked = () => articles.some((a) => a.id === location.hash.slice(1));
-  if (first) choose(asked() ? location.hash.slice(1) : first.dataset.row, asked());
-  addEventListener("hashchange", () => choose(location.hash.slice(1), true));
+  const settle = () => first && choose(asked() ? location.hash.slice(1) : first.dataset.row);
+  settle();
+  addEventListener("hashchange", settle);
+  addEventListener("popstate", settle);
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#op-']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go(link.getAttribute("href").slice(1));
+  });
 
   table.tBodies[0].addEventListener("click", (event) => {
     const row = event.target.closest("tr");
-    if (row && !event.target.closest("a")) location.hash = row.dataset.row;
+    if (row && !event.target.closest("a")) go(row.dataset.row);
   });
   table.tBodies[0].addEventListener("keydown", (event) => {
     const row = event.target.closest("tr");
     const shown = [...table.tBodies[0].rows].filter((r) => !r.hidden);
     const next = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter" || event.key === " ") {
-      location.hash = row.dataset.row;
+      go(row.dataset.row);
     } else if (next) {
       const other = shown[shown.indexOf(row) + next];
       if (other) other.focus();
