@@ -114,6 +114,13 @@ def softmax(draw: Draw) -> Case:
     return Case((data((draw.choice((1, 30)), draw.choice((1, 10, 257, 1001)))),), {"beta": 1.0})
 
 
+def resized(draw: Draw) -> Case:
+    shape = (draw.integer(1, 2), draw.integer(1, 9), draw.integer(1, 9), draw.choice(CHANNELS))
+    size = [draw.choice((1, 2, 7, 16, 33)) for _ in range(2)]
+    aligned, centred = draw.choice(((False, False), (True, False), (False, True)))
+    return Case((data(shape), constant(size)), {"align_corners": aligned, "half_pixel_centers": centred})
+
+
 DRAWN = {
     "CONV_2D": conv,
     "DEPTHWISE_CONV_2D": depthwise,
@@ -130,6 +137,7 @@ DRAWN = {
     "SOFTMAX": softmax,
     "BATCH_MATMUL": products,
     "TRANSPOSE": moved,
+    "RESIZE_BILINEAR": resized,
 }
 ROWS = [
     pytest.param(op, definition, id=f"{op.name}-{definition.label}")
@@ -198,6 +206,14 @@ def tiled(draw: Draw) -> Case:
 
 
 FLOAT_CONV = next(r.values for r in ROWS if r.id == "CONV_2D-float32")
+
+
+@pytest.mark.parametrize("op, definition", [r for r in ROWS if r.id.startswith("RESIZE_BILINEAR")])
+@given(data=st.data())
+def test_resizing_is_compiled_in_every_set(op: Op, definition: Definition, data: st.DataObject) -> None:
+    case, used = data.draw(st.composite(drawn)(op, definition)), []
+    ran(case, data.draw(st.sampled_from(SETS)), used, engine="numba")
+    assert [kind[:2] for kind in used] == [("resize_bilinear", definition.label)]
 
 
 @pytest.mark.parametrize("size", ["2", "4"])

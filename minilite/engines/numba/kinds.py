@@ -31,6 +31,8 @@ def every() -> list[Kind]:
         *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
         *((module, "int8", what) for module, what in product(("pooling", "row_mean"), ("bias", "fixed"))),
         ("row_mean", "float32", "mean"),
+        ("resize_bilinear", "float32", "terms"),
+        *(("resize_bilinear", "int8", how) for how in ("half away", "half up")),
         *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),

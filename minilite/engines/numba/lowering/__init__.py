@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from minilite.engines.numba.calls import Call
-from minilite.engines.numba.lowering import elementwise, matmul, movers, pooling
+from minilite.engines.numba.lowering import elementwise, matmul, movers, pooling, resizing
 from minilite.engines.numba.lowering.task import Task
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LOWERINGS: dict[str, Lowering] = {
     **elementwise.LOWERINGS,
     **movers.LOWERINGS,
     **pooling.LOWERINGS,
+    **resizing.LOWERINGS,
 }
 
 
