@@ -141,6 +141,11 @@ class Tensor(_Plain):
     sparsity: Options | None = None
     variant_tensors: tuple[Options, ...] | None = None
 
+    def _repr_html_(self) -> str:
+        from minilite.inspection import notebook
+
+        return notebook.tensor(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Operator(_Plain):

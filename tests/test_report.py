@@ -466,3 +466,17 @@ def test_notebooks_show_names_as_text() -> None:
     model = broken_pairs.changed(minilite.read(INT8), 0, lambda t: dataclasses.replace(t, name="<b>&"))
     assert "&lt;b&gt;&amp;" in model._repr_html_()
     assert "<b>" not in model._repr_html_()
+
+
+def test_notebooks_show_tensors() -> None:
+    tensors = minilite.read(INT8).subgraphs[0].tensors
+    first = [said for _, said in Page(tensors[0]._repr_html_()).all("td")]
+    assert first == ["type", "int8", "shape", "[1, 28, 28, 1]", "scales", "0.00392157", "zero points", "-128"]
+    many = next(
+        t for t in tensors if t.quantization and t.quantization.scales is not None and len(t.quantization.scales) > 10
+    )
+    assert f"and {len(many.quantization.scales) - 10} more, along dimension" in many._repr_html_()
+    plain = minilite.model.Tensor(name="<b>", shape=None)._repr_html_()
+    assert "&lt;b&gt;" in plain
+    assert "[?]" in plain
+    assert "scales" not in plain

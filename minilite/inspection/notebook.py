@@ -1,6 +1,6 @@
 """What notebooks show of minilite's objects: short tables of plain HTML, which take the notebook's own colours.
 
-:class:`~minilite.model.Model`, :class:`~minilite.inspection.compare.Comparison`,
+:class:`~minilite.model.Model`, :class:`~minilite.model.Tensor`, :class:`~minilite.inspection.compare.Comparison`,
 :class:`~minilite.inspection.explain.Explanation` and :class:`~minilite.inspection.overflow.Overflow` have a
 ``_repr_html_`` that is one of these functions; ``print()`` shows the text as ever.
 """
@@ -19,7 +19,7 @@ from minilite.inspection.tensor_names import short
 if TYPE_CHECKING:
     from minilite.inspection.compare import Comparison
     from minilite.inspection.measuring import Difference
-    from minilite.model import Model
+    from minilite.model import Model, Tensor
 
 ROWS = 10
 
@@ -37,6 +37,26 @@ def model(shown: Model) -> str:
     least = "" if summary.macs_complete else "at least "
     said = f"{kinds}; {summary.constant_bytes:,} bytes of constants; {least}{summary.macs:,} MACs"
     return _heading("TensorFlow Lite model") + _table(("", "tensor", "type"), rows) + f"<p>{said}</p>"
+
+
+def tensor(shown: Tensor) -> str:
+    """Name, type, shape, and the scales and zero points if there are any: the first ones of many."""
+    rows = [
+        ("type", escape(str(shown.type).lower())),
+        ("shape", "[?]" if shown.shape is None else str(list(shown.shape))),
+    ]
+    q = shown.quantization
+    if q is not None and q.scales is not None and q.scales.size:
+        axis = f", along dimension {q.quantized_dimension}" if q.scales.size > 1 else ""
+        rows.append(("scales", _first([f"{s:.6g}" for s in q.scales[:ROWS]], q.scales.size) + axis))
+        if q.zero_points is not None and q.zero_points.size:
+            rows.append(("zero points", _first([str(int(z)) for z in q.zero_points[:ROWS]], q.zero_points.size)))
+    return _heading(shown.name or "tensor without a name") + _table(("", ""), rows)
+
+
+def _first(some: Sequence[str], count: int) -> str:
+    more = f" and {count - len(some)} more" if count > len(some) else ""
+    return ", ".join(some) + more
 
 
 def _type(tensor: TensorSummary) -> str:
