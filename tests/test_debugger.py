@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -609,31 +608,6 @@ def test_an_interrupt_while_computing_leaves_a_sound_run():
     assert "interrupted" in text
     assert text.index("[1. 2.]") < text.index("[2. 3.]")
     assert len(calls) == 2
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
-def test_an_interrupt_from_outside():
-    child = subprocess.Popen(
-        [sys.executable, "-m", "minilite", "debug", str(demo.INT8_MODEL), "--random"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert child.stdin
-    assert child.stdout
-    child.stdin.write("step\n")
-    child.stdin.flush()
-    while "-> t16" not in child.stdout.readline():
-        pass
-    time.sleep(0.2)
-    child.send_signal(signal.SIGINT)
-    while "interrupted" not in child.stdout.readline():
-        pass
-    rest, _ = child.communicate("step\nquit\n", timeout=60)
-    assert "1 DEPTHWISE_CONV_2D" in rest
-    assert child.returncode == 0
-    assert "Traceback" not in rest
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
