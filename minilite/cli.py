@@ -1,7 +1,7 @@
 """The command line: ``minilite COMMAND``; ``minilite --help`` lists the commands.
 
 Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
-:mod:`minilite.demo`, imported by the command that needs it so that ``--help`` is quick.
+its like, imported by the command that needs it so that ``--help`` is quick.
 
 Exit status: 0 done, 1 failed (the message is on stderr), 2 wrong usage, 130 interrupted
 (by the signal itself while a command is loaded).
@@ -88,6 +88,13 @@ def _usage(check: Callable[[str], Any], name: str) -> str:
 
 
 Model = Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A .tflite file.")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
+]
+Random = Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the random inputs.")]
+Signature = Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")]
 Kernels = Annotated[str, typer.Option(callback=_kernels, help=f"Whose arithmetic: {', '.join(KERNEL_SETS)}.")]
 Engine = Annotated[str, typer.Option(callback=_engine, help="What computes: auto, numpy or numba.")]
 
@@ -133,15 +140,12 @@ def inspect(
 @_reported
 def run(
     model: Model,
-    input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
-    ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    input_: Inputs = None,
+    random: Random = False,
+    seed: Seed = 0,
     kernels: Kernels = "reference",
     engine: Engine = "auto",
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the outputs: an .npz by names.")] = None,
 ) -> None:
     """Run a model once and show its outputs.
@@ -154,8 +158,7 @@ def run(
 
     if output is not None and output.suffix != ".npz":
         raise typer.BadParameter("must end in .npz", param_hint="--output")
-    if output is not None and not output.parent.is_dir():
-        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
+    _check_folder(output)
     if not input_ and not random:
         raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
     interpreter = Interpreter(model, kernels=kernels, engine=engine)
@@ -233,12 +236,9 @@ def explain(
             metavar="TENSOR|OPERATOR", help="A tensor's name, 'tensor N'; an operator's number, its name if it is one."
         ),
     ],
-    input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
-    ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    input_: Inputs = None,
+    random: Random = False,
+    seed: Seed = 0,
     element: Annotated[
         str | None, typer.Option(help="Which element of the result to compute: 0,3,3,7. One in the middle if not said.")
     ] = None,
@@ -247,7 +247,7 @@ def explain(
         Path | None, typer.Option(exists=True, help="Where ranges were measured: a .json that minilite saved.")
     ] = None,
     subgraph: Annotated[int, typer.Option(min=0, help="Whose tensors and operators.")] = 0,
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
 ) -> None:
     """Show where a number comes from: scale and zero point, multiplier and rounding, one value step by step."""
     from minilite import explain_command
@@ -269,16 +269,13 @@ def compare(
             help="In place of B, what else computes A: a kernel set ('reference:numpy': and engine), litert:AUTO."
         ),
     ] = None,
-    input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
-    ] = None,
+    input_: Inputs = None,
     data: Annotated[
         list[str] | None,
         typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
     ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    random: Random = False,
+    seed: Seed = 0,
     kernels: Kernels = "reference",
     engine: Engine = "auto",
     samples: Annotated[int | None, typer.Option(min=1, help="So many of the data at most.")] = None,
@@ -287,7 +284,7 @@ def compare(
     isolated: Annotated[bool, typer.Option(help="Compare operators by themselves, too.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     save_run: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Keep the yardstick's run.")] = None,
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
 ) -> None:
     """Compare two runs on the same inputs: all tensors, and every operator by itself.
 
@@ -317,21 +314,17 @@ def carve(
     to: Annotated[
         str | None, typer.Option(metavar="TENSOR", help="All operators between the first tensor and this one.")
     ] = None,
-    input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
-    ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    input_: Inputs = None,
+    random: Random = False,
+    seed: Seed = 0,
     kernels: Kernels = "reference",
     subgraph: Annotated[int, typer.Option(min=0, help="Whose operators.")] = 0,
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
 ) -> None:
     """Cut operators out as a small model, with what they were given and what they gave."""
     from minilite.compare_command import carve_file
 
-    if not output.parent.is_dir():
-        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
+    _check_folder(output)
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
         typer.echo(line)
@@ -347,7 +340,7 @@ def overflow(
     ] = None,
     kernels: Kernels = "reference",
     engine: Engine = "auto",
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
 ) -> None:
     """Show where a quantized model's integers run out: accumulators, biases, saturation, dead channels."""
     from minilite import overflow_command
@@ -422,8 +415,7 @@ def mix(
     """Find a scheme for each operator, such that the model fits a budget and loses as little as it can."""
     from minilite import precision_command
 
-    if not output.parent.is_dir():
-        raise ArgumentError(f"cannot write {str(output)!r}: there is no folder {str(output.parent)!r}")
+    _check_folder(output)
     settings = {
         "size": size,
         "mac_bits": mac_bits,
@@ -479,7 +471,7 @@ def profile(
     threads: Annotated[int, typer.Option(min=1, help="One, or two.")] = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Runs, of which the quickest counts.")] = 20,
     against: Annotated[str | None, typer.Option(help="litert: time LiteRT's interpreter, too.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Show how long every operator takes, on random inputs."""
     from minilite import Interpreter, profile_command
@@ -496,14 +488,11 @@ def profile(
 @_reported
 def debug(
     model: Model,
-    input_: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="[NAME=]FILE", help="An array: .npy, or .npz by names. Once per input."),
-    ] = None,
-    random: Annotated[bool, typer.Option("--random", help="Draw the inputs that are not given.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
+    input_: Inputs = None,
+    random: Random = False,
+    seed: Seed = 0,
     kernels: Kernels = "reference",
-    signature: Annotated[str | None, typer.Option(help="Which signature to run, if there are several.")] = None,
+    signature: Signature = None,
 ) -> None:
     """Step through a run: pause, look at tensors, go back, patch, go on. Commands come from the terminal or a pipe."""
     from minilite import debug_command
@@ -574,6 +563,12 @@ def demo(
     with console.status("Classifying ..."):
         result = demo.classify_samples(engine=engine)
     show(console, result)
+
+
+def _check_folder(path: Path | None) -> None:
+    """Raise :class:`ArgumentError` before anything is computed for a file that has no folder to be in."""
+    if path is not None and not path.parent.is_dir():
+        raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
 def _console() -> Console:

@@ -117,16 +117,13 @@ class _Builder:
 
     def _with_scales(self, tensor: Tensor) -> Tensor:
         """The tensor, and the tensors that hold the scales of its blocks."""
-        details = tensor.quantization.details if tensor.quantization is not None else None
-        if details is None or details.table != "BlockwiseQuantization":
+        q = tensor.quantization
+        if q is None or q.details is None or q.details.table != "BlockwiseQuantization":
             return tensor
+        details = q.details
         moved = {name: self._place(details[name]) for name in ("scales", "zero_points") if name in details}
         return dataclasses.replace(
-            tensor,
-            quantization=dataclasses.replace(
-                tensor.quantization,  # type: ignore[type-var]  # it has details
-                details=Options(details.table, {**details, **moved}),
-            ),
+            tensor, quantization=dataclasses.replace(q, details=Options(details.table, {**details, **moved}))
         )
 
 

@@ -54,6 +54,7 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what LiteRT prints is no answer
     loaded: dict[int, Any] = {}
+    answer: tuple[bool, Any]
     while True:
         try:
             what, number, *rest = receive(requests)
@@ -64,9 +65,9 @@ def main() -> None:
                 loaded[number] = load(*rest)
                 answer = True, None
             else:
-                answer = True, run(loaded[number], *rest)  # type: ignore[assignment]  # arrays, here
+                answer = True, run(loaded[number], *rest)
         except Exception as error:  # of any kind: the caller is told
-            answer = False, str(error)  # type: ignore[assignment]  # a message, here
+            answer = False, str(error)
         send(answers, answer)
 
 

@@ -21,6 +21,7 @@ int16 grids are symmetric in both: scale = max(|lo|, |hi|) / 32767.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,22 +37,26 @@ that TFLiteConverter's calibration starts from."""
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Numbers(ABC):
     """The formulas of a quantizer; see the module. ``name`` is how errors and reports call it."""
 
     name: str
 
+    @abstractmethod
     def activation(self, lo: float, hi: float, type_: str) -> Grid:
-        raise NotImplementedError
+        """The grid of a tensor with values from ``lo`` to ``hi``."""
 
+    @abstractmethod
     def weight(self, values: Array, axis: int | None, bits: int = 8) -> Grid:
-        raise NotImplementedError
+        """The symmetric grid of trained values, per tensor or along ``axis``."""
 
+    @abstractmethod
     def constant(self, values: Array, type_: str) -> Grid:
-        raise NotImplementedError
+        """The grid of another constant operand."""
 
+    @abstractmethod
     def steps(self, values: Array, scales: Array) -> Array:
-        raise NotImplementedError
+        """The values divided by the scales, rounded."""
 
     def bias(self, input_scale: np.floating, weight: Grid, type_: str) -> Grid:
         """int32 (int64 beside int16): the product of the scales in float32, per axis where the weights are."""
