@@ -2,7 +2,8 @@
 
 LiteRT ends the process on some inputs (SIGABRT, SIGSEGV), so it runs in a child that is started again when it dies.
 ``Oracle("litert").run(model_bytes, mode, inputs)`` returns every output, or raises :class:`OracleError` (the runtime
-refused) or :class:`OracleDied` (it took its process with it).
+refused) or :class:`OracleDied` (it took its process with it). What a model before wrote beyond a tensor may end the
+process only later, so a model dies of itself only if it does so as the first of a process.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Oracle:
     def __init__(self, runtime: str = "litert", seconds: float = 60.0):
         self.runtime, self.seconds = runtime, seconds
         self.child: subprocess.Popen[bytes] | None = None
+        self.served = 0
         atexit.register(self.close)
 
     def run(
@@ -75,7 +77,7 @@ class Oracle:
             "again": again,
         }
         try:
-            answer = self._ask(request)
+            answer = self._answer(request)
         except (EOFError, BrokenPipeError, TimeoutError) as error:
             self.close()
             raise OracleDied(f"{self.runtime} {mode}: {type(error).__name__}") from None
@@ -85,10 +87,21 @@ class Oracle:
             raise OracleError(answer["error"])
         return answer["result"]
 
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer of the child, or, if that ends and has served others, of a new one. minilite has no such excuse."""
+        try:
+            return self._ask(request)
+        except (EOFError, BrokenPipeError):
+            if self.served == 1 or self.runtime == "minilite":
+                raise
+            self.close()
+            return self._ask(request)
+
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._child()
         assert child.stdin
         assert child.stdout
+        self.served += 1
         payload = pickle.dumps(request)
         child.stdin.write(struct.pack("<Q", len(payload)) + payload)
         child.stdin.flush()
@@ -107,6 +120,7 @@ class Oracle:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            self.served = 0
         return self.child
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM aeq.hadamard_rot
 """
 UNCHECKED = set(NAMES.split())
 """What LiteRT writes without a look at the output's type: the bytes are those of another type, and some lie outside of
-the tensor. minilite refuses it."""
+the tensor, which spoils the process for the tests that follow. minilite refuses it, and LiteRT is not asked."""
 OF_SUBGRAPHS = {"IF", "WHILE", "STABLEHLO_CASE", "STABLEHLO_COMPOSITE"}
 """LiteRT takes the subgraph's type; minilite refuses the file, which contradicts itself."""
 
@@ -58,12 +58,14 @@ def test_declared_output_types(runtime: str, row: Row, kernels: str, seed: int) 
         ours = compute(model, kernels, one.inputs)[place].dtype
     except minilite.Error:
         ours = None
+    if ours is None and row.op.name in UNCHECKED:
+        return
     try:
         theirs = np.asarray(oracle(runtime).run(model.to_bytes(), kernels, one.inputs)[place]).dtype
     except (OracleError, OracleDied):
         theirs = None
     if ours is None:
-        assert theirs is None or row.op.name in UNCHECKED | OF_SUBGRAPHS, f"LiteRT gives {theirs}"
+        assert theirs is None or row.op.name in OF_SUBGRAPHS, f"LiteRT gives {theirs}"
     elif theirs is None:  # perhaps this set of LiteRT's lacks the operator
         with pytest.raises((OracleError, OracleDied)):
             oracle(runtime).run(one.model.to_bytes(), kernels, one.inputs)
