@@ -88,7 +88,7 @@ class Oracle:
         return answer["result"]
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer of the child, or, if that ends and has served others, of a new one. minilite has no such excuse."""
+        """The answer of the child, or, if that ends and has served others, of a new one; minilite is not excused."""
         try:
             return self._ask(request)
         except (EOFError, BrokenPipeError):
