@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import tracemalloc
 
@@ -13,9 +14,10 @@ import minilite
 from minilite import cli, demo
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import Multiplier, multiply_double_rounding
-from minilite.inspection.overflow_findings import Finding
+from minilite.inspection.overflow_findings import GROUPS, Finding
 from minilite.model import Buffer, Model, Quantization
 from minilite.testing import kit
+from tests import broken_pairs
 from tests.network_parts import Network
 from tests.small_models import Builder, one
 from tests.test_explain import replaced
@@ -65,14 +67,36 @@ def test_the_sound_model_has_nothing_but_dead_channels(whole: minilite.Overflow)
     assert "weights" not in whole.findings[0].message
 
 
-@pytest.mark.parametrize("operator, tensor", [(0, 16), (5, 21), (6, 22), (9, 25)])
-def test_a_scale_off_by_four_is_pointed_at(model: Model, images: np.ndarray, operator: int, tensor: int) -> None:
-    """A quarter of the scale saturates, four times the scale leaves integers unused; conv, ADD and a dense layer."""
-    first = minilite.overflow(rescaled(model, tensor, 1 / 4), images).findings[0]
-    assert (first.kind, first.key) == ("saturates", (0, operator))
-    found = minilite.overflow(rescaled(model, tensor, 4), images).findings
-    unused = [f.key for f in found if f.kind == "unused"]
-    assert unused[0] == (0, operator) or (0, operator) in unused[:2]
+@pytest.mark.parametrize("factor, kind", [(1 / 4, "saturates"), (4, "unused")])
+@pytest.mark.parametrize("operator, tensor", [(0, 16), (1, 17), (2, 18), (5, 21), (6, 22), (7, 23), (8, 24), (9, 25)])
+def test_a_result_whose_scale_is_off_by_four_comes_first(
+    model: Model, images: np.ndarray, operator: int, tensor: int, factor: float, kind: str
+) -> None:
+    """A quarter of the scale saturates, four times the scale leaves integers unused; and all that comes after it, which
+    saturates far more, stands below: convolutions, ADD, MEAN and a dense layer."""
+    found = minilite.overflow(rescaled(model, tensor, factor), images).findings
+    assert found[0].key == (0, operator)
+    assert (kind, (0, operator)) in {(f.kind, f.key) for f in found[:2]}
+    assert [f.key for f in found if f.kind in GROUPS[1]] == sorted(f.key for f in found if f.kind in GROUPS[1])
+
+
+@pytest.mark.parametrize("factor", [1 / 4, 4])
+@pytest.mark.parametrize("operator", [0, 1, 2, 4, 5, 7, 9])
+def test_weights_whose_scale_is_off_by_four_come_first(images: np.ndarray, operator: int, factor: float) -> None:
+    """The bias tells it, whatever the data do further down."""
+    first = minilite.overflow(broken_pairs.weights_off(operator, factor), images).findings[0]
+    assert (first.kind, first.key, first.certain) == ("scale", (0, operator), True)
+    assert f"the bias's scale is {'1/4 of' if factor > 1 else '4 times'} s_input · s_weights" in first.message
+
+
+def test_a_pool_that_changes_the_scale_comes_first(model: Model, images: np.ndarray) -> None:
+    """Its result's scale is accused twice: by the pool, and by the bias of the layer after it."""
+    found = minilite.overflow(rescaled(model, 19, 4), images).findings
+    assert [(f.kind, f.key) for f in found[:2]] == [("scale", (0, 3))] * 2
+    assert "hands integers on without rescaling them" in found[0].message
+    assert found[1].message.startswith("at operator 4 DEPTHWISE_CONV_2D the bias's scale")
+    assert found[1].message.endswith("rather that of tensor 19: operator 3 MAX_POOL_2D contradicts it by as much.")
+    assert not any(f.certain for f in found[2:])
 
 
 def test_a_saturating_bias_is_pointed_at(model: Model, images: np.ndarray) -> None:
@@ -88,6 +112,10 @@ def test_a_saturating_bias_is_pointed_at(model: Model, images: np.ndarray) -> No
     assert "channel 11:" in next(f.message for f in found.findings if f.kind == "bias")
     assert found.operators[5].accumulators.bias_at_limit == (11,)
     assert found.operators[5].accumulators.seen_share > 1
+    furthest = re.search(
+        r"accumulators do not fit int32 .* the furthest should be ([\d,]+),", found.findings[0].message
+    )
+    assert int(furthest[1].replace(",", "")) == found.operators[5].accumulators.seen[1] > 2**31 - 1
 
 
 def test_a_dead_channel_is_pointed_at(model: Model, images: np.ndarray) -> None:

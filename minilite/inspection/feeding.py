@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minilite.errors import ArgumentError
-from minilite.inspection.reals import grid_of, quantized
+from minilite.inspection.places import Key
+from minilite.inspection.reals import grid_of, outside, quantized
 from minilite.model import Model, Tensor
 from minilite.quantization.grid import Grid
 from minilite.quantization.inputs import Array, Inputs
 from minilite.quantization.representative import RepresentativeDataset, Sample
 
 
+@dataclass
+class Entered:
+    """How many real numbers there were, and how many of them the grid cut off below and above."""
+
+    elements: int = 0
+    below: int = 0
+    above: int = 0
+
+    def add(self, elements: int, below: int, above: int) -> None:
+        self.elements, self.below, self.above = self.elements + elements, self.below + below, self.above + above
+
+
 class Samples(RepresentativeDataset):
-    """Representative data (:mod:`minilite.quantization.representative`) for float and for integer models."""
+    """Representative data (:mod:`minilite.quantization.representative`) for float and for integer models.
+
+    ``entered`` counts, by (subgraph, tensor), the real numbers that were quantized for an input."""
+
+    def __init__(self, model: Model, data: Any, signature: str | None = None):
+        self.entered: dict[Key, Entered] = {}
+        super().__init__(model, data, signature)
 
     def _array(self, inputs: Inputs, index: int, value: Any, where: str) -> Array:
         grid, given = single_grid(inputs.tensor(index)), np.asarray(value)
@@ -24,6 +44,8 @@ class Samples(RepresentativeDataset):
                 raise ArgumentError(
                     f"{where}, input {inputs.name(index)!r}: values that are not finite have no integer."
                 )
+            counts = self.entered.setdefault((inputs.subgraph, index), Entered())
+            counts.add(given.size, *outside(grid, given))
             value = quantized(grid, given)
         return super()._array(inputs, index, value, where)
 

@@ -4,13 +4,14 @@
 
 One watched run for each sample; what is remembered does not grow with their number. Of every operator with a quantized
 result: how far its accumulators can grow and how far they did, how much of int32 its bias takes, what the activation
-and what the type cut off, which channels never change. Of every tensor: how much of its range is used.
+and what the type cut off, which channels never change. Of every tensor: how much of its range is used. Of every input
+that was given as real numbers: how many lay outside of its grid. And which scales of the file contradict each other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,13 +115,33 @@ class TensorUse:
 
 
 @dataclass(frozen=True)
+class InputUse:
+    """An input that real numbers were quantized for: ``below`` and ``above`` are the shares of its ``elements`` that
+    lay outside of its grid and were clamped to its ends."""
+
+    key: Key
+    name: str
+    elements: int
+    below: float
+    above: float
+
+    @property
+    def clamped(self) -> float:
+        """The share outside, on either side."""
+        return self.below + self.above
+
+
+@dataclass(frozen=True)
 class Overflow:
-    """What was seen in ``samples`` runs. ``findings`` point at what is wrong, the worst first."""
+    """What was seen in ``samples`` runs. ``findings`` point at what is wrong: first what is certain, then the others,
+    both in the order of execution, so that a cause stands before its effects (:mod:`.overflow_findings`). ``inputs``
+    are those whose samples were real numbers."""
 
     kernels: str
     samples: int
     operators: tuple[OperatorOverflow, ...]
     tensors: tuple[TensorUse, ...]
+    inputs: tuple[InputUse, ...]
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
@@ -154,16 +175,23 @@ def overflow(
     kernel_set(kernels)
     counter = _Counter(loaded)
     interpreter = Interpreter(loaded, kernels=kernels, engine=settled(engine), experimental_preserve_all_tensors=True)
-    samples = 0
+    samples, given = 0, Samples(loaded, data, signature)
     with watched_runs(interpreter, counter.look):
-        for sample in Samples(loaded, data, signature):
+        for sample in given:
             samples += 1
             session = interpreter._session(sample.subgraph)
             session.feed(sample.arrays)
             session.invoke()
     operators = tuple(_operator(loaded, key, count) for key, count in sorted(counter.operators.items()))
-    tensors = tuple(counter.uses())
-    return Overflow(kernels, samples, operators, tensors, findings(loaded, operators, tensors))
+    tensors, inputs = tuple(counter.uses()), tuple(_inputs(loaded, given))
+    found = findings(loaded, operators, tensors, inputs)
+    return Overflow(kernels, samples, operators, tensors, inputs, found)
+
+
+def _inputs(model: Model, samples: Samples) -> Iterator[InputUse]:
+    for key, count in sorted(samples.entered.items()):
+        shares = (n / max(count.elements, 1) for n in (count.below, count.above))
+        yield InputUse(key, tensor_name(model, key), count.elements, *shares)
 
 
 class _Counter:

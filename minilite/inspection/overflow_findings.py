@@ -1,12 +1,23 @@
 """What is wrong in the counts of :mod:`minilite.inspection.overflow`: findings that point at an operator.
 
+Certain, whatever the data:
+
+``scale``       scales in the file contradict each other (:mod:`.inconsistencies`).
 ``wraps``       accumulators went beyond int32 and wrapped around.
 ``bias``        a bias is at an end of int32: it was saturated when it was quantized.
+
+The operator's own fault, or the effect of another one before it:
+
 ``saturates``   the type cut off more than 1 % of an operator's results, or half of a channel: its scale is too small.
 ``unused``      less than 30 % of a result's integers are used: its scale is too large.
 ``may wrap``    no accumulator went beyond int32, but other inputs could make it.
+
+Worth knowing, and often the network's own:
+
 ``constant``    a channel has always been the same number, other than 0.
 ``dead``        a channel has always been 0.
+
+They are listed in these three groups, and in each in the order of execution: a cause stands before its effects.
 """
 
 from __future__ import annotations
@@ -18,25 +29,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minilite.constants import constant_array
+from minilite.inspection.blame import Blame
 from minilite.inspection.places import Key, operator_name
 from minilite.model import Model
 from minilite.ops import OPS
-from minilite.spec import Operand
+from minilite.spec import INTEGER_RANGE, Operand
 
 if TYPE_CHECKING:
-    from minilite.inspection.overflow import OperatorOverflow, TensorUse
+    from minilite.inspection.overflow import Accumulators, InputUse, OperatorOverflow, TensorUse
 
 SATURATED = 0.01
 SATURATED_CHANNEL = 0.5
 UNUSED = 0.3
 ENOUGH = 16
 """Values of a channel from which it can be told that it never changes."""
-ORDER = ("wraps", "bias", "saturates", "unused", "may wrap", "constant", "dead")
+GROUPS = (("scale", "wraps", "bias"), ("saturates", "unused", "may wrap"), ("constant", "dead"))
+CERTAIN = GROUPS[0]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One suspicion: its ``kind`` (see the module), the operator, its result's name, how much, and in words."""
+    """One suspicion: its ``kind`` (see the module), the operator, its result's name, how much, and in words. What is
+    wrong with an input of the model stands at the operator that reads it first, with the input's name."""
 
     kind: str
     key: Key
@@ -45,12 +59,40 @@ class Finding:
     amount: float
     message: str
 
+    @property
+    def certain(self) -> bool:
+        """Whether it is a fault whatever the data, and whatever the operators before."""
+        return self.kind in CERTAIN
 
-def findings(model: Model, operators: Sequence[OperatorOverflow], tensors: Sequence[TensorUse]) -> tuple[Finding, ...]:
-    """All findings, the worst kinds first, and of each kind the largest."""
-    found = [f for o in operators for f in _of_operator(model, o)]
+
+def findings(
+    model: Model, operators: Sequence[OperatorOverflow], tensors: Sequence[TensorUse], inputs: Sequence[InputUse]
+) -> tuple[Finding, ...]:
+    """All findings, group by group, each in the order of execution."""
+    found = list(_of_file(model, operators, tensors, inputs))
+    found += [f for o in operators for f in _of_operator(model, o)]
     found += [f for t in tensors for f in _of_tensor(model, t)]
-    return tuple(sorted(found, key=lambda f: (ORDER.index(f.kind), -f.amount)))
+    return tuple(sorted(found, key=_place))
+
+
+def _place(found: Finding) -> tuple[int, Key, int]:
+    group = next(i for i, kinds in enumerate(GROUPS) if found.kind in kinds)
+    return group, found.key, GROUPS[group].index(found.kind)
+
+
+def _of_file(
+    model: Model, operators: Sequence[OperatorOverflow], tensors: Sequence[TensorUse], inputs: Sequence[InputUse]
+) -> Iterator[Finding]:
+    """What the file contradicts itself in, at the operator whose scale the data speak against."""
+    blame = Blame(
+        model,
+        {t.key: t.used for t in tensors},
+        {(o.key, o.output): o.saturated for o in operators if o.below is not None},
+        {i.key: i.clamped for i in inputs},
+    )
+    for key, tensor, amount, message in blame.located():
+        name = operator_name(model, model.subgraphs[key[0]].operators[key[1]])
+        yield Finding("scale", key, name, tensor, amount, message)
 
 
 def _of_operator(model: Model, o: OperatorOverflow) -> Iterator[Finding]:
@@ -59,8 +101,7 @@ def _of_operator(model: Model, o: OperatorOverflow) -> Iterator[Finding]:
 
     a = o.accumulators
     if a is not None and a.wrapped:
-        share = a.seen_share or 0.0
-        yield finding("wraps", share, f"{a.wrapped:,} accumulators wrapped around: they reach {share:.3g} of int32.")
+        yield finding("wraps", a.seen_share or 0.0, _wrapping(a))
     if a is not None and a.bias_at_limit:
         message = f"{_channels(a.bias_at_limit)}: the bias is at the end of int32: it did not fit its scale."
         yield finding("bias", len(a.bias_at_limit), message)
@@ -73,8 +114,21 @@ def _of_operator(model: Model, o: OperatorOverflow) -> Iterator[Finding]:
             message = f"{_channels(o.dead)} of {o.channels}: always 0."
             yield finding("dead", len(o.dead) / o.channels, message + _weightless(model, o))
     if a is not None and not a.wrapped and not a.wide and (a.bound_share or 0.0) > 1:
-        message = f"accumulators can reach {a.bound_share:.3g} of int32; here they reached {a.seen_share or 0:.3g}."
+        message = (
+            f"some inputs would take accumulators to {a.bound_share:.3g} times the largest int32; these took them to "
+            f"{a.seen_share or 0:.3g} of it."
+        )
         yield finding("may wrap", a.bound_share or 0.0, message)
+
+
+def _wrapping(a: Accumulators) -> str:
+    low, high = a.seen or (0, 0)
+    furthest = low if -low > high else high
+    most = INTEGER_RANGE["int32"][1]
+    return (
+        f"{a.wrapped:,} accumulators do not fit int32 and wrapped around: the furthest should be {furthest:,}, and "
+        f"int32 ends at {most if furthest > 0 else -most - 1:,}."
+    )
 
 
 def _saturation(o: OperatorOverflow) -> str:

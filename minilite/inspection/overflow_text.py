@@ -29,7 +29,7 @@ def text(found: Overflow) -> str:
 def sections(found: Overflow) -> Iterator[Section]:
     """What to look at, then every operator, then the tensors that use least of their integers."""
     yield f"{found.samples} samples, kernel set {found.kernels!r}", []
-    yield "What to look at", list(_findings(found)) or ["nothing: no overflow, no saturation, no dead channel"]
+    yield "What to look at", list(_findings(found)) or _nothing(found)
     yield "Operators with quantized results", _operators(found)
     yield "Columns", COLUMNS
     least = sorted(found.tensors, key=lambda t: t.used)[:LEAST_USED]
@@ -44,6 +44,10 @@ def _findings(found: Overflow) -> Iterator[str]:
         yield from (f"    {line}" for line in textwrap.wrap(f.message, WIDTH - 4))
     if len(found.findings) > FINDINGS:
         yield f"and {len(found.findings) - FINDINGS} more"
+
+
+def _nothing(found: Overflow) -> list[str]:
+    return ["nothing: no overflow, no saturation, no dead channel, no scales that contradict each other"]
 
 
 def _of(subgraph: int) -> str:

@@ -59,6 +59,20 @@ def _quantized(grid: Grid, reals: Array) -> Array:
         return grid.stored(np.where(np.isnan(steps), 0, steps) + zeros)
 
 
+def in_steps(grid: Grid, reals: Array) -> Array:
+    """``real / scale + zero_point``, not rounded and not clamped, in one row; what is not finite is left out."""
+    x = np.asarray(reals, np.float64)
+    with np.errstate(all="ignore"):
+        q = (x / grid.along(grid.scales, x.ndim) + grid.along(grid.zero_points, x.ndim)).reshape(-1)
+    return q[np.isfinite(q)]
+
+
+def outside(grid: Grid, reals: Array) -> tuple[int, int]:
+    """How many real numbers are more than half a step below and above what the grid holds: these are clamped."""
+    q, (low, high) = in_steps(grid, reals), grid.limits
+    return int(np.count_nonzero(q < low - 0.5)), int(np.count_nonzero(q > high + 0.5))
+
+
 def converted(array: Array, source: Tensor, target: Tensor) -> Array:
     """A tensor's values as values of another tensor: raw where both mean the same, else by way of real numbers."""
     a, b = grid_of(source), grid_of(target)

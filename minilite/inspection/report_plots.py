@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 
 from minilite.inspection.measuring import ENDS
+from minilite.inspection.reals import in_steps, outside
 from minilite.quantization.grid import Grid
 
 Array = np.ndarray
@@ -29,7 +30,7 @@ def histogram(label: str, reals: Array | None, integers: Array, grid: Grid) -> s
     """How often a tensor has which values: of the float model (filled), and the integers (line), over the grid.
 
     The axis is in steps of the grid: ``q = real / scale + zero_point``; with one scale its ticks say real numbers."""
-    floats = None if reals is None or not reals.size else in_steps(reals, grid)
+    floats = None if reals is None or not reals.size else in_steps(grid, reals)
     taken = np.asarray(integers, np.float64).reshape(-1)
     low, high, bins = _extent([taken] if floats is None else [floats, taken], grid.limits)
     edges = np.linspace(low - 0.5, high + 0.5, bins + 1)
@@ -42,19 +43,10 @@ def histogram(label: str, reals: Array | None, integers: Array, grid: Grid) -> s
     return _svg(label, parts)
 
 
-def in_steps(reals: Array, grid: Grid) -> Array:
-    """``real / scale + zero_point``, not rounded and not clamped, in one row; what is not finite is left out."""
-    x = np.asarray(reals, np.float64)
-    with np.errstate(all="ignore"):
-        q = (x / grid.along(grid.scales, x.ndim) + grid.along(grid.zero_points, x.ndim)).reshape(-1)
-    return q[np.isfinite(q)]
-
-
 def beyond(reals: Array, grid: Grid) -> float:
     """The share of real numbers that are more than half a step outside of the grid: these are clamped."""
-    q = in_steps(reals, grid)
-    low, high = grid.limits
-    return float(np.mean((q < low - 0.5) | (q > high + 0.5))) if q.size else 0.0
+    count = np.count_nonzero(np.isfinite(reals))
+    return sum(outside(grid, reals)) / count if count else 0.0
 
 
 def scatter(label: str, x: Array, y: Array) -> str:
