@@ -99,6 +99,25 @@ def test_a_pool_that_changes_the_scale_comes_first(model: Model, images: np.ndar
     assert not any(f.certain for f in found[2:])
 
 
+def test_samples_beyond_an_inputs_grid_are_pointed_at(model: Model, images: np.ndarray) -> None:
+    found = minilite.overflow(model, images * 2)
+    (used,) = found.inputs
+    exact = np.mean(images * 2 > 1 + 0.5 / 255)
+    assert (used.name, used.below, used.above, used.elements) == (
+        "serving_default_image:0",
+        0,
+        pytest.approx(exact, abs=1e-3),
+        images.size,
+    )
+    assert (found.findings[0].kind, found.findings[0].key, found.findings[0].tensor) == ("clamped", (0, 0), used.name)
+    assert f"{used.above:.2%} above" in found.findings[0].message
+    assert "Samples clamped to an input's grid" in str(found)
+    whole = minilite.overflow(model, images)
+    assert (whole.inputs[0].clamped, "clamped to an input" in str(whole)) == (0, False)
+    integers = minilite.overflow(model, np.zeros((4, 28, 28, 1), np.int8))
+    assert integers.inputs == ()  # what was cut off before, nobody can tell
+
+
 def test_a_saturating_bias_is_pointed_at(model: Model, images: np.ndarray) -> None:
     bias = model.subgraphs[0].operators[5].inputs[2]
 

@@ -8,6 +8,7 @@ Certain, whatever the data:
 
 The operator's own fault, or the effect of another one before it:
 
+``clamped``     more than 1 % of an input's samples lie outside of its grid.
 ``saturates``   the type cut off more than 1 % of an operator's results, or half of a channel: its scale is too small.
 ``unused``      less than 30 % of a result's integers are used: its scale is too large.
 ``may wrap``    no accumulator went beyond int32, but other inputs could make it.
@@ -43,7 +44,7 @@ SATURATED_CHANNEL = 0.5
 UNUSED = 0.3
 ENOUGH = 16
 """Values of a channel from which it can be told that it never changes."""
-GROUPS = (("scale", "wraps", "bias"), ("saturates", "unused", "may wrap"), ("constant", "dead"))
+GROUPS = (("scale", "wraps", "bias"), ("clamped", "saturates", "unused", "may wrap"), ("constant", "dead"))
 CERTAIN = GROUPS[0]
 
 
@@ -70,6 +71,7 @@ def findings(
 ) -> tuple[Finding, ...]:
     """All findings, group by group, each in the order of execution."""
     found = list(_of_file(model, operators, tensors, inputs))
+    found += [f for i in inputs for f in _of_input(model, i)]
     found += [f for o in operators for f in _of_operator(model, o)]
     found += [f for t in tensors for f in _of_tensor(model, t)]
     return tuple(sorted(found, key=_place))
@@ -93,6 +95,21 @@ def _of_file(
     for key, tensor, amount, message in blame.located():
         name = operator_name(model, model.subgraphs[key[0]].operators[key[1]])
         yield Finding("scale", key, name, tensor, amount, message)
+
+
+def _of_input(model: Model, i: InputUse) -> Iterator[Finding]:
+    """Samples beyond the grid of an input."""
+    readers = [n for n, o in enumerate(model.subgraphs[i.key[0]].operators) if i.key[1] in (o.inputs or ())]
+    if i.clamped <= SATURATED or not readers:
+        return
+    key = i.key[0], readers[0]
+    name = operator_name(model, model.subgraphs[key[0]].operators[key[1]])
+    message = (
+        f"{i.clamped:.2%} of the samples' numbers lie outside of what the input's grid holds ({i.below:.2%} below, "
+        f"{i.above:.2%} above) and were clamped: the data are scaled otherwise than those it was calibrated with, or "
+        "its scale is wrong."
+    )
+    yield Finding("clamped", key, name, i.name, i.clamped, message)
 
 
 def _of_operator(model: Model, o: OperatorOverflow) -> Iterator[Finding]:

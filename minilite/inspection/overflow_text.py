@@ -30,6 +30,9 @@ def sections(found: Overflow) -> Iterator[Section]:
     """What to look at, then every operator, then the tensors that use least of their integers."""
     yield f"{found.samples} samples, kernel set {found.kernels!r}", []
     yield "What to look at", list(_findings(found)) or _nothing(found)
+    clamped = [(_percent(i.below), _percent(i.above), _short(i.name)) for i in found.inputs if i.clamped]
+    if clamped:
+        yield "Samples clamped to an input's grid", columns([("below", "above", "input"), *clamped], (0, 1))
     yield "Operators with quantized results", _operators(found)
     yield "Columns", COLUMNS
     least = sorted(found.tensors, key=lambda t: t.used)[:LEAST_USED]

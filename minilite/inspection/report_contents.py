@@ -15,6 +15,7 @@ import numpy as np
 
 from minilite import __version__
 from minilite.constants import constant_array
+from minilite.inspection.alignment import inputs
 from minilite.inspection.compare import Compared, Comparison, compare
 from minilite.inspection.measuring import Difference
 from minilite.inspection.overflow import OperatorOverflow, Overflow, overflow
@@ -96,13 +97,25 @@ def contents(
     a, b = Recorded(first), Recorded(source(quantized_model, kernels, engine, same_as=first))
     whose = b.inner.kernels if isinstance(b.inner, Minilite) else kernels
     compared = compare(a, b, data, samples=samples)
-    counted = overflow(b.model, [_as_data(b.model, s) for s in b.samples], kernels=whose, engine=engine)
+    counted = overflow(b.model, _given(a, b), kernels=whose, engine=engine)
     summary = summarize(b.model)
     rows = tuple(_rows(b.model, summary, compared, counted))
     worst = sorted((r for r in rows if r.worth < math.inf), key=lambda r: r.worth)
     sizes = _size(float_model, a.model), _size(quantized_model, b.model)
     settings = _settings(a, b, kernels, engine, compared.samples)
     return Contents(a, b, compared, counted, summary, rows, tuple(worst), sizes, tuple(lint), tuple(settings))
+
+
+def _given(a: Recorded, b: Recorded) -> list[Any]:
+    """The samples for ``b``: real numbers, where ``a`` has such, so that those beyond the grids of inputs are seen."""
+    found = []
+    for theirs, ours in zip(a.samples, b.samples, strict=True):
+        arrays = dict(ours.arrays)
+        for j, i in inputs(a.model, b.model, ours.subgraph).items():
+            if theirs.arrays[i].dtype.kind == "f":
+                arrays[j] = theirs.arrays[i]
+        found.append(_as_data(b.model, Sample(ours.subgraph, arrays)))
+    return found
 
 
 def _as_data(model: Model, sample: Sample) -> Any:
