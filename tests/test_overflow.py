@@ -272,7 +272,11 @@ def test_bodies_of_loops_and_recurrent_networks_are_counted() -> None:
 
 def test_a_float_model_has_nothing_to_count(images: np.ndarray) -> None:
     found = minilite.overflow(demo.FLOAT_MODEL, images[:2])
-    assert found.operators == found.tensors == found.findings == ()
+    assert found.operators == found.tensors == found.findings == found.inputs == ()
+    said = " ".join(str(found).split())
+    assert "nothing: no operator has a quantized result (11 float32), so no integer can overflow" in said
+    assert "minilite quantize" in said
+    assert "Operators" not in said
 
 
 # ---- mistakes, and the command ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ that was given as real numbers: how many lay outside of its grid. And which scal
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,7 @@ class InputUse:
 class Overflow:
     """What was seen in ``samples`` runs. ``findings`` point at what is wrong: first what is certain, then the others,
     both in the order of execution, so that a cause stands before its effects (:mod:`.overflow_findings`). ``inputs``
-    are those whose samples were real numbers."""
+    are those whose samples were real numbers. ``why`` says why there are no operators, where there are none."""
 
     kernels: str
     samples: int
@@ -143,6 +144,7 @@ class Overflow:
     tensors: tuple[TensorUse, ...]
     inputs: tuple[InputUse, ...]
     findings: tuple[Finding, ...]
+    why: str = ""
 
     def __str__(self) -> str:
         from minilite.inspection.overflow_text import text
@@ -185,13 +187,25 @@ def overflow(
     operators = tuple(_operator(loaded, key, count) for key, count in sorted(counter.operators.items()))
     tensors, inputs = tuple(counter.uses()), tuple(_inputs(loaded, given))
     found = findings(loaded, operators, tensors, inputs)
-    return Overflow(kernels, samples, operators, tensors, inputs, found)
+    return Overflow(kernels, samples, operators, tensors, inputs, found, "" if operators else _why(loaded))
 
 
 def _inputs(model: Model, samples: Samples) -> Iterator[InputUse]:
     for key, count in sorted(samples.entered.items()):
         shares = (n / max(count.elements, 1) for n in (count.below, count.above))
         yield InputUse(key, tensor_name(model, key), count.elements, *shares)
+
+
+def _why(model: Model) -> str:
+    """Why there is nothing to count."""
+    results = Counter(
+        str(g.tensors[t].type).lower() for g in model.subgraphs for o in g.operators for t in o.outputs or () if t >= 0
+    )
+    kinds = ", ".join(f"{count} {type_}" for type_, count in results.most_common())
+    return (
+        f"no operator has a quantized result ({kinds or 'there is none'}), so no integer can overflow or saturate. "
+        "Give a model with int8, uint8 or int16 activations: `minilite quantize` makes one of a float model."
+    )
 
 
 class _Counter:

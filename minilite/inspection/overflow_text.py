@@ -33,6 +33,8 @@ def sections(found: Overflow) -> Iterator[Section]:
     clamped = [(_percent(i.below), _percent(i.above), _short(i.name)) for i in found.inputs if i.clamped]
     if clamped:
         yield "Samples clamped to an input's grid", columns([("below", "above", "input"), *clamped], (0, 1))
+    if not found.operators:
+        return
     yield "Operators with quantized results", _operators(found)
     yield "Columns", COLUMNS
     least = sorted(found.tensors, key=lambda t: t.used)[:LEAST_USED]
@@ -50,6 +52,8 @@ def _findings(found: Overflow) -> Iterator[str]:
 
 
 def _nothing(found: Overflow) -> list[str]:
+    if found.why:
+        return textwrap.wrap(f"nothing: {found.why}", WIDTH)
     return ["nothing: no overflow, no saturation, no dead channel, no scales that contradict each other"]
 
 
