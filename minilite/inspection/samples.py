@@ -48,6 +48,8 @@ def samples_of(data: Any, *models: Model) -> tuple[Iterable[Sample], Model]:
 
     Which one it is, the first sample tells; what a generator yields is read once."""
     whole: Any = data
+    if isinstance(data, str | bytes):
+        RepresentativeDataset(models[0], data)  # which refuses it
     if callable(data):
         whole = data()
     if not (isinstance(whole, np.ndarray | dict) or hasattr(whole, "__array__")) and hasattr(whole, "__iter__"):

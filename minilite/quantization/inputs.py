@@ -79,6 +79,7 @@ class Inputs:
         """An array cut into samples along axis 0: of the model's batch size, or one by one where it has none."""
         index = self.index(name)
         shape = tuple(self.tensor(index).shape or ())
+        check_numbers(array, self.tensor(index), f"input {name!r}")
         if array.shape == shape:
             return Slices(array[None])
         if array.ndim == len(shape) + 1 and shape_fits(array.shape[1:], self.tensor(index)):
@@ -92,7 +93,8 @@ class Inputs:
         as_declared = ", ".join(map(str, shape[1:]))
         raise ArgumentError(
             f"input {name!r}: expected an array (N, {as_declared}), to be cut into samples of shape "
-            f"{_shape(self.tensor(index))}; {self.wanted_shape(index, array.shape[1:])}"
+            f"{_shape(self.tensor(index))}; "
+            + (self.wanted_shape(index, array.shape[1:]) if array.ndim > 1 else f"got the shape {list(array.shape)}.")
         )
 
 
@@ -135,7 +137,7 @@ def numbers(value: Any, tensor: Tensor, what: str) -> tuple[Array, bool]:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError(f"{what}: this is no array: {error}.") from None
-    dtype = np.dtype(DTYPES.get(str(tensor.type).lower(), np.void))
+    dtype = _dtype(tensor)
     if array.dtype.kind not in _TAKES.get(dtype.kind, ""):
         raise ArgumentTypeError(f"{what}: expected {tensor.type}, got {array.dtype}.{_advice(array, dtype)}")
     with np.errstate(over="ignore"):
@@ -145,6 +147,20 @@ def numbers(value: Any, tensor: Tensor, what: str) -> tuple[Array, bool]:
     if dtype.kind in "fc" and not np.isfinite(result).all():
         raise ArgumentError(f"{what}: {_not_finite(result)}")
     return result, array.dtype == np.float64 and dtype == np.float32
+
+
+def _dtype(tensor: Tensor) -> np.dtype:
+    return np.dtype(DTYPES.get(str(tensor.type).lower(), np.void))
+
+
+def check_numbers(array: Array, tensor: Tensor, what: str) -> None:
+    """Raise :class:`ArgumentTypeError` for strings and objects where numbers are wanted."""
+    if array.dtype.kind in "OSU" and _dtype(tensor).kind not in "OV":
+        got = "objects" if array.dtype.kind == "O" else "strings"
+        raise ArgumentTypeError(
+            f"{what}: expected numbers ({tensor.type}), got {got} ({array.dtype}). Of files give what is in them: "
+            "np.load(path)."
+        )
 
 
 _TAKES = {"f": "f", "i": "iu", "u": "iu", "b": "b", "c": "fc", "O": "OSU"}

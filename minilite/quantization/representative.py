@@ -79,8 +79,8 @@ class RepresentativeDataset:
             yield self._sample(sample, count - 1)
         if not count:
             raise ArgumentError(
-                "the representative dataset is empty: quantizing needs samples to measure the ranges of tensors from. "
-                "If it comes from a generator, that may have been used up; pass a function that makes one."
+                "the representative dataset is empty: there is no sample to run the model on. If it comes from a "
+                "generator, that may have been used up; pass a function that makes one."
             )
 
     # ---- from data to samples --------------------------------------------------------------------------------
