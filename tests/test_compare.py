@@ -359,7 +359,7 @@ def test_bad_data_and_bad_sources() -> None:
         minilite.compare(FLOAT, INT8)
     with pytest.raises(minilite.ArgumentError, match=r"expected an array \(N, 28, 28, 1\)"):
         minilite.compare(FLOAT, INT8, np.zeros((3, 5), np.float32))
-    with pytest.raises(minilite.ArgumentTypeError, match="no representative dataset: .* got str"):
+    with pytest.raises(minilite.ArgumentTypeError, match=r"no representative dataset: .* got str"):
         minilite.compare(FLOAT, INT8, "images.npy")
     with pytest.raises(minilite.ArgumentError, match=r"neither a file .* \(did you mean 'xnnpack'\?\)"):
         minilite.compare(FLOAT, "xnpack", images(1))

@@ -271,6 +271,29 @@ def test_a_scale_off_by_four_does_not_follow_from_its_range(quantized) -> None:
     assert minilite.explain(broken, f"tensor {bias}").tensor.origin.agrees is False
 
 
+def words(found: minilite.Explanation) -> str:
+    return " ".join(str(found).split())
+
+
+def test_a_pool_that_changes_the_scale_is_said_wherever_it_is_asked(model: Model) -> None:
+    """At the pool, at its result, and at the layer after it, whose bias has the scale that its input should have."""
+    broken = replaced(model, 19, lambda q: dataclasses.replace(q, scales=q.scales * np.float32(4)))
+    rule = "but the grid of its output (tensor 19 of operator 3: scale 0.119138159, zero point -128) is not that of"
+    pool, result, layer, bias = (minilite.explain(broken, what) for what in (3, "tensor 19", 4, "tensor 8"))
+    assert [rule in c for c in pool.operator.contradictions] == [True]
+    assert result.tensor.origin.agrees is False
+    assert (result.tensor.origin.rule, result.tensor.origin.follows) == ("shared", (0, 18))
+    assert "does NOT keep to the rule" in words(result)
+    assert [c[:30] for c in result.tensor.contradictions] == [
+        "operator 3 MAX_POOL_2D: it han",
+        "operator 4 DEPTHWISE_CONV_2D: ",
+    ]
+    assert "the bias's scale is 1/4 of s_input · s_weights" in words(layer)
+    assert "NOT as in the file, first at 0: 8.94855402e-05 is 1/4 of 0.000357942161" in words(bias)
+    for what in (3, "tensor 19", 4, "tensor 18"):
+        assert "contradict" not in str(minilite.explain(model, what))
+
+
 def replaced(model: Model, tensor: int, change) -> Model:
     graph = model.subgraphs[0]
     tensors = list(graph.tensors)

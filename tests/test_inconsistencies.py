@@ -95,7 +95,7 @@ def joined(type_: str, second: Quantization) -> Model:
 def test_operands_that_must_share_a_grid() -> None:
     assert inconsistencies(joined("INT8", grid(0.5))) == ()
     (found,) = inconsistencies(joined("INT8", grid(1.0)))
-    assert "its values (tensor 1) (scale 1, zero point 0) is not that of its values (tensor 0)" in found.message
+    assert "its values (tensor 1: scale 1, zero point 0) is not that of its values (tensor 0: " in found.message
     assert "the same integers stand for 2 times the real numbers" in found.message
     (shifted,) = inconsistencies(joined("INT8", grid(0.5, 3)))
     assert shifted.message.endswith("the real numbers are shifted.")

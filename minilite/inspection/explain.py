@@ -19,18 +19,20 @@ from typing import Any
 from minilite.errors import ArgumentError
 from minilite.inspection.arithmetic import Arithmetic, arithmetic
 from minilite.inspection.element import Element, element, in_other_sets
+from minilite.inspection.inconsistencies import inconsistencies, of_operator
 from minilite.inspection.observed import Observed
 from minilite.inspection.origins import Origin, origin
 from minilite.inspection.places import Key, find, operator_name, producer, tensor_name
 from minilite.inspection.ranges import ranges
 from minilite.kernel_sets import kernel_set
 from minilite.model import Model
+from minilite.quantization.graph import graph
 from minilite.reader import read
 
 
 @dataclass(frozen=True)
 class TensorExplanation:
-    """A tensor: who makes it, and the origin of its scale and zero point."""
+    """A tensor: who makes it, the origin of its scale and zero point, and what in the file contradicts its scale."""
 
     key: Key
     name: str
@@ -38,17 +40,20 @@ class TensorExplanation:
     shape: tuple[int, ...] | None
     producer: str
     origin: Origin
+    contradictions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class OperatorExplanation:
-    """An operator: its tensors by operand, the row's formula, and its arithmetic; None where it has no integers."""
+    """An operator: its tensors by operand, the row's formula, its arithmetic, and in what the scales of its tensors
+    contradict each other (:mod:`.inconsistencies`)."""
 
     key: Key
     name: str
     operands: tuple[tuple[str, str], ...]
     formula: str
     arithmetic: Arithmetic
+    contradictions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,12 @@ def _tensor(model: Model, key: Key, found: Origin) -> TensorExplanation:
         made = "an input of the model" if key[0] == 0 else f"an input of subgraph {key[0]}"
     else:
         made = "a variable" if tensor.is_variable else "a constant"
-    return TensorExplanation(key, tensor_name(model, key), str(tensor.type), tensor.shape, made, found)
+    wrong = (
+        f"operator {i.operator[1]} {i.name}: {i.message}"
+        for i in inconsistencies(model)
+        if key in dict(i.suspects) and not (found.rule == "bias" and i.kind == "bias")
+    )
+    return TensorExplanation(key, tensor_name(model, key), str(tensor.type), tensor.shape, made, found, tuple(wrong))
 
 
 def _operator(model: Model, observed: Observed, key: Key) -> OperatorExplanation:
@@ -148,7 +158,9 @@ def _operator(model: Model, observed: Observed, key: Key) -> OperatorExplanation
     names = [(step.op.operand(p).name, i) for p, i in enumerate(step.inputs)]
     names += [(step.op.result(p).name, i) for p, i in enumerate(step.outputs)]
     operands = tuple((name, _said(model, (key[0], i))) for name, i in names if i >= 0)
-    return OperatorExplanation(key, step.op.name, operands, _formula(step.op.description), arithmetic(step))
+    g = graph(model, key[0])
+    wrong = tuple(i.message for i in of_operator(g, g.nodes[key[1]]))
+    return OperatorExplanation(key, step.op.name, operands, _formula(step.op.description), arithmetic(step), wrong)
 
 
 def _said(model: Model, key: Key) -> str:

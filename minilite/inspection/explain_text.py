@@ -13,6 +13,7 @@ from minilite.inspection.lines import Line, shown
 from minilite.inspection.listing import Section, columns
 
 WIDTH = 78
+CONTRADICTED = "Scales in the file that contradict each other"
 
 
 def text(explanation: Explanation) -> str:
@@ -35,10 +36,14 @@ def _tensor(t: TensorExplanation) -> Iterator[Section]:
     shape = "[?]" if t.shape is None else str(list(t.shape))
     yield f"Tensor {t.key[1]}: {t.type} {shape}, {t.producer}", _wrapped(_short(t.name))
     yield "Where its scale and zero point come from", [*_wrapped(t.origin.summary), *_lines(t.origin.lines)]
+    if t.contradictions:
+        yield CONTRADICTED, [line for c in t.contradictions for line in _wrapped(c)]
 
 
 def _operator(o: OperatorExplanation) -> Iterator[Section]:
     yield f"Operator {o.key[1]}: {o.name}", columns([(name, _short(said)) for name, said in o.operands])
+    if o.contradictions:
+        yield CONTRADICTED, [line for c in o.contradictions for line in _wrapped(c)]
     if o.formula:
         yield "Formula", o.formula.splitlines()
     a = o.arithmetic

@@ -74,7 +74,7 @@ def _bias(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
     parts = [node.named(name) for name in use.operand.scale_of]
     scales = [None if p is None else scales_of(_tensor(g, p)) for p in parts]
     declared = scales_of(_tensor(g, use))
-    if declared is None or len(parts) != 2 or scales[0] is None or scales[1] is None or _normalized(node, use):
+    if declared is None or len(parts) != 2 or scales[0] is None or scales[1] is None or is_normalized(node, use):
         return
     with np.errstate(under="ignore"):
         wanted = np.maximum(scales[0][0] * scales[1], LEAST).astype(f32)
@@ -89,8 +89,8 @@ def _bias(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
     input_, weights = (p for p in parts if p is not None)
     message = (
         f"the bias's scale{which} is {times(factor)} s_input · s_weights ({shown(declared[c])} against "
-        f"{shown(wanted[c])}): one of the three is wrong in the file: that of the input {_whose(g, input_)}, of the "
-        f"weights {_whose(g, weights)} or of the bias."
+        f"{shown(wanted[c])}): one of the three is wrong in the file: that of the input ({_whose(g, input_)}), of the "
+        f"weights ({_whose(g, weights)}) or of the bias."
     )
     suspects = ((input_, 1 / factor), (weights, 1 / factor), (use, factor))
     yield _found(g, node, "bias", message, suspects)
@@ -104,7 +104,7 @@ def scales_of(tensor: Tensor) -> np.ndarray | None:
     return q.scales if bool((np.isfinite(q.scales) & (q.scales > 0)).all()) else None
 
 
-def _normalized(node: Node, use: Use) -> bool:
+def is_normalized(node: Node, use: Use) -> bool:
     """Whether a gate's bias is added behind its layer normalization, which has a scale of its own."""
     return node.named(use.operand.name.replace("bias", "layer_norm_coefficients")) is not None
 
@@ -131,8 +131,8 @@ def _shared(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
         return
     factor = float(grid.scales[0]) / float(other.scales[0])
     message = (
-        f"it hands integers on without rescaling them, but the grid of its {use.operand.name} {_whose(g, use)} "
-        f"({said(grid)}) is not that of its {with_.operand.name} {_whose(g, with_)} ({said(other)}): "
+        f"it hands integers on without rescaling them, but the grid of its {use.operand.name} ({_whose(g, use)}: "
+        f"{said(grid)}) is not that of its {with_.operand.name} ({_whose(g, with_)}: {said(other)}): "
         f"{_consequence(factor)}"
     )
     yield _found(g, node, "shared", message, ((use, factor), (with_, 1 / factor)))
@@ -188,9 +188,9 @@ def _tensor(g: Graph, use: Use) -> Tensor:
 
 
 def _whose(g: Graph, use: Use) -> str:
-    """``"(tensor 16 of operator 0)"``: the operator that computes it."""
+    """``"tensor 16 of operator 0"``: the operator that computes it."""
     maker = producer(g.model, (g.index, use.tensor))
-    return f"(tensor {use.tensor}{'' if maker is None else f' of operator {maker}'})"
+    return f"tensor {use.tensor}{'' if maker is None else f' of operator {maker}'}"
 
 
 def said(grid: Grid) -> str:

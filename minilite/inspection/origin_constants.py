@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.inspection.feeding import single_grid
+from minilite.inspection.inconsistencies import NEAR, is_normalized, scales_of, times
 from minilite.inspection.lines import Line, shown
 from minilite.inspection.origin import Origin, held, zero_in_file
 from minilite.model import Tensor
@@ -75,9 +76,11 @@ def constant(tensor: Tensor, values: np.ndarray) -> Origin:
 
 def bias(g: Graph, tensor: Tensor, node: Node, use: Use) -> Origin:
     """``s_input * s_weights[c]`` in float32."""
+    if is_normalized(node, use):
+        return Origin("bias", "This bias is added behind the layer normalization, on a scale of its own.")
     parts = [node.named(name) for name in use.operand.scale_of]
-    scales = [_scales(g.subgraph.tensors[p.tensor]) for p in parts if p is not None]
-    declared = _scales(tensor)
+    scales = [scales_of(g.subgraph.tensors[p.tensor]) for p in parts if p is not None]
+    declared = scales_of(tensor)
     if len(scales) != 2 or any(s is None for s in scales) or declared is None:
         return Origin("bias", "A bias has the product of its operands' scales, which are not all there.")
     input_, weights = (s for s in scales if s is not None)
@@ -92,21 +95,18 @@ def bias(g: Graph, tensor: Tensor, node: Node, use: Use) -> Origin:
         Line("zero point", "always", "", 0),
         Line("type", "", "", str(tensor.type).lower(), "added to the accumulator as it is"),
     )
-    same = np.array_equal(np.broadcast_to(wanted, declared.shape), declared)
-    apart = np.flatnonzero(np.broadcast_to(wanted, declared.shape) != declared)
-    verdict = (
-        "as in the file, bit for bit"
-        if same
-        else f"NOT as in the file, first at {apart[0]}: {shown(declared[apart[0]])}"
-    )
+    wanted = np.broadcast_to(wanted, declared.shape)
+    apart = np.flatnonzero(wanted != declared)
+    verdict = "as in the file, bit for bit"
+    if apart.size:
+        c = int(apart[0])
+        factor = float(declared[c]) / float(wanted[c])
+        verdict = f"NOT as in the file, first at {c}: {shown(declared[c])} is {times(factor)} {shown(wanted[c])}"
+        if abs(factor - 1) < NEAR:
+            verdict = f"as in the file but for rounding, first at {c}: {shown(declared[c])}, not {shown(wanted[c])}"
     return Origin(
         "bias",
         f"The bias of {node} has the product of the input's and the weights' scales: {verdict}.",
         lines,
-        agrees=same,
+        agrees=not apart.size,
     )
-
-
-def _scales(tensor: Tensor) -> np.ndarray | None:
-    q = tensor.quantization
-    return q.scales if q is not None and q.scales is not None and q.scales.size else None

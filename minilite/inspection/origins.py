@@ -19,6 +19,7 @@ import numpy as np
 
 from minilite.constants import dense_constant
 from minilite.inspection.feeding import single_grid
+from minilite.inspection.inconsistencies import of_operator, prescribed
 from minilite.inspection.lines import Line, shown, signed
 from minilite.inspection.origin import Origin, declared, held, zero_in_file
 from minilite.inspection.origin_constants import bias, constant, weights
@@ -56,8 +57,8 @@ def origin(model: Model, key: Key, ranges: Ranges) -> Origin:
 
 def _fixed(g: Graph, key: Key, grid: Grid) -> Origin | None:
     node, use = _made(g, key[1])
-    wanted = next(((s, z) for t, s, z in use.operand.fixed if t == grid.type), None) if use else None
-    if wanted is None or node is None:
+    wanted = prescribed(g, node, use) if node is not None and use is not None else None
+    if wanted is None:
         return None
     scale, zero = f32(wanted[0]), wanted[1]
     same = (scale, zero) == (grid.scales[0], int(grid.zero_points[0]))
@@ -91,8 +92,20 @@ def _shared(model: Model, g: Graph, key: Key, grid: Grid, ranges: Ranges) -> Ori
         return None
     root = next((t for t, _ in linked if not _same(_made(g, t)[1])), None)
     if root is None:
-        return None
+        return _broken(g, node, use, grid)
     return _following(model, (key[0], root), node, origin(model, (key[0], root), ranges))
+
+
+def _broken(g: Graph, node: Node, use: Use, grid: Grid) -> Origin | None:
+    """A grid that should be another tensor's, and is not."""
+    found = next((i for i in of_operator(g, node) if i.kind == "shared"), None)
+    if found is None:
+        return None
+    other = next(t for t, _ in found.suspects if t[1] != use.tensor)
+    there = single_grid(g.subgraph.tensors[other[1]])
+    rule = () if there is None else (Line("scale", f"that of tensor {other[1]}", "", there.scales[0]),)
+    summary = f"{node}: {found.message} The file does NOT keep to the rule."
+    return Origin("shared", summary, (*rule, zero_in_file(grid), held(grid)), other, agrees=False)
 
 
 def _same(use: Use | None) -> bool:
