@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         load_delegate,
         run,
     )
+    from minilite.limits import Limits
     from minilite.model import Model
     from minilite.quantization import Calibration, Converter, OpsSet, Optimize, calibrate, quantize, simulate
     from minilite.reader import read
@@ -70,6 +71,7 @@ __all__ = [
     "Explanation",
     "Interpreter",
     "InterpreterWithCustomOps",
+    "Limits",
     "MemoryPlan",
     "Mixed",
     "Model",
@@ -116,6 +118,7 @@ _INTERPRETER = (
 _QUANTIZATION = ("Calibration", "Converter", "OpsSet", "Optimize", "calibrate", "quantize", "simulate")
 _HOMES = {
     "Debugger": "inspection.debugger",
+    "Limits": "limits",
     "Model": "model",
     "read": "reader",
     "report": "inspection.report",

@@ -2,8 +2,7 @@
 
 A damaged or hostile file of a few bytes can declare tensors of any size. What a plan needs at once is therefore added
 up from its shapes: the tensors that are alive, and what the definition of the step at work takes for its
-intermediates. More than the limit is an error. The limit holds for the shapes a file declares; inputs that a caller
-resized are the caller's own wish, and no limit holds then.
+intermediates. More than ``max_memory`` of :class:`minilite.Limits` is an error.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minilite.errors import ArgumentError, ArgumentTypeError, OperatorError
+from minilite.errors import OperatorError
+from minilite.limits import to_raise
 from minilite.spec import DTYPES, Node, TensorInfo
-
-DEFAULT_LIMIT = 2 * 2**30
-"""Bytes."""
 
 WORKING = 80
 """Bytes of intermediates for each output element: what the hungriest definitions were measured to take."""
@@ -66,23 +63,9 @@ STRING = 64
 """Bytes for each string, the empty one included."""
 
 
-def check_limit(limit: int | None, name: str) -> int | None:
-    """The limit, an argument called ``name``.
-
-    Raises :class:`ArgumentTypeError` or :class:`ArgumentError` unless it is None, or 0 or more."""
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, np.integer))):
-        raise ArgumentTypeError(f"{name} should be a whole number or None, got {limit!r}")
-    if limit is not None and limit < 0:
-        raise ArgumentError(f"{name} should be 0 or more, got {limit}")
-    return limit
-
-
 def too_much(limit: int) -> str:
     """The end of every message about the limit."""
-    return (
-        f"expected at most the memory limit of {limit / 2**30:.1f} GiB. If the model is to be trusted, pass "
-        "memory_limit=None."
-    )
+    return f"expected at most max_memory={limit}, {limit / 2**30:.1f} GiB. {to_raise('max_memory')}"
 
 
 def tensor_bytes(info: TensorInfo) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from minilite import delegate, ideal, refusals, tflm
 from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
+from minilite.limits import Limits, too_many_elements
 from minilite.locating import say_where
 from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
 from minilite.model import Subgraph, Tensor
@@ -44,7 +45,7 @@ class Plan:
     def __init__(self, program: Program, subgraph_index: int):
         self.program = program
         self.model, self.kernels, self.engine = program.model, program.kernels, program.engine
-        self.memory_limit = self._limit = program.memory_limit
+        self._limits = program.limits
         self.subgraph_index = subgraph_index
         self.subgraph: Subgraph = self.model.subgraphs[subgraph_index]
         self.steps = [
@@ -72,14 +73,15 @@ class Plan:
     def _allocate(self, shapes: Mapping[int, Shape]) -> None:
         tensors = self.subgraph.tensors
         wished = any(tuple(shape) != (tensors[index].shape or ()) for index, shape in shapes.items())
-        self._limit = None if wished else self.memory_limit
-        check_sparse(tensors, self.memory_limit)
+        self._limits = self.program.limits.as_wished() if wished else self.program.limits
+        check_sparse(tensors, self.program.limits.max_memory)
         self.infos = [self._info(index, tensor, shapes) for index, tensor in enumerate(tensors)]
         self._check_graph()
         self._fill_empty()
         self.dynamic = set()
         for step in self.steps:
             step.call = None
+            self.program.look_at_the_clock(step.node)
             try:
                 self._prepare(step)
             except ValueNeeded:
@@ -92,6 +94,7 @@ class Plan:
     def _check_graph(self) -> None:
         for info in self.infos:
             check_tensor(info)
+            _check_elements(info, info.shape, self._limits)
         nodes = [s.node for s in self.steps]
         outputs = [s.outputs for s in self.steps]
         check_wiring(nodes, [s.inputs for s in self.steps], outputs, self.infos, self.subgraph.inputs)
@@ -108,12 +111,18 @@ class Plan:
     def _info(self, index: int, tensor: Tensor, shapes: Mapping[int, Shape]) -> TensorInfo:
         q = tensor.quantization
         value = dense_constant(self.model, tensor, index, LARGEST_TENSOR)
+        shape = tuple(shapes.get(index, tensor.shape or ()))
+        if value is not None and index in shapes and shape != tuple(tensor.shape or ()):
+            raise OperatorError(
+                f"Attempting to resize a fixed-size tensor. Tensor {index} {tensor.name or ''!r} of subgraph "
+                f"{self.subgraph_index} is a constant of shape {list(tensor.shape or ())}, and is given {list(shape)}."
+            )
         block_size, block_scales = blocks(self.model, self.subgraph, q)
         return TensorInfo(
             index=index,
             name=tensor.name or "",
             type=str(tensor.type).lower(),
-            shape=tuple(shapes.get(index, tensor.shape or ())),
+            shape=shape,
             scales=_vector(q.scales if q else None, np.float32),
             zero_points=_vector(q.zero_points if q else None, np.int64),
             axis=q.quantized_dimension if q else 0,
@@ -140,9 +149,9 @@ class Plan:
             node.need(len(shapes) == len(outputs), f"{len(shapes)} outputs", len(outputs))
             if self.kernels.micro and _is_own(step.op):
                 _as_declared(outputs, shapes)
-            outputs = tuple(_sized(o, shape) for o, shape in zip(outputs, shapes, strict=True))
+            outputs = tuple(_sized(o, shape, self._limits) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(step.op, dataclasses.replace(node, outputs=outputs))
-            check_step(node, self._limit)
+            check_step(node, self._limits.max_memory)
             as_ideal = self.kernels.ideal and _is_own(step.op)
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             if self.kernels.micro and _is_own(step.op):
@@ -211,13 +220,14 @@ class Plan:
     def _check_memory(self) -> None:
         """Refuse a plan whose tensors and intermediates do not fit the limit together."""
         alive = alive_bytes(i for i in self.infos if i.is_variable or i.sparsity or i.index in self.subgraph.inputs)
-        if self._limit is not None and alive > self._limit:
-            raise OperatorError(f"inputs and variables take {alive / 2**30:.1f} GiB: {too_much(self._limit)}")
+        limit = self._limits.max_memory
+        if limit is not None and alive > limit:
+            raise OperatorError(f"inputs and variables take {alive / 2**30:.1f} GiB: {too_much(limit)}")
         for step in self.steps:
             if step.call is None:
                 return
             try:
-                check_step(step.node, self._limit, alive)
+                check_step(step.node, limit, alive)
             except OperatorError as error:
                 say_where(error, step.node, "failed to prepare")
             alive += sum(tensor_bytes(o) for o in step.node.outputs)
@@ -242,6 +252,7 @@ class Plan:
         """Compute the schedule by the steps' definitions."""
         with np.errstate(all="ignore"):
             for step in self.schedule:
+                self.program.look_at_the_clock(step.node)
                 self.run_step(step, values, keep)
 
     def timed(self, values: dict[int, np.ndarray], keep: bool) -> Iterator[tuple[Step, str, float]]:
@@ -342,7 +353,7 @@ def _operands(op: Op, inputs: Sequence[TensorInfo | None]) -> tuple[TensorInfo |
     return (*inputs, *[None] * max(missing, 0))
 
 
-def _sized(info: TensorInfo, shape: Sequence[int] | None) -> TensorInfo:
+def _sized(info: TensorInfo, shape: Sequence[int] | None, limits: Limits) -> TensorInfo:
     if shape is None:
         return dataclasses.replace(info, value=None)
     shape = tuple(map(int, shape))
@@ -350,10 +361,17 @@ def _sized(info: TensorInfo, shape: Sequence[int] | None) -> TensorInfo:
         raise OperatorError(f"{info}: expected dimensions of 0 or more, got shape {shape}.")
     if info.type not in DTYPES:
         raise OperatorError(f"{info}: no kernel computes type {info.type.upper()}.")
+    _check_elements(info, shape, limits)
     bytes_ = math.prod(shape) * np.dtype(DTYPES[info.type]).itemsize
     if bytes_ > LARGEST_TENSOR:
         raise OperatorError(f"{info}: expected at most {LARGEST_TENSOR} bytes, got {bytes_} (shape {shape}).")
     return dataclasses.replace(info, shape=shape, value=None)
+
+
+def _check_elements(info: TensorInfo, shape: Shape, limits: Limits) -> None:
+    too_many = too_many_elements(shape, limits)
+    if too_many:
+        raise OperatorError(f"{info}: {too_many}")
 
 
 def _as_declared(outputs: Sequence[TensorInfo], shapes: Sequence[Shape | None]) -> None:

@@ -7,6 +7,8 @@ Both ask the :class:`Program` of their plan, through the protocol :class:`minili
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +20,10 @@ from minilite.custom import CustomOps, custom_rows
 from minilite.engines import Engine
 from minilite.errors import OperatorError
 from minilite.kernel_sets import KernelSet
-from minilite.memory import DEFAULT_LIMIT, check_limit
+from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, to_raise
 from minilite.model import Model
 from minilite.plan import Plan
-from minilite.spec import DTYPES, Shape, TensorInfo
-
-ITERATIONS = 100_000
-"""How often subgraphs may be called in one invoke unless told otherwise: seconds, where a loop does not end."""
+from minilite.spec import DTYPES, Node, Shape, TensorInfo
 
 Watcher = Callable[[Plan, Mapping[int, np.ndarray]], None]
 """Called with a plan, and the values of its tensors, each time that it was run (:mod:`minilite.watching`)."""
@@ -36,28 +35,30 @@ State = tuple[dict[Any, Any], dict[int, dict[int, np.ndarray]], Counter[str]]
 class Program:
     """A model, a kernel set and an engine; and the resources of one interpreter, by kind and id.
 
-    ``custom_ops`` are rows or functions for custom operators by name (:mod:`minilite.custom`). ``max_iterations``
-    bounds what one invoke does (None: no bound): the rounds of all its WHILEs and all other calls of subgraphs
-    together, because loops within loops and calls of calls multiply. As many allocations of subgraphs are allowed."""
+    ``custom_ops`` are rows or functions for custom operators by name (:mod:`minilite.custom`). The rounds of all
+    WHILEs and all other calls of subgraphs have one limit together, because loops within loops and calls of calls
+    multiply; as many allocations of subgraphs are allowed.
+
+    Raises :class:`minilite.ModelError` when the model has more tensors than ``limits`` allow."""
 
     def __init__(
         self,
         model: Model,
         kernels: KernelSet,
         engine: Engine,
-        memory_limit: int | None = DEFAULT_LIMIT,
-        max_iterations: int | None = ITERATIONS,
+        limits: Limits = DEFAULT,
         custom_ops: CustomOps | None = None,
     ):
         self.model, self.kernels, self.engine = model, kernels, engine
-        self.memory_limit = check_limit(memory_limit, "memory_limit")
-        self.max_iterations = check_limit(max_iterations, "max_iterations")
+        self.limits = check_limits(limits)
+        check_tensors(model, limits)
         self.custom_ops = custom_rows(custom_ops)
         self.resources: dict[Any, Any] = {}
         self.watcher: Watcher | None = None
         self._callees: dict[int, Callee] = {}
         self._calling: list[int] = []
         self._spent: Counter[str] = Counter()
+        self._deadline = math.inf
 
     def plan(self, index: int) -> Plan:
         """A new plan of a subgraph."""
@@ -72,15 +73,26 @@ class Program:
         return self._callees[index]
 
     def begin(self) -> None:
-        """An invoke or allocation from outside begins, and with it the count of its rounds."""
+        """An invoke or allocation from outside begins, and with it the count of its rounds and its time."""
         self._spent.clear()
+        seconds = self.limits.max_seconds
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+
+    def look_at_the_clock(self, node: Node) -> None:
+        """Raise :class:`OperatorError` instead of going on with an operator when time is up."""
+        if time.monotonic() >= self._deadline:
+            raise OperatorError(
+                f"{node} was not begun, for max_seconds={self.limits.max_seconds} had passed since the beginning. "
+                f"{to_raise('max_seconds')}"
+            )
 
     def spend(self, what: str) -> None:
         """One more round or allocation. Raises :class:`OperatorError` when there were enough."""
-        if self._spent[what] == self.max_iterations:
+        most = self.limits.max_iterations
+        if self._spent[what] == most:
             raise OperatorError(
-                f"loops and calls of subgraphs did not end within {self.max_iterations} {what} altogether; to allow "
-                "more, raise max_iterations."
+                f"loops and calls of subgraphs did not end within max_iterations={most} {what} altogether. "
+                f"{to_raise('max_iterations')}"
             )
         self._spent[what] += 1
 
@@ -114,6 +126,9 @@ class Program:
         """While a subgraph is prepared or computed; it must not be called from itself."""
         if index in self._calling:
             raise OperatorError(f"subgraph {index} calls itself, by way of subgraphs {self._calling}.")
+        most = self.limits.max_depth
+        if most is not None and len(self._calling) >= most:
+            raise OperatorError(f"subgraphs call each other more than max_depth={most} deep. {to_raise('max_depth')}")
         self._calling.append(index)
         try:
             yield
@@ -177,7 +192,8 @@ class Callee:
     def compute(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the outputs from the inputs."""
         self._allocate([np.shape(a) for a in arrays])
-        values = self._variables | dict(zip(self.graph.inputs, arrays, strict=True))
+        given = dict(zip(self.graph.inputs, arrays, strict=True))
+        values = self._variables | {i: a for i, a in given.items() if not self.plan.infos[i].constant}
         with self.program.inside(self.index):
             self.plan.run(values)
         self._variables = {i: values[i] for i in self._variables}

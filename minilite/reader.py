@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minilite.errors import ArgumentTypeError, ModelError
+from minilite.limits import DEFAULT, Limits, check_limits, check_tensors
 from minilite.model import Model
 from minilite.schema.decode import Decoder
 from minilite.schema.layout import layout_of
@@ -30,7 +31,7 @@ FOREIGN = (
 """What often carries the name of a model: first bytes, and what to do."""
 
 
-def read(source: str | bytes | os.PathLike[str]) -> Model:
+def read(source: str | bytes | os.PathLike[str], *, limits: Limits = DEFAULT) -> Model:
     """Read a model from a path, or from the bytes of a file.
 
     A path is memory-mapped: constants are read-only views of the file and are loaded when they are touched.
@@ -39,13 +40,14 @@ def read(source: str | bytes | os.PathLike[str]) -> Model:
     Checked are the file's structure and that every index leads somewhere. A model that LiteRT would refuse for
     other reasons (:func:`minilite.soundness.check`) can be read and looked at.
 
-    Raises :class:`~minilite.errors.ModelError` when there is no such file, or it is not a sound model; the
-    message says where in the file.
+    Raises :class:`~minilite.errors.ModelError` when there is no such file, it is not a sound model, or it has more
+    tensors than ``limits`` (:class:`minilite.Limits`) allow; the message says where in the file.
     """
+    check_limits(limits)
     if isinstance(source, bytes):
-        return decode(source)
+        return decode(source, limits)
     if isinstance(source, str | os.PathLike):
-        return decode(_content(Path(os.fsdecode(source))))
+        return decode(_content(Path(os.fsdecode(source))), limits)
     raise ArgumentTypeError(f"read() takes a path, or the bytes of a file, not {type(source).__name__}.")
 
 
@@ -79,7 +81,7 @@ def _map(path: Path) -> Any:
             return file.read()
 
 
-def decode(content: Any) -> Model:
+def decode(content: Any, limits: Limits = DEFAULT) -> Model:
     """The model in the bytes of a file: any buffer."""
     file = Decoder(content)
     if bytes(file.view[4:8]) != IDENTIFIER:
@@ -91,6 +93,7 @@ def decode(content: Any) -> Model:
             f"{INVALID}: at byte {damage.position} ({damage.where}), {damage.what}."
             " The file is damaged or cut short; fetch or convert it again."
         ) from None
+    check_tensors(model, limits)
     check_references(model)
     return model
 

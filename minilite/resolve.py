@@ -99,10 +99,11 @@ def refuse_custom(steps: Sequence[Step]) -> None:
 
 
 def options_of(operator: Operator, code: OperatorCode) -> Any:
-    """The operator's options, or the schema's defaults where the file leaves them out."""
+    """The operator's options, or the schema's defaults where the file leaves them out, or has those of another
+    operator, which LiteRT reads as none, too."""
     found = operator.options if operator.options is not None else operator.options_2
     table = schema.OPTIONS_OF.get(code.name)
-    return schema.default_options(table) if found is None and table else found
+    return schema.default_options(table) if table and (found is None or found.table != table) else found
 
 
 def _unsupported(code: OperatorCode, index: int, subgraph: int, op: Op | None) -> UnsupportedBuiltinError:

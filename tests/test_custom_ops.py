@@ -278,7 +278,7 @@ def test_damaged_options_are_computed_or_refused(name: str, seed: int, damage: l
     operator = dataclasses.replace(graph.operators[0], custom_options=custom)
     damaged = dataclasses.replace(one.model, subgraphs=(dataclasses.replace(graph, operators=(operator,)),))
     with contextlib.suppress(minilite.OperatorError):
-        found = minilite.run(Interpreter(damaged, memory_limit=2**26), one.inputs)
+        found = minilite.run(Interpreter(damaged, limits=minilite.Limits(max_memory=2**26)), one.inputs)
         assert len(found) == len(graph.outputs)
 
 

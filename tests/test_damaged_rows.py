@@ -56,7 +56,7 @@ def outcome(model: Model, draw: SeededDraw, kernels: str) -> str:
 def run(model: Model, draw: SeededDraw, kernels: str) -> None:
     """Compute a model on inputs that fit what it declares."""
     interpreter = minilite.Interpreter(
-        model_content=model.to_bytes(), memory_limit=2**27, max_iterations=50, kernels=kernels
+        model_content=model.to_bytes(), limits=minilite.Limits(max_memory=2**27, max_iterations=50), kernels=kernels
     )
     for detail in interpreter.get_input_details():
         numbers = draw.random.integers(-3, 4, tuple(detail["shape"]))

@@ -19,6 +19,7 @@ LAYERS = (
     ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate", "refusals", "tflm"),
+    ("limits",),
     ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),

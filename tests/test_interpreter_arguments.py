@@ -77,7 +77,7 @@ def test_arguments_are_litert_s_and_a_few_more() -> None:
     litert = pytest.importorskip("ai_edge_litert.interpreter")
     theirs = inspect.signature(litert.Interpreter).parameters
     ours = inspect.signature(Interpreter).parameters
-    assert list(ours) == [*theirs, "kernels", "engine", "memory_limit", "max_iterations", "custom_ops"]
+    assert list(ours) == [*theirs, "kernels", "engine", "limits", "custom_ops"]
     for name, parameter in theirs.items():
         default = OpResolverType.AUTO if name == "experimental_op_resolver_type" else parameter.default
         assert (ours[name].kind, ours[name].default) == (parameter.kind, default)

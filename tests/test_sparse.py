@@ -143,7 +143,7 @@ def test_zeros_count_as_memory() -> None:
     sparsity = schema.make_options("SparsityParameters", traversal_order=(0, 1), block_map=(), dim_metadata=levels)
     content = model((rows, 1024), sparsity, b"\1").to_bytes()
     with pytest.raises(minilite.errors.OperatorError, match=r"sparse tensors take 1\.0 GiB with their zeros"):
-        minilite.Interpreter(model_content=content, memory_limit=2**28).allocate_tensors()
+        minilite.Interpreter(model_content=content, limits=minilite.Limits(max_memory=2**28)).allocate_tensors()
 
 
 def test_a_dense_constant_is_not_densified() -> None:

@@ -23,6 +23,7 @@ from minilite.inspection.arena_planners import Need, aligned, best_fit, greedy, 
 from minilite.inspection.lifetimes import Kind, Life, Sizes, ending, is_constant, litert, micro
 from minilite.inspection.tensor_names import find_tensor
 from minilite.kernel_sets import KERNEL_SETS
+from minilite.limits import Limits
 from minilite.model import Model
 from minilite.program import Program
 from minilite.quantization.source import as_model
@@ -162,7 +163,7 @@ def _sizes(model: Model, wished: Mapping[int, Shape], runtime: str) -> Sizes:
     shapes: dict[tuple[int, int], Shape] = {}
     absent = set()
     try:
-        program = Program(model, KERNEL_SETS["reference"], engine("numpy"), memory_limit=None)
+        program = Program(model, KERNEL_SETS["reference"], engine("numpy"), Limits().as_wished())
         plans = [program.plan(0)]
         plans[0].allocate(
             {**{i: model.subgraphs[0].tensors[i].shape or () for i in model.subgraphs[0].inputs}, **wished}

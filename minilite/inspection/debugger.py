@@ -29,9 +29,8 @@ from minilite.inspection.pauses import DebuggedOperator, NotComputed, Pause, Sto
 from minilite.inspection.tensor_changes import Change, Statistics, change, real, statistics
 from minilite.inspection.tensor_names import find_operator, find_tensor
 from minilite.inspection.timeline import Patch, Settings, Timeline
-from minilite.memory import DEFAULT_LIMIT
+from minilite.limits import DEFAULT, Limits
 from minilite.model import Model
-from minilite.program import ITERATIONS
 from minilite.spec import TensorInfo
 
 Condition = str | Callable[["Debugger"], Any]
@@ -42,7 +41,8 @@ class Debugger:
     """A model's run on ``inputs``, given as :func:`minilite.run` takes them, at its beginning.
 
     The other arguments are those of :class:`minilite.Interpreter` and :func:`minilite.run`; steps are computed by the
-    definitions (engine ``numpy``). Every result is kept, as long as the debugger lives.
+    definitions (engine ``numpy``), and take as long as they take, whatever ``max_seconds`` of ``limits`` says. Every
+    result is kept, as long as the debugger lives.
     """
 
     def __init__(
@@ -52,11 +52,10 @@ class Debugger:
         kernels: str | None = "reference",
         *,
         signature: str | None = None,
-        memory_limit: int | None = DEFAULT_LIMIT,
-        max_iterations: int | None = ITERATIONS,
+        limits: Limits = DEFAULT,
         custom_ops: CustomOps | None = None,
     ):
-        self._settings = Settings(kernels, signature, memory_limit, max_iterations, custom_ops)
+        self._settings = Settings(kernels, signature, limits, custom_ops)
         self._inputs = inputs
         self._run = self._original = Timeline(model, inputs, self._settings)
         self._position = 0

@@ -20,6 +20,7 @@ from minilite.errors import ArgumentError
 from minilite.inspection.patch_values import patched_value
 from minilite.interpreter import Interpreter
 from minilite.interpreter.run_once import fed
+from minilite.limits import Limits
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.program import State
@@ -44,8 +45,7 @@ class Settings:
 
     kernels: str | None
     signature: str | None
-    memory_limit: int | None
-    max_iterations: int | None
+    limits: Limits
     custom_ops: CustomOps | None
 
     def interpreter(self, model: Any) -> Interpreter:
@@ -55,8 +55,7 @@ class Settings:
             kernels=self.kernels,
             engine="numpy",
             experimental_preserve_all_tensors=True,
-            memory_limit=self.memory_limit,
-            max_iterations=self.max_iterations,
+            limits=dataclasses.replace(self.limits, max_seconds=None),  # a person takes their time
             custom_ops=self.custom_ops,
         )
 

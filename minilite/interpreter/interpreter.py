@@ -16,9 +16,9 @@ from minilite.interpreter.op_resolver import OpResolverType, chosen_kernels, res
 from minilite.interpreter.session import Loans, Session
 from minilite.interpreter.signature_runner import SignatureRunner
 from minilite.interpreter.values import size, whole
-from minilite.memory import DEFAULT_LIMIT
+from minilite.limits import DEFAULT, Limits, check_limits
 from minilite.model import Model
-from minilite.program import ITERATIONS, Program
+from minilite.program import Program
 from minilite.reader import IDENTIFIER, read
 from minilite.soundness import check
 
@@ -39,10 +39,7 @@ class Interpreter:
     experimental_compress_quantization_zero_points  details show equal zero points of an axis once
     kernels                                 whose arithmetic: see :mod:`minilite.kernel_sets`
     engine                                  what computes: ``"auto"``, ``"numpy"``, ``"numba"``
-    memory_limit                            bytes the file's own shapes may ask for at once (2 GiB); None for no limit.
-                                            Inputs that were resized are the caller's wish: no limit holds then
-    max_iterations                          rounds of all WHILEs, and other calls of subgraphs, after which an invoke is
-                                            given up (100,000); None for no limit
+    limits                                  how much the file may ask for: :class:`minilite.Limits`
     custom_ops                              custom operators by name: functions ``(options, *arrays) -> array or tuple``
                                             or rows (:class:`minilite.spec.Op`); see :mod:`minilite.custom`
 
@@ -69,8 +66,7 @@ class Interpreter:
         *,
         kernels: str | None = None,
         engine: str = "auto",
-        memory_limit: int | None = DEFAULT_LIMIT,
-        max_iterations: int | None = ITERATIONS,
+        limits: Limits = DEFAULT,
         custom_ops: CustomOps | None = None,
     ):
         self._resolver = resolver_type(experimental_op_resolver_type)
@@ -78,10 +74,10 @@ class Interpreter:
         self._num_threads = _threads(num_threads)
         self._engine = engine_called(engine, self._num_threads or 1)
         self._compress_zero_points = bool(experimental_compress_quantization_zero_points)
-        self._name, self._model = _load(model_path, model_content)
+        self._name, self._model = _load(model_path, model_content, check_limits(limits))
         check(self._model)
         refuse_delegates(experimental_delegates)
-        self._program = Program(self._model, self._kernels, self._engine, memory_limit, max_iterations, custom_ops)
+        self._program = Program(self._model, self._kernels, self._engine, limits, custom_ops)
         keep = bool(experimental_preserve_all_tensors)
         self._sessions = [Session(self._program.plan(i), keep) for i in range(len(self._model.subgraphs))]
         self._main = self._sessions[0]
@@ -296,14 +292,14 @@ def _threads(num_threads: Any) -> int:
     return num_threads
 
 
-def _load(path: Any, content: Any) -> tuple[str, Model]:
+def _load(path: Any, content: Any, limits: Limits) -> tuple[str, Model]:
     """A name for the model, and the model."""
     if path and content:
         raise ArgumentError("Can't both provide `model_path` and `model_content`")
     if content:
         if not isinstance(content, bytes):
             raise ArgumentTypeError(f"expected bytes, {type(content).__name__} found: model_content must be bytes.")
-        return f"{len(content)} bytes", read(content)
+        return f"{len(content)} bytes", read(content, limits=limits)
     if not path:
         raise ArgumentError("`model_path` or `model_content` must be specified.")
     if isinstance(path, Model):
@@ -312,7 +308,7 @@ def _load(path: Any, content: Any) -> tuple[str, Model]:
         raise ArgumentTypeError(f"expected str, bytes or os.PathLike object, not {type(path).__name__}")
     if isinstance(path, bytes):
         _refuse_content(path)
-    return repr(os.fsdecode(path)), read(os.fsdecode(path))
+    return repr(os.fsdecode(path)), read(os.fsdecode(path), limits=limits)
 
 
 def _refuse_content(path: bytes) -> None:

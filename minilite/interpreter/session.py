@@ -260,6 +260,7 @@ class Session:
         except Error:
             vars(self).update(before)
             if self.ready:
+                self.plan.program.begin()
                 self.plan.allocate(self._asked)
             raise
 

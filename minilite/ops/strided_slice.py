@@ -31,7 +31,8 @@ def index(node: Node, input: TensorInfo, begin: TensorInfo, end: TensorInfo, str
     masks = node.options
     given = [i for i in range(len(starts)) if not (_bit(masks.new_axis_mask, i) or _bit(masks.ellipsis_mask, i))]
     begin.need(len(given) <= input.rank, f"at most {input.rank} dimensions", len(given))
-    begin.need(masks.ellipsis_mask.bit_count() <= 1, "at most one ellipsis", masks.ellipsis_mask)
+    ellipses = sum(_bit(masks.ellipsis_mask, i) for i in range(len(starts)))
+    begin.need(ellipses <= 1, "at most one ellipsis", masks.ellipsis_mask)
     result: list[Any] = []
     axis = 0
     for i in range(len(starts)):

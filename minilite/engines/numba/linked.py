@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from minilite.resolve import Step
 
 Array = np.ndarray
+
+
+LONG = 100_000_000
+"""Nanoseconds of work from which on a program is run step by step, so that somebody can look at the clock."""
 
 
 @dataclass
@@ -41,6 +46,11 @@ class Program:
     def calls(self) -> list[Call]:
         """The calls of all steps."""
         return [call for part in self.parts for call in part.calls or ()]
+
+    @functools.cached_property
+    def work(self) -> int:
+        """What they take, in nanoseconds, roughly."""
+        return sum(call.work for call in self.calls)
 
 
 class Linked:
@@ -141,9 +151,15 @@ class Linked:
                 if isinstance(block, Program):
                     self._run_program(block, values)
                 else:
+                    self.plan.program.look_at_the_clock(block.node)
                     self._run_step(block, values, keep)
 
     def _run_program(self, program: Program, values: dict[int, Array]) -> None:
+        if program.work > LONG:
+            for _ in self._by_parts(program, values):
+                pass
+            return
+        self.plan.program.look_at_the_clock(program.parts[0].step.node)
         for index, home in program.inputs:
             array = values[index]
             if array is not home:
@@ -151,22 +167,27 @@ class Linked:
         program.run()
         values.update(program.outputs)
 
+    def _by_parts(self, program: Program, values: dict[int, Array]) -> Iterator[tuple[Step, str, float]]:
+        """Compute a program step by step, as :meth:`timed` does, with a look at the clock before each."""
+        for index, home in program.inputs:
+            if values[index] is not home:
+                np.copyto(home, values[index])
+        rows, second, _, scratch = program.start
+        for part in program.parts:
+            self.plan.program.look_at_the_clock(part.step.node)
+            start, count = time.perf_counter(), len(part.calls or ())
+            self._run(rows, second, count, scratch)
+            yield part.step, "numba", time.perf_counter() - start
+            rows += count * ROW
+        values.update(program.outputs)
+
     def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
         """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
         for block in self.blocks:
-            if not isinstance(block, Program):
+            if isinstance(block, Program):
+                yield from self._by_parts(block, values)
+            else:
                 yield self.plan.timed_step(block, values, keep)
-                continue
-            for index, home in block.inputs:
-                if values[index] is not home:
-                    np.copyto(home, values[index])
-            rows, second, _, scratch = block.start
-            for part in block.parts:
-                start, count = time.perf_counter(), len(part.calls or ())
-                self._run(rows, second, count, scratch)
-                yield part.step, "numba", time.perf_counter() - start
-                rows += count * ROW
-            values.update(block.outputs)
 
     def _run_step(self, step: Step, values: dict[int, Array], keep: bool) -> None:
         """A step without a kernel. One that keeps what it is given must not be given a program's memory."""

@@ -28,10 +28,16 @@ LOWERINGS: dict[str, Lowering] = {
 }
 
 
+MOST_SCRATCH = 2**26
+"""Bytes. Real models need a few million; strides of a damaged one may ask for more than there is."""
+
+
 def lower(step: Step) -> list[Call] | None:
     """The calls that compute a step, or None."""
     lowering, task = LOWERINGS.get(step.node.op), Task.of(step)
     if task is None:
         return None
     calls = lowering(task) if lowering is not None else None
+    if any(call.scratch > MOST_SCRATCH for call in calls or ()):
+        return None
     return elementwise.by_place(task) if calls is None and step.op.elementwise else calls
