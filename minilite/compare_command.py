@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -109,6 +110,8 @@ def show(console: Console, found: Comparison, rows: int | None = 10, ordered: bo
     chosen = [t for t in found.tensors if t.op] if ordered else _worst(found, rows)
     for line in table(found, chosen, console.width) if chosen else ():
         console.print(line, markup=False, soft_wrap=True)
+    for line in why(chosen, console.width):
+        console.print(line, markup=False, soft_wrap=True)
     for line in _strangers(found):  # what was not compared
         console.print(line, markup=False, soft_wrap=True)
 
@@ -176,6 +179,19 @@ def _legend(found: Comparison, integers: bool) -> Iterator[str]:
     yield "in all: of the result in the whole run;"
     far = "that differ" if found.exact else "that are more than half a step off"
     yield f"off: elements {far}{'; max: by so many steps at most' if integers else ''}."
+
+
+def why(rows: Sequence[Compared], width: int = 80) -> Iterator[str]:
+    """What may be wrong with the operators of a table: their hints."""
+    hinted = [row for row in rows if row.operator is not None and row.hints]
+    if hinted:
+        yield ""
+        yield "What may be wrong"
+    for row in hinted:
+        assert row.operator is not None
+        yield f"{_operator_number(row.operator)}  {row.op}"
+        for hint in row.hints:
+            yield from textwrap.wrap(hint, width - 4, initial_indent="  - ", subsequent_indent="    ")
 
 
 def _operator_number(operator: tuple[int, int]) -> str:

@@ -14,7 +14,8 @@ import minilite
 from minilite import cli, demo
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import Multiplier, multiply_double_rounding
-from minilite.inspection.overflow_findings import GROUPS, Finding
+from minilite.inspection.overflow import TensorUse
+from minilite.inspection.overflow_findings import GROUPS, Finding, findings
 from minilite.model import Buffer, Model, Quantization
 from minilite.testing import kit
 from tests import broken_pairs
@@ -97,6 +98,17 @@ def test_a_pool_that_changes_the_scale_comes_first(model: Model, images: np.ndar
     assert found[1].message.startswith("at operator 4 DEPTHWISE_CONV_2D the bias's scale")
     assert found[1].message.endswith("rather that of tensor 19: operator 3 MAX_POOL_2D contradicts it by as much.")
     assert not any(f.certain for f in found[2:])
+
+
+def test_numbers_far_from_zero_need_the_grid_down_to_it(model: Model) -> None:
+    """100 to 127 are few integers, but a finer grid would not reach from the zero point, -19, to them."""
+
+    def found(low: int, high: int) -> list[str]:
+        used = TensorUse((0, 21), "y", "int8", low, high, (0, 5))
+        return [f.kind for f in findings(model, [], [used], [])]
+
+    assert found(100, 127) == []
+    assert found(-19, 20) == found(0, 20) == ["unused"]
 
 
 def test_samples_beyond_an_inputs_grid_are_pointed_at(model: Model, images: np.ndarray) -> None:

@@ -159,6 +159,18 @@ def test_a_saturating_bias_is_said_at_its_operator() -> None:
     assert any(said.startswith("bias 5 CONV_2D: channel 0") for said in findings)
 
 
+def test_why_an_operator_is_off_is_said_with_it() -> None:
+    """The scale of operator 0's result is wrong, which shows at operator 1."""
+    broken = Page(minilite.report(FLOAT, broken_pairs.scaled(minilite.read(INT8), 16, 4), images()))
+    assert broken.all("tr", "worst")[0][0]["data-row"] == "op-0-1"
+    articles = {attrs["id"]: said for attrs, said in broken.all("article")}
+    assert "why the bias's scale is 1/4 of s_input · s_weights" in articles["op-0-1"]
+    assert "scale at operator 1 DEPTHWISE_CONV_2D the bias's scale is 1/4" in articles["op-0-0"]
+    assert "why the other side's values" in articles["op-0-0"]
+    findings = [said for _, said in broken.all("p", "finding") if said.startswith("scale 0 CONV_2D: ")]
+    assert len(findings) == 1  # among what to look at
+
+
 def test_a_kernel_that_rounds_differently_is_marked_wherever_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(minilite.kernel_sets.KERNEL_SETS, "planted", OneKernel("planted", 0, "sequential"))
     page = Page(minilite.report(INT8, "planted", images()))

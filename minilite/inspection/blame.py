@@ -2,83 +2,70 @@
 
 A bias that is not on the scale ``s_input * s_weights`` accuses three scales (:mod:`.inconsistencies`), tensors that
 must share a grid and do not accuse each other. An activation's scale is the likely one when another rule accuses it of
-the same factor, or when its integers say so: with a scale that is ``f`` times too large they leave all but ``1 / f`` of
-the type unused, with one that is too small they saturate. Then the fault is the operator's that computes it, which
+the same factor, or when its values say so: with a scale that is ``f`` times too large they leave all but ``1 / f`` of
+the grid unused, with one that is too small they do not fit. Then the fault is the operator's that computes it, which
 comes before the one where it shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from minilite.inspection.inconsistencies import Inconsistency, inconsistencies
 from minilite.inspection.places import Key, producer, tensor_name
 from minilite.model import Model
 
 ROOM = 1.2
-"""A type of which that many times its range would be needed is rather not too coarse."""
+"""A grid of which that many times its range would be needed is rather not too coarse."""
 CUT = 0.01
 """The share cut off from which a scale may be too small."""
 ALIKE = 0.01
+Shares = Mapping[Key, float]
+"""By tensor."""
 
 
 @dataclass(frozen=True)
-class Blame:
-    """Evidence of a run: ``used`` is the share of its integers that a tensor took, ``saturated`` the share of an
-    operator's result, by operator and the result's name, that the type cut off, ``clamped`` that of an input."""
+class Verdict:
+    """A contradiction, and the operator ``at`` whose scale is to blame: that of ``tensor``, by ``factor``. Without
+    ``evidence`` it is the operator itself where the contradiction shows."""
 
-    model: Model
-    used: Mapping[Key, float]
-    saturated: Mapping[tuple[Key, str], float]
-    clamped: Mapping[Key, float]
+    found: Inconsistency
+    at: Key
+    tensor: str
+    factor: float
+    evidence: str
 
-    @cached_property
-    def found(self) -> tuple[Inconsistency, ...]:
-        """What contradicts itself in the file."""
-        return inconsistencies(self.model)
+    def said(self, operator: Key) -> str:
+        """In words, at one of the operators."""
+        where = "" if operator == self.found.operator else f"at operator {self.found.operator[1]} {self.found.name} "
+        return f"{where}{self.found.message}{self.evidence and f' {self.evidence}'}"
 
-    def located(self) -> Iterator[tuple[Key, str, float, str]]:
-        """The operator that is to blame, the tensor whose scale is wrong, by what factor, and in words."""
-        for each in self.found:
-            accused = ((t, f, self._evidence(each, t, f)) for t, f in _activations(each))
-            tensor, factor, evidence = next((a for a in accused if a[2]), (None, each.suspects[0][1], ""))
-            if tensor is None:
-                yield each.operator, self._result(each.operator), factor, each.message
-                continue
-            maker = producer(self.model, tensor)
+
+def verdicts(model: Model, used: Shares, cut: Shares) -> tuple[Verdict, ...]:
+    """All contradictions of a file, each with who is to blame: by the share of their grids that tensors use (more than
+    1 is more than there is), and by the share of a tensor's values that was cut off."""
+    every = inconsistencies(model)
+    return tuple(_verdict(model, each, every, used, cut) for each in every)
+
+
+def _verdict(
+    model: Model,
+    each: Inconsistency,
+    every: Sequence[Inconsistency],
+    used: Shares,
+    cut: Shares,
+) -> Verdict:
+    for tensor, factor in _activations(each):
+        evidence = _by_others(each, every, tensor, factor) or _by_values(factor, used.get(tensor), cut.get(tensor))
+        if evidence:
+            maker = producer(model, tensor)
             at = each.operator if maker is None else (tensor[0], maker)
-            message = (
-                each.message if at == each.operator else f"at operator {each.operator[1]} {each.name} {each.message}"
-            )
-            yield (
-                at,
-                tensor_name(self.model, tensor),
-                factor,
-                f"{message} It is rather that of tensor {tensor[1]}: {evidence}.",
-            )
-
-    def _result(self, operator: Key) -> str:
-        first = (self.model.subgraphs[operator[0]].operators[operator[1]].outputs or (-1,))[0]
-        return tensor_name(self.model, (operator[0], first)) if first >= 0 else ""
-
-    def _evidence(self, found: Inconsistency, tensor: Key, factor: float) -> str:
-        """Why it is this one; empty if nothing says so."""
-        other = next((o for o in self.found if o is not found and _accuses(o, tensor, factor)), None)
-        if other is not None:
-            return f"operator {other.operator[1]} {other.name} contradicts it by as much"
-        used = self.used.get(tensor)
-        if factor > 1 and used is not None and used * factor <= ROOM:
-            return f"only {used:.1%} of its integers are used"
-        cut = self._cut(tensor)
-        return f"its type cuts off {cut:.1%} of the values" if factor < 1 and cut > CUT else ""
-
-    def _cut(self, tensor: Key) -> float:
-        maker = producer(self.model, tensor)
-        if maker is None:
-            return self.clamped.get(tensor, 0.0)
-        return self.saturated.get(((tensor[0], maker), tensor_name(self.model, tensor)), 0.0)
+            said = f"It is rather that of tensor {tensor[1]}: {evidence}."
+            return Verdict(each, at, tensor_name(model, tensor), factor, said)
+    result = (model.subgraphs[each.operator[0]].operators[each.operator[1]].outputs or (-1,))[0]
+    name = tensor_name(model, (each.operator[0], result)) if result >= 0 else ""
+    return Verdict(each, each.operator, name, each.suspects[0][1], "")
 
 
 def _activations(found: Inconsistency) -> tuple[tuple[Key, float], ...]:
@@ -86,5 +73,19 @@ def _activations(found: Inconsistency) -> tuple[tuple[Key, float], ...]:
     return {"bias": found.suspects[:1], "shared": found.suspects[::-1]}.get(found.kind, ())
 
 
-def _accuses(found: Inconsistency, tensor: Key, factor: float) -> bool:
-    return any(t == tensor and abs(f / factor - 1) < ALIKE for t, f in found.suspects)
+def _by_others(each: Inconsistency, every: Sequence[Inconsistency], tensor: Key, factor: float) -> str:
+    """Whether another rule accuses the tensor of the same."""
+    for other in every:
+        if other is not each and any(t == tensor and abs(f / factor - 1) < ALIKE for t, f in other.suspects):
+            return f"operator {other.operator[1]} {other.name} contradicts it by as much"
+    return ""
+
+
+def _by_values(factor: float, used: float | None, cut: float | None) -> str:
+    """Whether the tensor's values would fit a grid that is so many times finer or coarser, and do not fit this one."""
+    fits = used is not None and used * factor <= ROOM
+    if factor > 1 and fits:
+        return f"only {used:.1%} of what its grid holds is used"
+    if factor < 1 and cut is not None and cut > CUT:
+        return f"{cut:.1%} of its values are cut off"
+    return f"{used:.3g} times what its grid holds is needed" if factor < 1 and fits and (used or 0) > ROOM else ""

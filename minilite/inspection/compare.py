@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minilite.inspection.alignment import Alignment, align
+from minilite.inspection.hints import Hints
 from minilite.inspection.isolated import Isolated
 from minilite.inspection.measuring import Difference, Measure
 from minilite.inspection.reals import grid_of
@@ -38,7 +39,8 @@ class Compared:
     """A tensor of both runs, by its keys in ``a`` and ``b``, and the operator of ``b`` that computes it.
 
     ``operator`` is (subgraph, operator); for an input of the model it is None and ``op`` is empty. ``isolated`` is None
-    where the operator cannot be run by itself; ``reason`` says why."""
+    where the operator cannot be run by itself; ``reason`` says why. ``hints`` say what may be wrong with its scales, or
+    those of its operands (:mod:`minilite.inspection.hints`)."""
 
     a: Key
     b: Key
@@ -48,6 +50,7 @@ class Compared:
     accumulated: Difference
     isolated: Difference | None = None
     reason: str = ""
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,10 @@ class _Comparing:
 
     def _rows(self) -> Iterator[Compared]:
         reasons = {} if self.isolated is None else {alone.key: alone.why for alone in self.isolated.operators}
+        found = {key: result for key, measure in self.accumulated.items() if (result := measure.result()) is not None}
+        hints = Hints(self.a.model, self.b.model, self.alignment.counterparts, found)
         for key, operator in _in_order(self.b.model):
-            measured = self.accumulated[key].result() if key in self.accumulated else None
-            if measured is None:
+            if key not in found:
                 continue
             alone = self.alone[key].result() if key in self.alone else None
             yield Compared(
@@ -179,9 +183,10 @@ class _Comparing:
                 self._b(key).name or f"tensor {key[1]}",
                 operator,
                 "" if operator is None else _op(self.b.model, operator),
-                measured,
+                found[key],
                 alone,
                 "" if alone is not None or operator is None else reasons.get(operator, "not asked for"),
+                () if operator is None else hints.of(key, operator, alone),
             )
 
 

@@ -5,6 +5,7 @@ With x from one side and y from the other, as real numbers, over all elements of
     SQNR   = 10 log10(sum of x**2 / sum of (y - x)**2)  dB, infinite where they are equal
     cosine = sum of x*y / sqrt(sum of x**2 * sum of y**2)
     bias   = mean of y - x
+    gain   = sum of x*y / sum of x**2, the factor by which y is x, as nearly as can be
     steps  = round((y - x) / scale), counted: a histogram in units of the last place of an integer tensor
 
 Elements differ when they are not equal; where only one side is integers, when rounding alone does not explain it: when
@@ -44,7 +45,8 @@ class Element:
 class Difference:
     """Two tensors compared; see the module. ``largest`` is the largest magnitude of a real difference; ``steps`` is
     None where neither side is integers, and where their scales vary within the tensor. For what is no number, only the
-    counts and ``first`` mean anything; all that is real is NaN."""
+    counts and ``first`` mean anything; all that is real is NaN. ``range_a`` are the ends of x where only y's grid tells
+    what can be held: where the sides are not of the same kind."""
 
     elements: int
     different: int
@@ -54,6 +56,8 @@ class Difference:
     bias: float
     steps: dict[int, int] | None
     first: Element | None
+    gain: float = math.nan
+    range_a: tuple[float, float] | None = None
 
     @property
     def share(self) -> float:
@@ -78,6 +82,7 @@ class Measure:
         self._xx = self._yy = self._xy = self._ee = self._e = self._largest = 0.0
         self._histogram = np.zeros(2 * ENDS + 1, np.int64)
         self._first: Element | None = None
+        self._low, self._high = math.inf, -math.inf
 
     def add(self, sample: int, a: Array, b: Array) -> None:
         """One sample's raw arrays, of equal shapes."""
@@ -116,6 +121,8 @@ class Measure:
                 x, y = np.where(finite, x, 0.0), np.where(finite, y, 0.0)
                 square = _dot(error, error)
             differs = bool(square) or bool(error.any())  # squares may be less than float64's least
+            if x.size and not self._same and self._b is not None:
+                self._low, self._high = min(self._low, float(x.min())), max(self._high, float(x.max()))
             if differs:
                 self._largest = max(self._largest, float(np.abs(error).max()))
                 self._ee += square
@@ -148,7 +155,10 @@ class Measure:
         steps = None if self._step is None or not self._real else self._steps()
         real = (self._largest, self._sqnr(), self._cosine(), self._e / self.elements)
         largest, sqnr, cosine, bias = real if self._real else (math.nan,) * 4
-        return Difference(self.elements, self.different, largest, sqnr, cosine, bias, steps, self._first)
+        gain = self._xy / self._xx if self._real and self._xx else math.nan
+        range_a = (self._low, self._high) if self._low <= self._high else None
+        counts = self.elements, self.different
+        return Difference(*counts, largest, sqnr, cosine, bias, steps, self._first, gain, range_a)
 
     def _steps(self) -> dict[int, int]:
         return {int(i) - ENDS: int(self._histogram[i]) for i in np.flatnonzero(self._histogram)}

@@ -80,7 +80,11 @@ def comparison(found: Comparison) -> str:
     samples = f"{found.samples} sample{'' if found.samples == 1 else 's'}"
     more = f"<p>and {len(ordered) - ROWS} more</p>" if len(ordered) > ROWS else ""
     head = ("#", "operator", "alone, dB", "in all, dB", "result")
-    return _heading(f"{found.b} against {found.a}, {samples}") + _table(head, rows) + more
+    hints = "".join(
+        f"<li>{t.operator[1]} {escape(t.op)}: {escape(h)}</li>" for t in ordered[:ROWS] if t.operator for h in t.hints
+    )
+    said = f"<p>What may be wrong:</p><ul>{hints}</ul>" if hints else ""
+    return _heading(f"{found.b} against {found.a}, {samples}") + _table(head, rows) + more + said
 
 
 def _sqnr(error: Difference | None) -> str:

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minilite.constants import constant_array
-from minilite.inspection.blame import Blame
+from minilite.inspection.blame import verdicts
+from minilite.inspection.feeding import single_grid
 from minilite.inspection.places import Key, operator_name
 from minilite.model import Model
 from minilite.ops import OPS
@@ -86,15 +87,13 @@ def _of_file(
     model: Model, operators: Sequence[OperatorOverflow], tensors: Sequence[TensorUse], inputs: Sequence[InputUse]
 ) -> Iterator[Finding]:
     """What the file contradicts itself in, at the operator whose scale the data speak against."""
-    blame = Blame(
-        model,
-        {t.key: t.used for t in tensors},
-        {(o.key, o.output): o.saturated for o in operators if o.below is not None},
-        {i.key: i.clamped for i in inputs},
-    )
-    for key, tensor, amount, message in blame.located():
-        name = operator_name(model, model.subgraphs[key[0]].operators[key[1]])
-        yield Finding("scale", key, name, tensor, amount, message)
+    names = {(t.maker, t.name): t.key for t in tensors}
+    cut = {names[o.key, o.output]: o.saturated for o in operators if o.below is not None and (o.key, o.output) in names}
+    for v in verdicts(
+        model, {t.key: _needed(model, t) for t in tensors}, {**cut, **{i.key: i.clamped for i in inputs}}
+    ):
+        name = operator_name(model, model.subgraphs[v.at[0]].operators[v.at[1]])
+        yield Finding("scale", v.at, name, v.tensor, v.factor, v.said(v.at))
 
 
 def _of_input(model: Model, i: InputUse) -> Iterator[Finding]:
@@ -176,7 +175,8 @@ def _channels(channels: Sequence[int]) -> str:
 
 def _of_tensor(model: Model, t: TensorUse) -> Iterator[Finding]:
     """Results that use little of their range, unless the operator does not choose their scale."""
-    if t.maker is None or t.used >= UNUSED:
+    used = _needed(model, t)
+    if t.maker is None or used >= UNUSED:
         return
     operator = model.subgraphs[t.maker[0]].operators[t.maker[1]]
     name = operator_name(model, operator)
@@ -184,6 +184,14 @@ def _of_tensor(model: Model, t: TensorUse) -> Iterator[Finding]:
     operand = OPS[name].of(operator.options).result(position) if name in OPS else Operand("")
     if operand.same_as or any(type_ == t.type for type_, _, _ in operand.fixed):
         return
-    wider = f"the scale could be {1 / t.used:.1f} times finer" if t.used > 0 else "it never changes"
-    message = f"only {t.used:.1%} of the integers are used ({t.low} to {t.high}): {wider}."
-    yield Finding("unused", t.maker, name, t.name, 1 - t.used, message)
+    wider = f"the scale could be {1 / used:.1f} times finer" if used > 0 else "it is always 0"
+    message = f"only {used:.1%} of the integers are used ({t.low} to {t.high}): {wider}."
+    yield Finding("unused", t.maker, name, t.name, 1 - used, message)
+
+
+def _needed(model: Model, t: TensorUse) -> float:
+    """The share of the integers from the lowest to the highest; the zero point, which every grid holds, among them."""
+    grid = single_grid(model.subgraphs[t.key[0]].tensors[t.key[1]])
+    zero = t.low if grid is None else int(grid.zero_points[0])
+    least, most = INTEGER_RANGE[t.type]
+    return (max(t.high, zero) - min(t.low, zero)) / (most - least)

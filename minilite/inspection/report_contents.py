@@ -61,6 +61,12 @@ class Row:
         return None if self.compared is None else self.compared.accumulated
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """What may be wrong with its scales, and is not among the findings."""
+        said = {f.message for f in self.findings}
+        return () if self.compared is None else tuple(h for h in self.compared.hints if h not in said)
+
+    @property
     def worth(self) -> float:
         """What rows are ordered by, the worst first: isolated SQNR, or accumulated where there is none."""
         found = self.isolated or self.accumulated
