@@ -120,7 +120,10 @@ def summary(found: Comparison) -> Iterator[str]:
     """What was compared, where it begins, and what has become of the outputs."""
     yield f"{found.b} against {found.a}"
     results = [t for t in found.tensors if t.op]
-    yield f"{len(results)} results of operators on {found.samples} sample{'s' if found.samples != 1 else ''}"
+    many = "result of an operator" if len(results) == 1 else "results of operators"
+    yield f"{len(results)} {many} on {found.samples} sample{'s' if found.samples != 1 else ''}"
+    if found.warning:
+        yield from textwrap.wrap(f"Warning: {found.warning}", 80)
     yield ""
     if all(not t.accumulated.different for t in results):
         within = "equal" if found.exact else "within half a step"

@@ -267,6 +267,36 @@ def test_models_that_do_not_correspond_are_refused_with_the_nearest_name() -> No
         minilite.compare(FLOAT, INT8, images(1)).tensor("fashion_1/men_1/Mean")
 
 
+def stranger(named: int) -> minilite.Model:
+    """Another network on the same pictures: the result of one of its operators is called as the demo's output is."""
+    net = Network(1)
+    y = net.reshape(net.input((1, 28, 28, 1)), (1, 784))
+    for units in (20, 12, 10):
+        y = net.dense(y, units)
+    net.outputs.append(net.unary("LOGISTIC", y))
+    model = minilite.read(net.model().to_bytes())
+    (result,) = model.subgraphs[0].operators[named].outputs
+    return broken_pairs.changed(model, result, lambda t: dataclasses.replace(t, name="PartitionedCall:0"))
+
+
+def test_models_that_have_little_in_common_are_compared_with_a_warning() -> None:
+    found = minilite.compare(FLOAT, stranger(-1), images(1))
+    assert found.warning.startswith(
+        "only 1 result has a counterpart; 10 of the first model and 4 of the second have none."
+    )
+    assert "Are these the same network?" in found._repr_html_()
+    assert minilite.compare(FLOAT, INT8, images(1)).warning == ""
+    apart, fused = unfused()
+    assert minilite.compare(apart, fused, np.float32([[[1, -2, 3]]])).warning == ""
+
+
+def test_results_of_the_same_name_and_another_shape_are_said_to_be() -> None:
+    with pytest.raises(
+        minilite.ArgumentError, match=r"'PartitionedCall:0' is in both, \[-1, 10\] in the first and \[1, 20"
+    ):
+        minilite.compare(FLOAT, stranger(1), images(1))
+
+
 def unfused() -> tuple[minilite.Model, minilite.Model]:
     """A dense layer with an activation of its own, and the same with it fused."""
     models = []
@@ -449,6 +479,16 @@ def test_the_command_shows_the_worst_first_in_80_columns(call: Any, tmp_path: An
         table = lines[lines.index(next(line for line in lines if line.lstrip().startswith("#"))) + 1 :]
         assert table[0].split()[:2] == ["7", "CONV_2D"]
         assert table.index("") == 10
+
+
+def test_the_command_warns_of_models_that_have_little_in_common(call: Any, tmp_path: Any) -> None:
+    stranger(-1).save(tmp_path / "other.tflite")
+    code, out, _ = call("compare", FLOAT, tmp_path / "other.tflite", "--random")
+    assert code == 0
+    assert out.splitlines()[1:3] == [
+        "1 result of an operator on 1 sample",
+        "Warning: only 1 result has a counterpart; 10 of the first model and 4 of the",
+    ]
 
 
 def test_the_command_says_what_may_be_wrong(call: Any, tmp_path: Any) -> None:

@@ -30,7 +30,7 @@ from minilite.quantization.grid import per_axis, per_tensor
 from tests import broken_pairs, small_models
 from tests.broken_pairs import FLOAT, INT8, images
 from tests.test_carve import looping
-from tests.test_compare import OneKernel
+from tests.test_compare import OneKernel, stranger
 
 pytest.importorskip("jinja2")
 chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -304,6 +304,13 @@ def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_a_path_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="there is no folder"):
         minilite.report(FLOAT, "no such file", None, tmp_path / "no" / "x.html")
+
+
+def test_models_that_have_little_in_common_are_warned_of() -> None:
+    page = Page(minilite.report(FLOAT, stranger(-1), images()))
+    (warning,) = [said for _, said in page.all("p", "finding") if said.startswith("warning")]
+    assert "only 1 result has a counterpart" in warning
+    assert not [said for _, said in Page(minilite.report(FLOAT, INT8, images())).all("p") if "counterpart;" in said]
 
 
 def test_models_that_do_not_correspond() -> None:

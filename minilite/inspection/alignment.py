@@ -196,9 +196,26 @@ def _strangers(a: Model, b: Model, results_a: list[Key], results_b: list[Key]) -
     names_a, names_b = (
         [m.subgraphs[s].tensors[t].name or "" for s, t in r] for m, r in ((a, results_a), (b, results_b))
     )
+    shapes = _other_shapes(a, b, results_a, results_b)
+    if shapes:
+        return ArgumentError(f"the models do not correspond: {shapes}")
     close = next((f"{n!r}{near}" for n in names_b if n and (near := nearest(n, filter(None, names_a)))), "")
     example = close or f"{names_b[0]!r}, and of the first {names_a[0] if names_a else 'nothing'!r}"
     return ArgumentError(
         "the models do not correspond: no operator of the second computes a tensor that has the name, or the producer, "
         f"of one in the first. The second computes, for example, {example}."
+    )
+
+
+def _other_shapes(a: Model, b: Model, results_a: list[Key], results_b: list[Key]) -> str:
+    """What is to be said where results have the same names, and other shapes."""
+    named = {t.name: t for t in (a.subgraphs[s].tensors[i] for s, i in results_a) if t.name}
+    ours = [t for t in (b.subgraphs[s].tensors[i] for s, i in results_b) if t.name in named]
+    if not ours:
+        return ""
+    last = ours[-1]
+    first, second = (list(t.shape_signature or t.shape or ()) for t in (named[last.name or ""], last))
+    return (
+        "no operator of the second computes a tensor that has the name and the shape of one in the first. "
+        f"{last.name!r} is in both, {first} in the first and {second} in the second."
     )

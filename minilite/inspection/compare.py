@@ -33,6 +33,9 @@ from minilite.inspection.tensor_names import find_tensor
 from minilite.model import Model, Tensor
 from minilite.quantization.representative import Sample
 
+FEW = 0.5
+"""The share of the smaller model's results below which there are few counterparts."""
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -67,6 +70,19 @@ class Comparison:
     alone_b: tuple[str, ...]
     exact: bool
     outputs: tuple[Key, ...]
+
+    @property
+    def warning(self) -> str:
+        """What is to be said where few results have a counterpart: these may be different networks. Else empty."""
+        met = len({t.a for t in self.tensors if t.operator is not None})
+        if met >= FEW * (met + min(len(self.alone_a), len(self.alone_b))):
+            return ""
+        have = "result has" if met == 1 else "results have"
+        return (
+            f"only {met} {have} a counterpart; {len(self.alone_a)} of the first model and {len(self.alone_b)} of the "
+            "second have none. Are these the same network? Tensors are matched by name and shape, and by the operators "
+            "that compute them."
+        )
 
     def _repr_html_(self) -> str:
         from minilite.inspection import notebook

@@ -84,7 +84,8 @@ def comparison(found: Comparison) -> str:
         f"<li>{t.operator[1]} {escape(t.op)}: {escape(h)}</li>" for t in ordered[:ROWS] if t.operator for h in t.hints
     )
     said = f"<p>What may be wrong:</p><ul>{hints}</ul>" if hints else ""
-    return _heading(f"{found.b} against {found.a}, {samples}") + _table(head, rows) + more + said
+    warning = f"<p>Warning: {escape(found.warning)}</p>" if found.warning else ""
+    return _heading(f"{found.b} against {found.a}, {samples}") + warning + _table(head, rows) + more + said
 
 
 def _sqnr(error: Difference | None) -> str:
