@@ -12,7 +12,7 @@ _COMMON = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
     "print_blob": True,
 }
-settings.register_profile("quick", max_examples=20, derandomize=True, database=None, **_COMMON)
+settings.register_profile("quick", max_examples=10, derandomize=True, database=None, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, database=None, **_COMMON)
 # Hypothesis's pytest plugin derives a parametrized test's settings from those of the parameter before, and asks the
 # whole chain, recursively, for a database: a thousand rows in one worker go beyond the interpreter's limit of 1,000.

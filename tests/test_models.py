@@ -15,7 +15,7 @@ from tests.oracle import OracleDied, OracleError, oracle
 COMPILED = importlib.util.find_spec("numba") is not None
 """In ``reference`` models run compiled, which changes no bit; the table is of the definitions."""
 HUGE = ("google-ai-edge+LiteRT/conv3d_huge_im2col.tflite", "google-ai-edge+LiteRT/conv_huge_im2col.tflite")
-"""One operator each, and a minute's work in every set: one set will do."""
+"""One operator each, and a minute's work in every set: one run will do."""
 FILES = files() or [pytest.param("", marks=pytest.mark.skip("MINILITE_MODELS is not set"))]
 
 
@@ -32,6 +32,8 @@ def test_model_equals_the_oracle(runtime: str, file: str, kernels: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_the_oracle_says_the_same_of_a_rewritten_file(runtime: str, file: str) -> None:
+    if file in HUGE:
+        return
     where = folder()
     assert where is not None
     content = (where / file).read_bytes()

@@ -56,7 +56,7 @@ def test_cases_reach_every_branch_of_the_rows(tmp_path: Path) -> None:
     environment.pop("COV_CORE_SOURCE", None)
     run = [sys.executable, "-m", "coverage"]
     subprocess.run(
-        [*run, "run", "--branch", "--source", "minilite/ops", "-m", "tests.draw", "12"],
+        [*run, "run", "--branch", "--source", "minilite/ops", "-m", "tests.draw", "9"],
         check=True,
         cwd=ROOT,
         env=environment,
