@@ -28,7 +28,7 @@ from minilite.inspection.debugger import Debugger, Pause
 from minilite.inspection.expressions import parse_index
 from minilite.inspection.listing import columns
 from minilite.inspection.reals import quantized
-from minilite.inspection.tensor_names import short
+from minilite.inspection.tensor_names import nearest_name, short
 from minilite.interpreter import Interpreter
 from minilite.quantization.grid import per_tensor
 from minilite.run_command import ends, given_inputs, load
@@ -127,19 +127,25 @@ class Session(cmd.Cmd):
     # ---- going ---------------------------------------------------------------------------------------------------
 
     def do_step(self, line: str) -> None:
-        """step            compute the next operator"""
-        self.do_next("1")
-
-    def do_next(self, line: str) -> None:
-        """next [N]        compute the next N operators (1)"""
+        """step [N]        compute the next N operators (1); pause where `run` does"""
         if self.debugger.next is None:
             self._say("the run is at its end; `back`, or `goto N`")
             return
-        for _ in range(number(line)):
-            if self.debugger.next is None:
-                break
-            self.debugger.step()
+        count = number(line)
+        for done in range(1, count + 1):
+            pause = self.debugger.step(stop=True)
             self._show_last()
+            early = f", after {done} of {count} operators" if done < count else ""
+            if pause.reason in ("watch", "breakpoint"):
+                self._say(f"{pause.reason}: {pause.condition}{early}")
+                return
+            if self.debugger.next is None and early:
+                self._say(f"the run is at its end{early}")
+                return
+
+    def do_next(self, line: str) -> None:
+        """next [N]        the same"""
+        self.do_step(line)
 
     def do_run(self, line: str) -> None:
         """run             go on to a breakpoint, a watch, or the end"""
@@ -187,7 +193,9 @@ class Session(cmd.Cmd):
     def do_tensors(self, line: str) -> None:
         """tensors [TEXT]  list tensors, those with TEXT in their names"""
         rows = list(tensor_rows(self.debugger, line))
-        for text in columns(rows) if len(rows) > 1 else [f"no tensor has {line!r} in its name"]:
+        if len(rows) == 1:
+            raise ArgumentError(f"no tensor has {line!r} in its name{nearest_name(line, self.debugger.names)}.")
+        for text in columns(rows):
             self._say(text[:WIDTH])
 
     def do_print(self, line: str) -> None:

@@ -526,6 +526,9 @@ def test_a_session():
     [
         ("stp", "Did you mean step or stops?"),
         ("print convv", "did you mean 'conv_1'?"),
+        ("tensors convv", "no tensor has 'convv' in its name (did you mean 'conv_1'?)"),
+        ("break CONV_3D", "no operator and no tensor is called 'CONV_3D' (did you mean 'CONV_2D'?)"),
+        ("break re_lu_9", "no tensor is called 're_lu_9' (did you mean 're_lu_1'?)"),
         ("goto 99", "expected an operator's index from 0 to 10, got 99"),
         ("goto CONV2D", "did you mean 'CONV_2D'?"),
         ("print t16", "has no value yet: operator 0 CONV_2D"),
@@ -555,6 +558,30 @@ def test_errors_are_lines_and_the_session_goes_on(line, said):
     assert "-> t16" in text
     assert "Traceback" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_steps_that_end_early_say_so():
+    text = session("step 3\nnext 4\n")
+    assert text.count(" -> ") == 7
+    assert "after" not in text
+    text = session("break MEAN\nstep 20\nstep\nstep 20\nstep\n")
+    assert text.count(" -> ") == 11
+    assert "breakpoint: before MEAN, after 8 of 20 operators\n(8) step" in text
+    assert "the run is at its end, after 2 of 20 operators\n" in text
+    assert "the run is at its end; `back`, or `goto N`" in text
+    text = session("watch any(result > 50)\nstep 20\n")
+    assert re.search(r"watch: any\(result > 50\), after \d of 20 operators\n", text)
+    assert "breakpoint: before MEAN\n(8)" in session("break MEAN\nstep 8\n")
+
+
+def test_a_step_may_stop_or_not():
+    debugger = Debugger(demo.INT8_MODEL, demo_input())
+    name = debugger.break_at(2)
+    assert debugger.step(4).last == 3
+    debugger.goto(0)
+    assert (debugger.step(4, stop=True).condition, debugger.next) == (name, 2)
+    assert (debugger.step(1, stop=True).reason, debugger.next) == ("step", 3)
+    assert debugger.step(99, stop=True).reason == "end"
 
 
 def test_patches_and_differences_in_a_session(tmp_path):

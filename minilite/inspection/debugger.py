@@ -104,9 +104,10 @@ class Debugger:
 
     # ---- going ---------------------------------------------------------------------------------------------------
 
-    def step(self, count: int = 1) -> Pause:
-        """Compute that many operators, breakpoints or not."""
-        return self._go(min(self._position + _positive(count), len(self._run.schedule)))
+    def step(self, count: int = 1, *, stop: bool = False) -> Pause:
+        """Compute that many operators, or those that are left; with ``stop`` up to a breakpoint or a watch."""
+        last = min(self._position + _positive(count), len(self._run.schedule))
+        return self._forward(None, last) if stop else self._go(last)
 
     def back(self, count: int = 1) -> Pause:
         """Go back by that many operators."""
@@ -135,16 +136,17 @@ class Debugger:
         Where a tensor that it reads is not there yet, it is false."""
         return self._forward(self._condition(condition))
 
-    def _forward(self, condition: Condition | None) -> Pause:
+    def _forward(self, condition: Condition | None, last: int | None = None) -> Pause:
+        """Go on to a condition, a breakpoint or a watch, or to that position at last."""
         before = {name: self._holds(watch) for name, watch in self._stops.watches.items()}
-        while self.next is not None:
+        while self.next is not None and self._position != last:
             self._go(self._position + 1)
             if condition is not None and self._holds(condition):
                 return self._paused("watch", _said(condition))
             met = self._stops.met(self._position, self._holds, before)
             if met is not None:
                 return self._paused(*met)
-        return self._paused("end")
+        return self.pause
 
     # ---- where to pause ------------------------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ class Debugger:
             index = self._operator(where)
             places, name = {self._before(index)}, f"before operator {index}"
         else:
-            tensor = self.index(where)
+            tensor = find_tensor(self.names, where, kinds)
             places = set(self._run.written_at(tensor)) - {0}
             name = f"{self.names[tensor]} was written"
         if not places:

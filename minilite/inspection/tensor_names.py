@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from minilite.errors import ArgumentError, ArgumentTypeError
 
 
-def find_tensor(names: Sequence[str], wanted: str | int) -> int:
+def find_tensor(names: Sequence[str], wanted: str | int, kinds: Iterable[str] = ()) -> int:
     """The index of a tensor: the index itself (also as ``"7"`` or ``"t7"``), its name, or a part of the name that no
     other tensor's name has.
 
-    Raises :class:`ArgumentError` with the nearest name where there is none, or with some where there are several."""
+    Raises :class:`ArgumentError` with the nearest name (or kind of operator, where such may be meant) where there is
+    none, or with some where there are several."""
     if isinstance(wanted, bool) or not isinstance(wanted, int | str):
         raise ArgumentTypeError(f"expected a tensor's name or index, got {wanted!r}.")
     if isinstance(wanted, int):
@@ -30,7 +31,10 @@ def find_tensor(names: Sequence[str], wanted: str | int) -> int:
     numbered = re.fullmatch(r"t?(\d+)", wanted)
     if numbered:
         return _index(int(numbered[1]), len(names))
-    raise ArgumentError(f"no tensor is called {wanted!r}{_nearest_name(wanted, names)}.")
+    kind = difflib.get_close_matches(wanted.upper(), set(kinds), 1)
+    if kind:
+        raise ArgumentError(f"no operator and no tensor is called {wanted!r} (did you mean {kind[0]!r}?).")
+    raise ArgumentError(f"no tensor is called {wanted!r}{nearest_name(wanted, names)}.")
 
 
 def _index(index: int, count: int) -> int:
@@ -53,7 +57,7 @@ def _within(names: Sequence[str], wanted: str) -> list[int]:
     return [i for i, name in enumerate(names) if wanted in name]
 
 
-def _nearest_name(wanted: str, names: Sequence[str]) -> str:
+def nearest_name(wanted: str, names: Sequence[str]) -> str:
     """Looks at whole names, then at their parts."""
     parts = [part for name in names for part in re.split(r"[/;:]", name) if part]
     for known in (list(names), parts):
