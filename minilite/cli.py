@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from minilite import __version__, interrupts
+from minilite.destinations import check_folder
 from minilite.errors import ArgumentError, Error
 from minilite.kernel_sets import KERNEL_SETS, kernel_set
 
@@ -158,7 +159,7 @@ def run(
 
     if output is not None and output.suffix != ".npz":
         raise typer.BadParameter("must end in .npz", param_hint="--output")
-    _check_folder(output)
+    check_folder(output)
     if not input_ and not random:
         raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
     interpreter = Interpreter(model, kernels=kernels, engine=engine)
@@ -324,7 +325,7 @@ def carve(
     """Cut operators out as a small model, with what they were given and what they gave."""
     from minilite.compare_command import carve_file
 
-    _check_folder(output)
+    check_folder(output)
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
         typer.echo(line)
@@ -415,7 +416,7 @@ def mix(
     """Find a scheme for each operator, such that the model fits a budget and loses as little as it can."""
     from minilite import precision_command
 
-    _check_folder(output)
+    check_folder(output)
     settings = {
         "size": size,
         "mac_bits": mac_bits,
@@ -563,12 +564,6 @@ def demo(
     with console.status("Classifying ..."):
         result = demo.classify_samples(engine=engine)
     show(console, result)
-
-
-def _check_folder(path: Path | None) -> None:
-    """Raise :class:`ArgumentError` before anything is computed for a file that has no folder to be in."""
-    if path is not None and not path.parent.is_dir():
-        raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
 def _console() -> Console:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minilite.destinations import check_folder
 from minilite.errors import ArgumentError
 from minilite.inspection.compare import Comparison, compare
 from minilite.inspection.listing import Section, columns
@@ -52,9 +53,7 @@ def quantize_file(path: Path, scheme: str, files: Sequence[str], settings: dict[
 
 def check_outputs(scheme: str, output: Path, calibration: Path | None) -> None:
     """Raise :class:`ArgumentError` where nothing could be written at last."""
-    for path in (output, calibration):
-        if path is not None and not path.parent.is_dir():
-            raise ArgumentError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    check_folder(output, calibration)
     if calibration is not None and scheme in WEIGHTS:
         raise ArgumentError(f"--save-calibration: {scheme} measures no ranges")
 

@@ -3,6 +3,8 @@ TensorFlow's own interpreter (extra ``tensorflow``) instead of LiteRT's."""
 
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,3 +32,21 @@ def runtime(request: pytest.FixtureRequest) -> str:
     name: str = request.config.getoption("--oracle")
     pytest.importorskip({"litert": "ai_edge_litert", "tf": "tensorflow"}[name])
     return name
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, str, str]]:
+    """Run the command line in this process, 80 columns wide; gives (exit status, stdout, stderr)."""
+    from minilite import cli
+
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: Any) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            sys.exit(cli.main())
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return exit_.value.code or 0, captured.out, captured.err
+
+    return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import cli
 from minilite.cases import Call, Graph, Value
 from minilite.inspection.carving import cut
 from minilite.testing.graph_model import graph_model
@@ -170,22 +168,13 @@ def test_what_is_not_there_is_an_error(what: Any, to: Any, said: str) -> None:
         minilite.carve(INTEGERS, what, to)
 
 
-def test_the_command_writes_what_the_others_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def call(*arguments: Any) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out + captured.err
-
+def test_the_command_writes_what_the_others_read(call: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", images(1))
-    status, out = call("carve", FLOAT, "MEAN", "--input", tmp_path / "x.npy", "-o", tmp_path / "mean")
+    status, out, _ = call("carve", FLOAT, "MEAN", "--input", tmp_path / "x.npy", "-o", tmp_path / "mean")
     assert status == 0
     files = [tmp_path / name for name in ("mean.tflite", "mean.npz", "mean_expected.npz")]
     assert out.split("\n")[1:4] == [str(f) for f in files]
-    status, out = call("run", files[0], "--input", files[1], "-o", tmp_path / "out.npz")
+    status, out, _ = call("run", files[0], "--input", files[1], "-o", tmp_path / "out.npz")
     assert status == 0
     with np.load(files[2]) as wanted, np.load(tmp_path / "out.npz") as got:
         assert [np.array_equal(wanted[n], got[n]) for n in wanted.files] == [True]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import cli, demo, run_command
+from minilite import demo, run_command
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Signature, Subgraph, Tensor
 from minilite.schema import make_options
 
@@ -29,23 +29,6 @@ def sum_model(type_="FLOAT32", quantization=None, signatures=0, name="sum"):
         (Buffer(),),
         tuple(Signature(key, (("left", 0), ("right", 1)), (("total", 2),)) for key in keys),
     )
-
-
-@pytest.fixture
-def call(capsys):
-    """Run the command line in this process; gives (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        sys.argv[1:] = map(str, arguments)
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_.value.code or 0, captured.out, captured.err
-
-    before = sys.argv[:]
-    yield run
-    sys.argv[:] = before
 
 
 @pytest.fixture

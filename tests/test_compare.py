@@ -6,14 +6,12 @@ import dataclasses
 import importlib.util
 import json
 import math
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minilite
-from minilite import cli
 from minilite.compare_command import told_apart
 from minilite.inspection import litert
 from minilite.inspection.alignment import align
@@ -448,22 +446,6 @@ def test_variables_begin_anew_for_every_sample() -> None:
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run the command line in this process; gives (exit status, stdout, stderr)."""
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_the_command_shows_the_worst_first_in_80_columns(call: Any, tmp_path: Any) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("errors", "interrupts", "output_types"),
     ("spec",),
-    ("bfloat16", "cases", "fixed_point", "flexbuffers", "locating", "row_table", "wiring"),
+    ("bfloat16", "cases", "destinations", "fixed_point", "flexbuffers", "locating", "row_table", "wiring"),
     ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate", "refusals", "tflm"),

@@ -6,14 +6,13 @@ import dataclasses
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minilite
-from minilite import cli, demo
+from minilite import demo
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import Multiplier
 from minilite.inspection.element import element
@@ -391,22 +390,6 @@ def test_every_operator_of_every_row_can_be_asked() -> None:
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys):
-    before = sys.argv[:]
-
-    def run(*arguments):
-        sys.argv[1:] = map(str, arguments)
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_.value.code or 0, captured.out, captured.err
-
-    yield run
-    sys.argv[:] = before
 
 
 def test_the_page_shows_what_the_commands_print(call, tmp_path, monkeypatch) -> None:

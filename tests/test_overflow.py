@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import minilite
-from minilite import cli, demo
+from minilite import demo
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import Multiplier, multiply_double_rounding
 from minilite.inspection.overflow import TensorUse
@@ -305,22 +304,6 @@ def test_wrong_data(model: Model, images: np.ndarray) -> None:
         minilite.overflow(model, np.full_like(images[:1], np.nan))
     with pytest.raises(ArgumentError, match="unknown kernel set"):
         minilite.overflow(model, images, kernels="refrence")
-
-
-@pytest.fixture
-def call(capsys):
-    before = sys.argv[:]
-
-    def run(*arguments):
-        sys.argv[1:] = map(str, arguments)
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_.value.code or 0, captured.out, captured.err
-
-    yield run
-    sys.argv[:] = before
 
 
 def test_the_command(call, tmp_path, model: Model, images: np.ndarray) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
 import minilite
-from minilite import Converter, OpsSet, Optimize, cli
+from minilite import Converter, OpsSet, Optimize
 from minilite.errors import ArgumentError, ArgumentTypeError, ModelError
 from minilite.model import Model, Signature
 from minilite.quantization import Calibration, quantized
@@ -458,19 +457,6 @@ def test_converter_refuses_what_it_does_not_know(model):
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys, monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return exit_.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_the_command_writes_the_model_and_says_what_changed(model, samples, tmp_path, call):

@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import cli, demo
+from minilite import demo
 from minilite.errors import ArgumentError, WorkerError
 from minilite.inspection.choices import Choices
 from minilite.inspection.costs import options
@@ -413,18 +412,6 @@ def test_any_mixture_can_be_written() -> None:
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    def run(*arguments: Any) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["minilite", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            sys.exit(cli.main())
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

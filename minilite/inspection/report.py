@@ -15,8 +15,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minilite.errors import ArgumentError, Error
+from minilite.destinations import check_folder
 from minilite.inspection import report_plots as plots
+from minilite.inspection.extras import needed
 from minilite.inspection.measuring import ENDS, Difference
 from minilite.inspection.model_explorer import model_explorer
 from minilite.inspection.reals import dequantized, grid_of
@@ -29,10 +30,6 @@ DETAILED = 24
 """Operators with plots, the worst ones, if not said otherwise."""
 LEVELS = (40.0, 30.0, 20.0, 10.0)
 """dB from which an error has the colour of level 0, 1, 2, 3; below the last one it is level 4."""
-
-
-class ReportError(Error, RuntimeError):
-    """The report cannot be written here: a package is missing."""
 
 
 def report(
@@ -60,12 +57,10 @@ def report(
     graph        a file for the quantized model's graph with the errors, for Google's Model Explorer (.json)
     detailed     so many operators have plots: the worst ones
 
-    Raises :class:`ReportError` when Jinja2 is not installed (``pip install 'minilite-interpreter[report]'``),
+    Raises :class:`MissingPackageError` when Jinja2 is not installed (``pip install 'minilite-interpreter[report]'``),
     :class:`ArgumentError` for a path that cannot be written; what compare and overflow raise."""
     template = _template()
-    for written in (path, graph):
-        if written is not None and not Path(written).parent.is_dir():
-            raise ArgumentError(f"cannot write {str(written)!r}: there is no folder {str(Path(written).parent)!r}.")
+    check_folder(path, graph)
     found = contents(float_model, quantized_model, data, kernels, engine, samples, _lint(calibration))
     page = str(template.render(shown(found, detailed)))
     if path is not None:
@@ -77,12 +72,7 @@ def report(
 
 
 def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError:
-        raise ReportError(
-            "a report needs Jinja2, which is not installed: pip install 'minilite-interpreter[report]'."
-        ) from None
+    jinja2 = needed("jinja2", "a report", "report")
     folder = Path(__file__).parent / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
