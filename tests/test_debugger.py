@@ -526,6 +526,7 @@ def test_a_session():
     [
         ("stp", "Did you mean step or stops?"),
         ("print convv", "did you mean 'conv_1'?"),
+        ("print conv_9/Relu", "did you mean 'conv_1/Relu'?"),
         ("tensors convv", "no tensor has 'convv' in its name (did you mean 'conv_1'?)"),
         ("break CONV_3D", "no operator and no tensor is called 'CONV_3D' (did you mean 'CONV_2D'?)"),
         ("break re_lu_9", "no tensor is called 're_lu_9' (did you mean 're_lu_1'?)"),

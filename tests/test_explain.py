@@ -349,6 +349,7 @@ def test_places_are_found(model: Model) -> None:
         ("CONV2D", "did you mean 'CONV_2D'"),
         ("CONV_2D", "4 operators called CONV_2D; say which one: 0, 2, 5, 7"),
         ("batchnorm", "say which one: tensor"),
+        ("conv_9/Relu", r"did you mean 'fashion_1/conv_1/Relu;"),
         (11, "operators 0 to 10, got 11"),
         ("tensor 27", "tensors 0 to 26, got 27"),
         ("-1", "operators 0 to 10, got -1"),

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minilite.errors import ArgumentError, ArgumentTypeError
+from minilite.inspection.tensor_names import parts_of
 from minilite.model import Model, Operator
 
 Key = tuple[int, int]
@@ -97,10 +98,10 @@ def _only(found: list[int], what: str, labels: Iterable[str]) -> int:
 
 
 def _nearest(what: str, names: list[str]) -> str:
-    """What may have been meant, case aside; the parts that converters join with semicolons and slashes count, too."""
+    """What may have been meant, case aside; the parts of names count, too."""
     whole: dict[str, str] = {}
     for name in names:
-        for part in (name, *re.split(r"[;/]", name)):
+        for part in (name, *parts_of(name)):
             whole.setdefault(part.lower(), name)
     found = difflib.get_close_matches(what.lower(), [part for part in whole if part], 1)
     return f" (did you mean {whole[found[0]]!r}?)" if found else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from minilite.errors import ArgumentError, ArgumentTypeError
 
@@ -59,12 +59,21 @@ def _within(names: Sequence[str], wanted: str) -> list[int]:
 
 def nearest_name(wanted: str, names: Sequence[str]) -> str:
     """Looks at whole names, then at their parts."""
-    parts = [part for name in names for part in re.split(r"[/;:]", name) if part]
+    parts = [part for name in names for part in parts_of(name)]
     for known in (list(names), parts):
         near = difflib.get_close_matches(wanted, known, 1)
         if near:
             return f" (did you mean {near[0]!r}?)"
     return f" (there are {len(names)})" if names else ""
+
+
+def parts_of(name: str) -> Iterator[str]:
+    """What a person may call a tensor by: of the names that a converter joined each, without the scopes it is in, and
+    each scope."""
+    for joined in name.split(";"):
+        scopes = joined.split("/")
+        yield from ("/".join(scopes[i:]) for i in range(len(scopes)))
+        yield from (part for scope in scopes for part in scope.split(":") if part)
 
 
 def find_operator(operators: Sequence[str], results: Sequence[Sequence[str]], wanted: str | int) -> int:
