@@ -13,7 +13,7 @@ class MissingPackageError(Error, ImportError):
 
 
 def needed(module: str, what: str, extra: str) -> Any:
-    """A module of another package, for ``what``. Raises :class:`MissingPackageError` that names minilite's ``extra``."""
+    """A module of another package, for ``what``. Raises :class:`MissingPackageError`, which names the ``extra``."""
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -30,17 +30,26 @@ def histogram(label: str, reals: Array | None, integers: Array, grid: Grid) -> s
     """How often a tensor has which values: of the float model (filled), and the integers (line), over the grid.
 
     The axis is in steps of the grid: ``q = real / scale + zero_point``; with one scale its ticks say real numbers."""
-    floats = None if reals is None or not reals.size else in_steps(grid, reals)
-    taken = np.asarray(integers, np.float64).reshape(-1)
-    low, high, bins = _extent([taken] if floats is None else [floats, taken], grid.limits)
-    edges = np.linspace(low - 0.5, high + 0.5, bins + 1)
-    counts = [np.histogram(np.clip(v, low, high), edges)[0] for v in ([taken] if floats is None else [floats, taken])]
+    edges, counts, behind = binned(integers, reals, grid)
+    low, high = round(edges[0] + 0.5), round(edges[-1] - 0.5)
     parts = [_outside(grid.limits, low, high)]
-    if floats is not None:
-        parts.append(f'<path class="bars" d="{_outline(counts[0])}Z"/>')
-    parts.append(f'<path class="line" d="{_outline(counts[-1])}"/>')
+    if behind is not None:
+        parts.append(f'<path class="bars" d="{_outline(behind)}Z"/>')
+    parts.append(f'<path class="line" d="{_outline(counts)}"/>')
     parts.append(_ruler(grid, low, high))
     return _svg(label, parts)
+
+
+def binned(integers: Array, reals: Array | None, grid: Grid) -> tuple[Array, Array, Array | None]:
+    """The edges of bins in steps of the grid, how many integers are in each, and how many of the real numbers (None
+    without any). What is farther beyond the grid than an axis goes on is in the first and the last bin."""
+    taken = np.asarray(integers, np.float64).reshape(-1)
+    floats = None if reals is None or not reals.size else in_steps(grid, reals)
+    low, high, bins = _extent([taken] if floats is None else [floats, taken], grid.limits)
+    edges = np.linspace(low - 0.5, high + 0.5, bins + 1)
+    found = [None if v is None else np.histogram(np.clip(v, low, high), edges)[0] for v in (taken, floats)]
+    assert found[0] is not None
+    return edges, found[0], found[1]
 
 
 def beyond(reals: Array, grid: Grid) -> float:
