@@ -11,6 +11,8 @@ import pytest
 from tests import answers
 from tests.said import alike
 
+pytest.importorskip("jinja2")  # which `minilite report` needs
+
 TEXT = answers.PAGE.read_text(encoding="utf-8")
 
 
