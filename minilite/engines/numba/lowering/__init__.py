@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from minilite.engines.numba.calls import Call
 from minilite.engines.numba.lowering import elementwise, matmul, movers, pooling, resizing
 from minilite.engines.numba.lowering.task import Task
+from minilite.mapped import release
 
 if TYPE_CHECKING:
     from minilite.resolve import Step
@@ -38,6 +39,9 @@ def lower(step: Step) -> list[Call] | None:
     if task is None:
         return None
     calls = lowering(task) if lowering is not None else None
+    for info in task.node.inputs if calls is not None else ():
+        if info is not None and info.value is not None:
+            release(info.value)  # packed copies are read from here on
     if any(call.scratch > MOST_SCRATCH for call in calls or ()):
         return None
     return elementwise.by_place(task) if calls is None and step.op.elementwise else calls
