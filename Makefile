@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types check conformance bench docs clean
+.PHONY: demo test lint types check conformance bench docs fuzz mutants clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/minilite demo
@@ -30,6 +30,17 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/speed.py $(MODELS) --kernels reference
 	$(BIN)/python benchmarks/speed.py $(MODELS) --cold
 
+# Coverage-guided fuzzing of TARGET for SECONDS (docs/robustness.md), on Linux. It goes on where it stopped.
+TARGET ?= reader
+SECONDS ?= 1800
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(SECONDS)
+
+# 100,000 mutants of the models in MINILITE_MODELS, run by both engines and by LiteRT. Takes hours; goes on where it stopped.
+mutants: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz.mutants minilite --to 100000 --log minilite.jsonl
+	$(BIN)/python -m tests.fuzz.mutants litert --to 20000 --log litert.jsonl
+
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.answers
@@ -47,5 +58,9 @@ $(VENV)/.test: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,fuzz]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz build dist *.egg-info

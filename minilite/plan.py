@@ -54,7 +54,7 @@ class Plan:
         self.infos: list[TensorInfo] = []
         self.dynamic: set[int] = set()
         self.schedule: list[Step] = []
-        self._rewritten: set[int] = set()
+        self.rewritten: set[int] = set()
         self._folds = True
         self._linked: dict[bool, Linked | Patient | None] = {}
 
@@ -98,7 +98,7 @@ class Plan:
         nodes = [s.node for s in self.steps]
         outputs = [s.outputs for s in self.steps]
         check_wiring(nodes, [s.inputs for s in self.steps], outputs, self.infos, self.subgraph.inputs)
-        self._rewritten = written_more_than_once(outputs)
+        self.rewritten = written_more_than_once([*outputs, self.subgraph.inputs])
 
     def _fill_empty(self) -> None:
         """Give tensors without elements that nobody writes their value: there is only one."""
@@ -187,7 +187,7 @@ class Plan:
         """Whether the step's results follow from what is known already."""
         known = (i is None or (i.value is not None and not i.is_variable) for i in inputs)
         able = step.op.of_shapes or (step.op.foldable and all(known))
-        return able and not self._rewritten.intersection(step.outputs)
+        return able and not self.rewritten.intersection(step.outputs)
 
     def _fold(self, step: Step, inputs: Sequence[TensorInfo | None]) -> None:
         if step.op.of_shapes:

@@ -251,7 +251,7 @@ def test_calls_without_end_are_given_up(monkeypatch):
     monkeypatch.setattr("minilite.inspection.lifetimes.MOST_MOMENTS", 1000)
     flag, value = Value("bool", (1,)), Value("float32", (1,))
     graphs = []
-    for depth in range(40):
+    for depth in range(20):
         options = {"then_subgraph_index": depth + 1, "else_subgraph_index": depth + 1}
         graphs.append(Graph((flag, value, value, flag), (Call("IF", (0, 0, 1), (3, 2), options),), (0, 1), (3, 2)))
     graphs.append(Graph((flag, value), (), (0, 1), (0, 1)))

@@ -54,6 +54,49 @@ def test_a_kernel_that_needs_a_terabyte_of_scratch_memory_is_not_used() -> None:
     assert np.array_equal(want["y"], found["y"])
 
 
+@pytest.mark.parametrize("order", ["large first", "small first", "an input"])
+def test_a_tensor_that_is_written_twice_is_as_large_as_each_operator_takes_it_to_be(order: str) -> None:
+    """Compiled kernels once wrote the larger result where there was room for the smaller one. LiteRT dies."""
+    large, small = np.arange(4000, dtype=np.float32).reshape(2, 2000), np.float32([[1], [2]])
+    values = (
+        Value("float32", (2, 2000)),
+        Value("float32", (2, 1)),
+        Value("float32", (2, 2000)),
+        Value("float32", (2, 1)),
+    )
+    first, second = Call("NEG", (0,), (2,)), Call("NEG", (1,), (2,))
+    calls = (second, first) if order == "small first" else (first, second)
+    if order == "an input":
+        calls = (Call("NEG", (1,), (3,)), Call("NEG", (0,), (1,)), Call("NEG", (3,), (2,)))
+    model = graph_model((Graph(values, calls, (0, 1), (2, 1) if order == "an input" else (2,)),))
+    found = [minilite.run(minilite.Interpreter(model, engine=engine), [large, small]) for engine in ENGINES]
+    want = {"large first": [-small], "small first": [-large], "an input": [small, -large]}[order]
+    for each in found:
+        assert all(map(np.array_equal, each.values(), want))
+
+
+@pytest.mark.skipif(compiling() == "numpy", reason="needs Numba")
+@pytest.mark.parametrize("zero_point", [-32769, 128, 2**31 - 1])
+def test_a_zero_point_beyond_its_type_is_the_definitions_own(zero_point: int) -> None:
+    """Kernels keep it in a byte: around the image they once added something else."""
+    b = Builder()
+    weights, beyond = (Quantization(scales=np.float32([0.05]), zero_points=np.array([z])) for z in (0, zero_point))
+    x, y = (
+        b.tensor("x", (1, 8, 8, 16), "INT8", quantization=beyond),
+        b.tensor("y", (1, 8, 8, 16), "INT8", quantization=weights),
+    )
+    numbers = np.random.default_rng(0).integers(-127, 128, (16, 3, 3, 16), np.int8)
+    kernel = b.constant("kernel", numbers, quantization=weights)
+    bias = b.constant("bias", np.zeros(16, np.int32))
+    options = {"stride_w": 1, "stride_h": 1, "padding": "SAME"}
+    model = one(b, "CONV_2D", (x, kernel, bias), (y,), "Conv2DOptions", **options)
+    given = np.arange(1024, dtype=np.int32).astype(np.int8).reshape(1, 8, 8, 16)
+    want, found = (
+        minilite.run(minilite.Interpreter(model, kernels="tflm", engine=engine), given) for engine in ("numpy", "numba")
+    )
+    assert np.array_equal(want["y"], found["y"])
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("shape", [(2, 0), (1, 3)])
 def test_a_constant_input_of_a_called_subgraph_keeps_its_shape(shape: tuple[int, ...], engine: str) -> None:
@@ -77,6 +120,20 @@ def called_with_constant(shape: tuple[int, ...]) -> Model:
     caller = Graph((data,) * 3, (Call("STABLEHLO_COMPOSITE", (0, 1), (2,), options),), (0, 1), (2,))
     constant = Value("float32", shape, np.full(shape, 7, np.float32))
     return graph_model((caller, Graph((data, constant, data), (Call("ADD", (0, 1), (2,)),), (0, 1), (2,))))
+
+
+@pytest.mark.parametrize("value", [np.float64([1e300]), np.complex64([1j]), np.float32([np.nan]), np.int8([7])])
+def test_scales_of_blocks_may_be_of_any_type(value: np.ndarray) -> None:
+    """Details once were a RuntimeWarning for numbers beyond float16, and a ComplexWarning."""
+    b = Builder()
+    scales = b.constant("scales", value)
+    details = make_options("BlockwiseQuantization", scales=scales, zero_points=scales, block_size=1)
+    x, y = (b.tensor(name, (1,), quantization=Quantization(details=details)) for name in "xy")
+    interpreter = minilite.Interpreter(one(b, "NEG", (x,), (y,), ""))
+    parameters = interpreter.get_input_details()[0]["quantization_parameters"]
+    assert parameters["scales"].dtype == np.float16
+    assert parameters["scales"].size == (value.dtype.kind != "c")
+    interpreter.get_tensor_details()
 
 
 @pytest.mark.parametrize("mask", [-2, 0b110, 0b11])

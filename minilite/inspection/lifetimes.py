@@ -21,6 +21,7 @@ import numpy as np
 
 from minilite.errors import OperatorError
 from minilite.inspection.scratch import Operands, scratch
+from minilite.limits import DEFAULT
 from minilite.model import Model, Operator, Tensor
 from minilite.quantization.in_place import OVERWRITES, RENAMES, SMALLEST
 from minilite.resolve import options_of
@@ -116,6 +117,9 @@ class _Scopes:
 
     def visit(self, index: int) -> None:
         graph = self.model.subgraphs[index]
+        most = DEFAULT.max_depth
+        if most is not None and len(self.calling) > most:
+            raise OperatorError(f"subgraphs call each other more than {most} deep.")
         self.calling.append(index)
         self.use(index, graph.inputs, created=True)
         for place, operator in enumerate(graph.operators):
@@ -163,13 +167,14 @@ def _results_of(model: Model, *names: str) -> Iterator[tuple[int, int]]:
 
 def called(model: Model, operator: Operator) -> list[int]:
     """The subgraphs that an operator calls, in TFLite Micro's order."""
-    name = model.operator_codes[operator.opcode_index].name
+    code = model.operator_codes[operator.opcode_index]
     fields = {
         "IF": ("then_subgraph_index", "else_subgraph_index"),
         "WHILE": ("cond_subgraph_index", "body_subgraph_index"),
         "CALL_ONCE": ("init_subgraph_index",),
-    }.get(name, ())
-    return [] if operator.options is None else [operator.options[f] for f in fields]
+    }.get(code.name, ())
+    options = options_of(operator, code)
+    return [options[field] for field in fields]
 
 
 def _scratch(sizes: Sizes, subgraph: int, operator: Operator) -> list[int]:
@@ -191,11 +196,11 @@ def _scratch(sizes: Sizes, subgraph: int, operator: Operator) -> list[int]:
 def _offline(model: Model) -> list[int]:
     """Offsets that the file asks for, in its metadata ``OfflineMemoryAllocation``: one a tensor, -1 for none."""
     for entry in model.metadata:
-        if entry.name == "OfflineMemoryAllocation":
+        if entry.name == "OfflineMemoryAllocation" and entry.buffer < len(model.buffers):
             data = model.buffers[entry.buffer].data
             if data is not None and data.size >= 12:
                 words = np.frombuffer(data.tobytes()[: data.size // 4 * 4], "<i4")
-                return [int(w) for w in words[3 : 3 + int(words[2])]]
+                return [int(w) for w in words[3 : 3 + max(int(words[2]), 0)]]
     return []
 
 

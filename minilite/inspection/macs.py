@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from minilite.model import Model, Operator, Options, Subgraph
+from minilite.resolve import options_of
 
 Shape = tuple[int, ...]
 Shapes = Sequence[Shape | None]
@@ -130,7 +131,8 @@ def operator_macs(model: Model, subgraph: Subgraph, operator: Operator) -> int |
     code = model.operator_codes[operator.opcode_index]
     if code.is_custom or not isinstance(code.builtin_code, str) or code.name in UNCOUNTED:
         return None
-    return macs(code.name, operator.options, _shapes(subgraph, operator.inputs), _shapes(subgraph, operator.outputs))
+    inputs, outputs = _shapes(subgraph, operator.inputs), _shapes(subgraph, operator.outputs)
+    return macs(code.name, options_of(operator, code), inputs, outputs)
 
 
 def _shapes(subgraph: Subgraph, indices: Sequence[int] | None) -> Shapes:

@@ -257,8 +257,8 @@ def _signature(signature: Signature) -> SignatureSummary:
     return SignatureSummary(
         key=signature.key or "",
         subgraph=signature.subgraph_index,
-        inputs=dict(signature.inputs),
-        outputs=dict(signature.outputs),
+        inputs={name or "": index for name, index in signature.inputs},
+        outputs={name or "": index for name, index in signature.outputs},
     )
 
 

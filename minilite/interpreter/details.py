@@ -124,6 +124,15 @@ def _quantization(model: Model, tensors: tuple[Tensor, ...], tensor: Tensor, com
     }
 
 
+def _numbers(array: np.ndarray | None, dtype: Any) -> np.ndarray:
+    """The numbers of a constant, which may be anything, as one vector."""
+    if array is None or array.dtype.kind not in "fiu":
+        return np.empty(0, dtype)
+    with np.errstate(all="ignore"):
+        found: np.ndarray = array.astype(dtype).reshape(-1)
+    return found
+
+
 def _of_blocks(model: Model, tensors: tuple[Tensor, ...], details: Options) -> tuple[np.ndarray, np.ndarray]:
     """Scales and zero points of blockwise quantization, which are tensors themselves."""
     scales, zeros = (
@@ -131,8 +140,8 @@ def _of_blocks(model: Model, tensors: tuple[Tensor, ...], details: Options) -> t
         for i in (details.scales, details.zero_points)
     )
     return (
-        np.empty(0, np.float16) if scales is None else scales.astype(np.float16).reshape(-1),
-        np.empty(0, np.int32) if zeros is None else zeros.astype(np.int32).reshape(-1),
+        _numbers(scales, np.float16),
+        _numbers(zeros, np.int32),
     )
 
 

@@ -73,7 +73,7 @@ def used(interpreter: Any, number: int) -> list[np.ndarray]:
 
 
 class Minilite:
-    """Both engines, the kernel sets in turn; every second time compiled kernels run between fences."""
+    """Both engines, the kernel sets in turn. Compiled kernels run between fences, but for every eighth time."""
 
     phases = ("numpy", "numba")
     foreign = True
@@ -88,7 +88,7 @@ class Minilite:
         from tests.fuzz.fences import fences
 
         kernels = ("reference", "builtin", "xnnpack", "tflm")[number // 2 % 4]
-        fenced = phase == "numba" and number // 8 % 2
+        fenced = phase == "numba" and number // 8 % 8
         with fences() if fenced else contextlib.nullcontext():
             limits = self.module.Limits(max_memory=MEMORY, max_seconds=10)
             found = used(

@@ -21,6 +21,7 @@ LARGEST = 300_000
 WHOLE = 60_000
 """Bytes of a file whose mutants are worth running often; of larger ones there are fewer."""
 
+HERE = Path(__file__).parent
 DEMO = Path(minilite.__file__).parent / "demo"
 OWN = (add, every_detail, two_signatures, stateful, custom, outside_model)
 

@@ -6,7 +6,6 @@ operator of two tensors that both are functions of the same one (``x * logistic(
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, ent
 from minilite.engines.numba.lowering.task import Task
 
 if TYPE_CHECKING:
+    from minilite.plan import Plan
     from minilite.resolve import Step
 
 Array = np.ndarray
@@ -33,14 +33,28 @@ class Lowered:
     writes: tuple[int, ...]
 
 
-def lowered(schedule: Iterable[Step], seen: set[int], keep: bool) -> list[Lowered]:
-    """The schedule with its calls; ``seen`` are the tensors that are looked at afterwards, with ``keep`` all are."""
+def lowered(plan: Plan, keep: bool) -> list[Lowered]:
+    """The schedule with its calls; with ``keep`` all tensors are looked at afterwards."""
     tables: dict[int, tuple[int, Array]] = {}
-    parts = [_lowered(step, tables) for step in schedule]
+    parts = [
+        _lowered(step, tables) if _is_settled(plan, step) else Lowered(step, None, tuple(step.outputs))
+        for step in plan.schedule
+    ]
     if keep:
         return parts
+    seen = {*plan.subgraph.inputs, *plan.subgraph.outputs}
     _activate(parts, seen)
     return _needed(parts, seen)
+
+
+def _is_settled(plan: Plan, step: Step) -> bool:
+    """Whether all tensors of a step are what it was prepared for, from the beginning of a run to its end.
+
+    Kernels check nothing, and a tensor has one place in memory: it must be as large as every step takes it to be, and
+    written once."""
+    tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
+    alike = all((plan.infos[t.index].shape, plan.infos[t.index].type) == (t.shape, t.type) for t in tensors)
+    return alike and plan.rewritten.isdisjoint((*step.inputs, *step.outputs))
 
 
 def _lowered(step: Step, tables: dict[int, tuple[int, Array]]) -> Lowered:

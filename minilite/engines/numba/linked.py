@@ -263,7 +263,7 @@ SECONDS_TO_COMPILE = 1.0
 
 
 def _parts(plan: Plan, keep: bool) -> list[Lowered]:
-    return lowered(plan.schedule, {*plan.subgraph.inputs, *plan.subgraph.outputs}, keep)
+    return lowered(plan, keep)
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:

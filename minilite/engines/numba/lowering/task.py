@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilite.spec import Definition, Node, TensorInfo
+from minilite.spec import INTEGER_RANGE, QUANTIZED, Definition, Node, TensorInfo
 
 if TYPE_CHECKING:
     from minilite.resolve import Step
@@ -30,7 +30,7 @@ class Task:
         if not step.node.inputs or not step.node.outputs:
             return None
         tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
-        if any(t.is_variable or t.sparsity is not None or 0 in t.shape for t in tensors):
+        if any(t.is_variable or t.sparsity is not None or 0 in t.shape or _is_out_of_range(t) for t in tensors):
             return None
         return cls(step.node, definition, step.prepared) if len(step.writes) == len(step.outputs) else None
 
@@ -60,6 +60,14 @@ class Task:
     def types(self) -> tuple[str, ...]:
         """The types of the first two inputs and of the output."""
         return (*(self.input(i).type for i in range(min(2, len(self.node.inputs)))), self.output.type)
+
+
+def _is_out_of_range(info: TensorInfo) -> bool:
+    """Whether a zero point is no value of the tensor's type: kernels keep it in a byte, definitions in int64."""
+    if info.type not in QUANTIZED or not info.zero_points.size:
+        return False
+    low, high = INTEGER_RANGE[info.type]
+    return bool(info.zero_points.min() < low or info.zero_points.max() > high)
 
 
 def value(info: TensorInfo) -> np.ndarray:
