@@ -21,6 +21,7 @@ from minilite.inspection.places import find
 from minilite.model import Model, Quantization
 from minilite.ops import OPS
 from minilite.testing import kit
+from tests import broken_pairs
 from tests.network_parts import Network
 from tests.small_models import Builder, one
 
@@ -268,6 +269,19 @@ def test_a_scale_off_by_four_does_not_follow_from_its_range(quantized) -> None:
     bias = graph.operators[index].inputs[2]
     broken = replaced(model, bias, lambda q: dataclasses.replace(q, scales=q.scales * np.float32(4)))
     assert minilite.explain(broken, f"tensor {bias}").tensor.origin.agrees is False
+
+
+def test_planted_faults_are_said_at_their_operator_and_no_other(model: Model) -> None:
+    """A bias at the end of int32, and weights whose scale is off."""
+    summing = [0, 1, 2, 4, 5, 7, 9]
+    broken = broken_pairs.saturating_bias(model, 5)
+    assert [o for o in summing if "OVERFLOW" in str(minilite.explain(broken, o))] == [5]
+    said = words(minilite.explain(broken, 5))
+    assert "33 bits with the sign, of the 32 that accumulators of int32 have" in said
+    assert "the largest bias is 2,147,483,647: 100 % of what int32 holds" in said
+    for operator in summing:
+        broken = broken_pairs.weights_off(operator)
+        assert [o for o in range(11) if minilite.explain(broken, o).operator.contradictions] == [operator]
 
 
 def words(found: minilite.Explanation) -> str:

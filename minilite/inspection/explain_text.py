@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from minilite.inspection.accumulators import Bounds
 from minilite.inspection.arithmetic import Arithmetic, Quantized
 from minilite.inspection.element import Element
@@ -83,9 +85,10 @@ def _bounds(b: Bounds) -> Iterator[str]:
     c = b.channel
     kind = "int64" if b.wide else "int32"
     yield f"{b.terms:,} products a sum; the widest channel is {c}: {int(b.low[c]):,} to {int(b.high[c]):,}"
-    yield f"{b.bits} bits with the sign, {b.share:.3g} of int32; accumulators are {kind}"
-    if b.bias is not None:
-        yield f"the largest bias is {b.bias_share:.3g} of int32"
+    yield f"{b.bits} bits with the sign, of the {64 if b.wide else 32} that accumulators of {kind} have"
+    if b.bias is not None and b.bias.size:
+        largest = int(b.bias[np.abs(b.bias).argmax()])
+        yield f"the largest bias is {largest:,}: {100 * b.bias_share:.3g} % of what int32 holds"
     if b.overflows:
         yield "OVERFLOW: some inputs make this accumulator wrap around"
 
