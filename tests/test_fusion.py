@@ -78,3 +78,29 @@ def test_activations_become_part_of_layers(op: str, end: str, depth: int, side: 
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * max(float(np.abs(a).max()), 1.0))
     assert (len(kinds(interpreter)) == 1) == together
+
+
+COPIES = {
+    "in a row": ((Call("RESHAPE", (1,), (2,)), Call("RESHAPE", (2,), (3,)), Call("NEG", (3,), (4,))), (4,), 2),
+    "of the input": ((Call("RESHAPE", (0,), (2,)), Call("NEG", (2,), (3,))), (3, 1), 2),
+    "an output too": ((Call("RESHAPE", (1,), (2,)), Call("NEG", (2,), (3,))), (3, 2), 3),
+    "of an output": ((Call("RESHAPE", (1,), (2,)), Call("NEG", (2,), (3,))), (3, 1), 2),
+    "at the end": ((Call("NEG", (1,), (3,)), Call("RESHAPE", (3,), (2,))), (2,), 3),
+    "for a step that is not compiled": ((Call("RESHAPE", (1,), (2,)), Call("COS", (2,), (3,))), (3,), 2),
+}
+
+
+@pytest.mark.parametrize("case", COPIES)
+def test_copies_are_read_where_they_come_from(case: str) -> None:
+    calls, outputs, count = COPIES[case]
+    shape = np.array([8, 3], np.int32)
+    new = [Call(c.op, (*c.inputs, 5), c.outputs) if c.op == "RESHAPE" else c for c in calls]
+    values = [Value("float32", s) for s in ((4, 6), (4, 6), (8, 3), (8, 3), (8, 3))]
+    graph = Graph((*values, Value("int32", (2,), shape)), (Call("ABS", (0,), (1,)), *new), (0,), outputs)
+    content = graph_model([graph]).to_bytes()
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=(4, 6)).astype(np.float32)
+        slow, _ = ran(content, x, "numpy")
+        fast, interpreter = ran(content, x, "numba")
+        assert all(np.array_equal(a, b) and a.shape == b.shape for a, b in zip(slow, fast, strict=True))
+    assert len(kinds(interpreter)) == count

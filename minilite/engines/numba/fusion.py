@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minilite.engines.numba.calls import Call, Place
+from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.lowering import lower
 from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, entries, table_call
 from minilite.engines.numba.lowering.task import Task
+from minilite.memory import tensor_bytes
 
 if TYPE_CHECKING:
     from minilite.plan import Plan
@@ -44,6 +45,7 @@ def lowered(plan: Plan, keep: bool) -> list[Lowered]:
         return parts
     seen = {*plan.subgraph.inputs, *plan.subgraph.outputs}
     _activate(parts, seen)
+    _rename(parts, seen)
     return _needed(parts, seen)
 
 
@@ -151,6 +153,37 @@ def _bounded(part: Lowered) -> bool:
 
 def _kind(part: Lowered | None) -> tuple[str, ...] | None:
     return part.calls[0].kind if part and part.calls and len(part.calls) == 1 else None
+
+
+def _rename(parts: list[Lowered], seen: set[int]) -> None:
+    """Have those who read a copy (RESHAPE's, mostly) read its source, where all of them are compiled."""
+    fixed = seen.union(*(part.step.inputs for part in parts if part.calls is None))
+    sources: dict[int, int] = {}
+    for part in parts:
+        copied = _copied(part)
+        if copied is not None and fixed.isdisjoint(part.writes):
+            sources[part.writes[0]] = sources.get(copied, copied)
+            part.calls, part.writes = [], ()
+        elif sources and part.calls:
+            part.calls = [replace(call, row=tuple(_from(word, sources) for word in call.row)) for call in part.calls]
+
+
+def _from(word: Word, sources: dict[int, int]) -> Word:
+    return replace(word, tensor=sources.get(word.tensor, word.tensor)) if isinstance(word, Place) else word
+
+
+def _copied(part: Lowered) -> int | None:
+    """The tensor all of which a part copies in one piece."""
+    if _kind(part) != ("moving", "pieces") or len(part.writes) != 1:
+        return None
+    assert part.calls
+    table, source, *target = part.calls[0].row
+    if not isinstance(table, np.ndarray) or not isinstance(source, Place) or len(target) != 1:
+        return None
+    node = part.step.node
+    (size,) = {tensor_bytes(i) for i in node.inputs if i is not None and i.index == source.tensor}
+    whole = table.tolist() == [[0, 1, 0, 0, size]] and size == tensor_bytes(node.outputs[0])
+    return source.tensor if whole else None
 
 
 def _needed(parts: list[Lowered], seen: set[int]) -> list[Lowered]:

@@ -15,6 +15,7 @@ from minilite.engines.numba import arena, objects, team
 from minilite.engines.numba.calls import Call, Place, Word
 from minilite.engines.numba.fusion import Lowered, lowered
 from minilite.engines.numba.packing import HEAD, ROW, aligned
+from minilite.memory import tensor_bytes
 
 if TYPE_CHECKING:
     from minilite.plan import Plan
@@ -86,7 +87,7 @@ class Linked:
         outside_steps = [block for block in self.blocks if not isinstance(block, Program)]
         seen = {*graph.inputs, *graph.outputs, *(i for step in outside_steps for i in (*step.inputs, *step.outputs))}
         lives = self._lives(seen, keep)
-        sizes = {t: math.prod(infos[t].shape) * np.dtype(infos[t].dtype).itemsize for t in lives}
+        sizes = {t: tensor_bytes(infos[t]) for t in lives}
         offsets, total = arena.places(sizes, lives)
         scratch = max((c.scratch for p in self.programs for c in p.calls), default=0)
         scratch = -(-(scratch + arena.SLACK) // 64) * 64
