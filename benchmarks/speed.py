@@ -129,7 +129,7 @@ def compare(path: Path, kernels: str, threads: int, seconds: float) -> dict[str,
 
 
 def _steps(interpreter: Any) -> Any:
-    from minilite.profile_command import profile
+    from minilite.commands.profile import profile
 
     return profile(interpreter, 1).steps
 

@@ -1,7 +1,7 @@
 """The command line: ``minilite COMMAND``; ``minilite --help`` lists the commands.
 
-Only parsing is here; what is shown comes from :mod:`minilite.inspection`, :mod:`minilite.run_command` and
-its like, imported by the command that needs it so that ``--help`` is quick.
+Only parsing is here; what is shown comes from :mod:`minilite.commands` and
+:mod:`minilite.inspection`, imported by the command that needs it so that ``--help`` is quick.
 
 Exit status: 0 done, 1 failed (the message is on stderr), 2 wrong usage, 130 interrupted
 (by the signal itself while a command is loaded).
@@ -155,7 +155,8 @@ def run(
 
     Free dimensions are as in the file, usually 1; an array from a file may have any shape the model can be resized to.
     """
-    from minilite import Interpreter, run_command
+    from minilite import Interpreter
+    from minilite.commands import run as run_command
 
     if output is not None and output.suffix != ".npz":
         raise typer.BadParameter("must end in .npz", param_hint="--output")
@@ -206,7 +207,7 @@ def quantize(
     output_type: Annotated[str, typer.Option(help="Of the model's outputs.")] = "float32",
 ) -> None:
     """Quantize a float model, and show what changed."""
-    from minilite import quantize_command
+    from minilite.commands import quantize as quantize_command
 
     quantize_command.check_outputs(scheme, output, save_calibration)
     settings = {
@@ -251,7 +252,7 @@ def explain(
     signature: Signature = None,
 ) -> None:
     """Show where a number comes from: scale and zero point, multiplier and rounding, one value step by step."""
-    from minilite import explain_command
+    from minilite.commands import explain as explain_command
     from minilite.inspection.explain_text import sections
 
     settings = {"kernels": kernels, "calibration": calibration, "subgraph": subgraph, "signature": signature}
@@ -291,7 +292,7 @@ def compare(
 
     A is the yardstick; of a float and a quantized model, the float one.
     """
-    from minilite import compare_command
+    from minilite.commands import compare as compare_command
 
     if (b is None) == (against is None):
         raise typer.BadParameter("give one: a second file, or --against", param_hint="B")
@@ -323,7 +324,7 @@ def carve(
     signature: Signature = None,
 ) -> None:
     """Cut operators out as a small model, with what they were given and what they gave."""
-    from minilite.compare_command import carve_file
+    from minilite.commands.compare import carve_file
 
     check_folder(output)
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
@@ -344,7 +345,7 @@ def overflow(
     signature: Signature = None,
 ) -> None:
     """Show where a quantized model's integers run out: accumulators, biases, saturation, dead channels."""
-    from minilite import overflow_command
+    from minilite.commands import overflow as overflow_command
     from minilite.inspection.overflow_text import sections
 
     settings = {"kernels": kernels, "engine": engine, "signature": signature}
@@ -372,7 +373,7 @@ def sensitivity(
     workers: Annotated[int, typer.Option(min=1, help="Processes to measure in.")] = 1,
 ) -> None:
     """Show which operators of a float model cost the most accuracy when quantized."""
-    from minilite import precision_command
+    from minilite.commands import precision as precision_command
 
     settings = {
         "operators": operators or [],
@@ -414,7 +415,7 @@ def mix(
     workers: Annotated[int, typer.Option(min=1, help="Processes to measure in.")] = 1,
 ) -> None:
     """Find a scheme for each operator, such that the model fits a budget and loses as little as it can."""
-    from minilite import precision_command
+    from minilite.commands import precision as precision_command
 
     check_folder(output)
     settings = {
@@ -455,7 +456,7 @@ def report(
     ] = None,
 ) -> None:
     """Write a page about what quantizing has done to a model: graph, table, plots, findings. It needs no network."""
-    from minilite.report_command import report_files
+    from minilite.commands.report import report_files
 
     settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration, "graph": json}
     typer.echo(report_files(a, b, data or [], output, settings))
@@ -475,7 +476,8 @@ def profile(
     seed: Seed = 0,
 ) -> None:
     """Show how long every operator takes, on random inputs."""
-    from minilite import Interpreter, profile_command
+    from minilite import Interpreter
+    from minilite.commands import profile as profile_command
     from minilite.engines import compiling
 
     if against not in (None, "litert"):
@@ -496,7 +498,7 @@ def debug(
     signature: Signature = None,
 ) -> None:
     """Step through a run: pause, look at tensors, go back, patch, go on. Commands come from the terminal or a pipe."""
-    from minilite import debug_command
+    from minilite.commands import debug as debug_command
 
     if not input_ and not random:
         raise typer.BadParameter("give a file for each input, or --random", param_hint="--input")
@@ -517,7 +519,7 @@ def memory(
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show how much memory a model needs while it runs: arena, peak, and what is in use at each operator."""
-    from minilite import memory_command
+    from minilite.commands import memory as memory_command
 
     plan = memory_command.plan_of(model, runtime, batch, shape or [])
     if json:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import demo, run_command
+from minilite import demo
+from minilite.commands import run as run_command
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Signature, Subgraph, Tensor
 from minilite.schema import make_options
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite.compare_command import told_apart
+from minilite.commands.compare import told_apart
 from minilite.inspection import litert
 from minilite.inspection.alignment import align
 from minilite.inspection.measuring import ENDS, Measure

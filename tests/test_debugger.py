@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import Debugger, debug_command, demo
+from minilite import Debugger, demo
 from minilite.cases import Call, Graph, Value
+from minilite.commands import debug as debug_command
 from minilite.constants import constant_array
 from minilite.errors import ArgumentError, OperatorError, StateError
 from minilite.inspection.expressions import parse

@@ -30,10 +30,7 @@ LAYERS = (
     ("watching",),
     ("quantization", "demo", "testing"),
     ("inspection",),
-    ("run_command",),
-    ("debug_command", "explain_command", "memory_command", "profile_command", "quantize_command"),
-    ("compare_command", "overflow_command", "precision_command"),
-    ("report_command",),
+    ("commands",),
     ("cli",),
 )
 """A module may import from its own layer and the layers above it in this list."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minilite.commands.run import load_all
 from minilite.destinations import check_folder
 from minilite.errors import ArgumentError
 from minilite.inspection.compare import Comparison, compare
@@ -20,7 +21,6 @@ from minilite.quantization.lint import CalibrationWarning
 from minilite.quantization.source import with_float32_constants
 from minilite.quantization.static_model import FLOAT
 from minilite.reader import read
-from minilite.run_command import load_all
 
 WORST = 5
 COMPARED = 16

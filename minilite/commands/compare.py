@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from minilite.explain_command import gathered
+from minilite.commands.explain import gathered
+from minilite.commands.quantize import samples as samples_in
 from minilite.inspection.carve import carve
 from minilite.inspection.compare import Compared, Comparison, compare
 from minilite.inspection.listing import columns
@@ -23,7 +24,6 @@ from minilite.inspection.reals import grid_of
 from minilite.inspection.samples import paired_samples
 from minilite.inspection.sources import SavedRun, Source, save_run, source
 from minilite.model import Model
-from minilite.quantize_command import samples as samples_in
 from minilite.reader import read
 
 ENOUGH = 20.0

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minilite.compare_command import is_quantized
+from minilite.commands.compare import is_quantized
+from minilite.commands.quantize import samples as samples_in
 from minilite.errors import ArgumentError
 from minilite.inspection.report import report
-from minilite.quantize_command import samples as samples_in
 from minilite.reader import read
 
 

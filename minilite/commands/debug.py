@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from minilite.commands.run import ends, given_inputs, load
 from minilite.errors import ArgumentError, Error
 from minilite.inspection.debug_text import (
     difference,
@@ -31,7 +32,6 @@ from minilite.inspection.reals import quantized
 from minilite.inspection.tensor_names import nearest_name, short
 from minilite.interpreter import Interpreter
 from minilite.quantization.grid import per_tensor
-from minilite.run_command import ends, given_inputs, load
 
 WIDTH = 80
 """Columns that every line of the session stays within, names of any length included."""

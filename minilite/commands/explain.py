@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from minilite.commands.run import draw, ends, load_all, place
 from minilite.errors import ArgumentError
 from minilite.inspection.explain import Explanation, explain
 from minilite.interpreter import Interpreter
 from minilite.model import Model
 from minilite.reader import read
-from minilite.run_command import draw, ends, load_all, place
 
 
 def explain_file(

@@ -10,13 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from minilite.commands.quantize import samples
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section
 from minilite.inspection.mixing import Mixed, mixed_precision
 from minilite.inspection.mixing_text import of_mixed, of_sensitivity
 from minilite.inspection.sensitivity import sensitivity
 from minilite.quantization.lint import CalibrationWarning
-from minilite.quantize_command import samples
 from minilite.reader import read
 
 

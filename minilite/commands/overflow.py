@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minilite.commands.quantize import samples
 from minilite.errors import ArgumentError
 from minilite.inspection.overflow import Overflow, overflow
-from minilite.quantize_command import samples
 from minilite.reader import read
 
 

@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from minilite.commands.run import draw
 from minilite.errors import ArgumentError
 from minilite.inspection.macs import macs
 from minilite.interpreter import Interpreter
 from minilite.resolve import Step
-from minilite.run_command import draw
 from minilite.spec import Node
 
 
