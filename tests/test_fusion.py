@@ -104,3 +104,74 @@ def test_copies_are_read_where_they_come_from(case: str) -> None:
         fast, interpreter = ran(content, x, "numba")
         assert all(np.array_equal(a, b) and a.shape == b.shape for a, b in zip(slow, fast, strict=True))
     assert len(kinds(interpreter)) == count
+
+
+def normalization(gamma: bool, beta: bool) -> list[Call]:
+    """Of value 0 into value 10; values 11 to 14 are the axis, epsilon, gamma and beta."""
+    scale = 6 if gamma else 5
+    shift = (
+        [Call("MUL", (1, scale), (7,)), Call("SUB", (14, 7), (8,))]
+        if beta
+        else [Call("NEG", (1,), (7,)), Call("MUL", (7, scale), (8,))]
+    )
+    return [
+        Call("MEAN", (0, 11), (1,), {"keep_dims": True}),
+        Call("SQUARED_DIFFERENCE", (0, 1), (2,)),
+        Call("MEAN", (2, 11), (3,), {"keep_dims": True}),
+        Call("ADD", (3, 12), (4,)),
+        Call("RSQRT", (4,), (5,)),
+        *([Call("MUL", (5, 13), (6,))] if gamma else []),
+        *shift,
+        Call("MUL", (0, scale), (9,)),
+        Call("ADD", (9, 8), (10,)),
+    ]
+
+
+def exchanged(calls: list[Call]) -> list[Call]:
+    """Sums, products and differences with their operands the other way round."""
+    both = ("MUL", "ADD", "SQUARED_DIFFERENCE")
+    return [Call(c.op, c.inputs[::-1], c.outputs, c.options) if c.op in both else c for c in calls]
+
+
+NORMS = {
+    "gamma and beta": (normalization(True, True), (10,), True),
+    "gamma alone": (normalization(True, False), (10,), True),
+    "beta alone": (normalization(False, True), (10,), True),
+    "neither": (normalization(False, False), (10,), True),
+    "operands exchanged": (exchanged(normalization(True, True)), (10,), True),
+    "the variance is looked at": (normalization(True, True), (10, 3), False),
+    "another reader": ([*normalization(True, True), Call("MUL", (10, 2), (15,))], (15,), False),
+    "read before and behind": (
+        [Call("ABS", (0,), (16,)), *normalization(True, True), Call("ADD", (10, 16), (15,))],
+        (15,),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NORMS)
+@given(rows=st.integers(1, 20), width=st.sampled_from((2, 15, 16, 33, 128)), seed=st.integers(0, 99))
+def test_layer_normalization_is_one_call(case: str, rows: int, width: int, seed: int) -> None:
+    calls, outputs, together = NORMS[case]
+    rng = np.random.default_rng(seed)
+    full, thin, table = (1, rows, width), (1, rows, 1), rng.normal(size=(2, width)).astype(np.float32)
+    has_gamma, has_beta = any(13 in c.inputs for c in calls), any(14 in c.inputs for c in calls)
+    seven = full if has_gamma and has_beta else thin
+    eight = full if has_gamma or has_beta else thin
+    shapes = (full, thin, full, thin, thin, thin, full, seven, eight, full, full)
+    values = [Value("float32", s) for s in shapes]
+    values += [
+        Value("int32", (1,), np.array([2], np.int32)),
+        Value("float32", (), np.array(1e-3, np.float32)),
+        Value("float32", (width,), table[0]),
+        Value("float32", (1, 1, width), table[1].reshape(1, 1, -1)),
+        Value("float32", full),
+        Value("float32", full),
+    ]
+    content = graph_model([Graph(tuple(values), tuple(calls), (0,), outputs)]).to_bytes()
+    x = rng.normal(3, 2, size=full).astype(np.float32)
+    slow, _ = ran(content, x, "numpy")
+    fast, interpreter = ran(content, x, "numba")
+    for a, b in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * float(np.abs(a).max()))
+    assert (("layer_norm",) in kinds(interpreter)) == together

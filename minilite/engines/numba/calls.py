@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minilite.engines.numba.objects import Kind
+
+if TYPE_CHECKING:
+    from minilite.resolve import Step
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class Call:
     def places(self) -> list[Place]:
         """The tensors it reads and writes."""
         return [word for word in self.row if isinstance(word, Place)]
+
+
+@dataclass
+class Lowered:
+    """A step and its calls, None where its definition runs; ``writes``: the tensors it makes."""
+
+    step: Step
+    calls: list[Call] | None
+    writes: tuple[int, ...]
 
 
 def words(values: object) -> np.ndarray:

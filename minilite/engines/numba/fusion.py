@@ -6,12 +6,13 @@ operator of two tensors that both are functions of the same one (``x * logistic(
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba import layer_norm
+from minilite.engines.numba.calls import Lowered, Place, Word
 from minilite.engines.numba.lowering import lower
 from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, entries, table_call
 from minilite.engines.numba.lowering.task import Task
@@ -25,15 +26,6 @@ Array = np.ndarray
 BYTES = ("int8", "uint8")
 
 
-@dataclass
-class Lowered:
-    """A step and its calls, None where its definition runs; ``writes``: the tensors it makes."""
-
-    step: Step
-    calls: list[Call] | None
-    writes: tuple[int, ...]
-
-
 def lowered(plan: Plan, keep: bool) -> list[Lowered]:
     """The schedule with its calls; with ``keep`` all tensors are looked at afterwards."""
     tables: dict[int, tuple[int, Array]] = {}
@@ -44,6 +36,7 @@ def lowered(plan: Plan, keep: bool) -> list[Lowered]:
     if keep:
         return parts
     seen = {*plan.subgraph.inputs, *plan.subgraph.outputs}
+    layer_norm.merge(parts, seen)
     _activate(parts, seen)
     _rename(parts, seen)
     return _needed(parts, seen)

@@ -31,6 +31,7 @@ def every() -> list[Kind]:
         *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
         *((module, "int8", what) for module, what in product(("pooling", "row_mean"), ("bias", "fixed"))),
         ("row_mean", "float32", "mean"),
+        ("layer_norm",),
         ("resize_bilinear", "float32", "terms"),
         *(("resize_bilinear", "int8", how) for how in ("half away", "half up")),
         *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minilite.engines.numba import arena, objects, team
-from minilite.engines.numba.calls import Call, Place, Word
-from minilite.engines.numba.fusion import Lowered, lowered
+from minilite.engines.numba.calls import Call, Lowered, Place, Word
+from minilite.engines.numba.fusion import lowered
 from minilite.engines.numba.packing import HEAD, ROW, aligned
 from minilite.memory import tensor_bytes
 
