@@ -21,6 +21,7 @@ from tests.fuzz.damage import damaged, places
 from tests.fuzz.seeds import seeds
 from tests.oracle import oracle
 from tests.small_models import Builder, add, convolution, every_detail, one
+from tests.test_limits import chain
 
 ENGINES = ("numpy", *({compiling()} - {"numpy"}))
 
@@ -73,6 +74,20 @@ def test_a_tensor_that_is_written_twice_is_as_large_as_each_operator_takes_it_to
     want = {"large first": [-small], "small first": [-large], "an input": [small, -large]}[order]
     for each in found:
         assert all(map(np.array_equal, each.values(), want))
+
+
+@pytest.mark.skipif(compiling() == "numpy", reason="needs Numba")
+def test_plans_of_very_many_steps_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding places for a hundred thousand tensors would take an hour."""
+    model, x = chain(3), np.ones(3, np.float32)
+    monkeypatch.setattr("minilite.engines.numba.linked.MOST_STEPS", 3)
+    few = minilite.Interpreter(model, engine="numba")
+    expected = minilite.run(few, x)
+    assert few._main.plan.linked() is not None
+    monkeypatch.setattr("minilite.engines.numba.linked.MOST_STEPS", 2)
+    many = minilite.Interpreter(model, engine="numba")
+    assert str(minilite.run(many, x)) == str(expected)
+    assert many._main.plan.linked() is None
 
 
 @pytest.mark.skipif(compiling() == "numpy", reason="needs Numba")

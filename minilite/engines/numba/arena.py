@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping
 
 ALIGNMENT = 64
@@ -20,11 +21,11 @@ def places(sizes: Mapping[int, int], lives: Mapping[int, tuple[int, int]]) -> tu
         size = -(-(sizes[tensor] + SLACK) // ALIGNMENT) * ALIGNMENT
         first, last = lives[tensor]
         offset = 0
-        for start, end, other in sorted(placed):
+        for start, end, other in placed:
             if lives[other][0] <= last and first <= lives[other][1]:
                 if offset + size <= start:
                     break
                 offset = max(offset, end)
         offsets[tensor] = offset
-        placed.append((offset, offset + size, tensor))
+        bisect.insort(placed, (offset, offset + size, tensor))
     return offsets, max((end for _, end, _ in placed), default=0)

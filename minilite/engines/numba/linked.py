@@ -263,13 +263,18 @@ SECONDS_TO_COMPILE = 1.0
 """What a kernel takes to compile, about."""
 
 
+MOST_STEPS = 10_000
+"""Steps of a plan that is compiled, at most. To find places for its tensors takes the square of their number in time, and
+real models have some thousand."""
+
+
 def _parts(plan: Plan, keep: bool) -> list[Lowered]:
     return lowered(plan, keep)
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
     """What runs the plan with its compiled steps, or None where it has none; ``ideal`` has definitions of its own."""
-    if plan.kernels.ideal:
+    if plan.kernels.ideal or len(plan.schedule) > MOST_STEPS:
         return None
     if patient:
         return Patient(plan, keep, threads)
