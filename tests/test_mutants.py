@@ -91,23 +91,25 @@ def test_plans_of_very_many_steps_are_not_compiled(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.skipif(compiling() == "numpy", reason="needs Numba")
-@pytest.mark.parametrize("zero_point", [-32769, 128, 2**31 - 1])
-def test_a_zero_point_beyond_its_type_is_the_definitions_own(zero_point: int) -> None:
-    """Kernels keep it in a byte: around the image they once added something else."""
+@pytest.mark.parametrize("zero_point, scale", [(-32769, 0.05), (128, 0.05), (2**31 - 1, 0.05), (0, np.nan)])
+def test_what_is_no_grid_is_the_definitions_own(zero_point: int, scale: float) -> None:
+    """Kernels keep a zero point in a byte: around the image they once added something else. Of a scale that is no
+    number they once made another integer."""
     b = Builder()
-    weights, beyond = (Quantization(scales=np.float32([0.05]), zero_points=np.array([z])) for z in (0, zero_point))
-    x, y = (
-        b.tensor("x", (1, 8, 8, 16), "INT8", quantization=beyond),
-        b.tensor("y", (1, 8, 8, 16), "INT8", quantization=weights),
-    )
+    grid, beyond = (Quantization(scales=np.float32([0.05]), zero_points=np.array([z])) for z in (0, zero_point))
+    weights = Quantization(scales=np.float32([0.05] * 15 + [scale]), zero_points=np.zeros(16, np.int64))
+    x = b.tensor("x", (1, 8, 8, 16), "INT8", quantization=beyond)
+    y = b.tensor("y", (1, 8, 8, 16), "INT8", quantization=grid)
     numbers = np.random.default_rng(0).integers(-127, 128, (16, 3, 3, 16), np.int8)
     kernel = b.constant("kernel", numbers, quantization=weights)
     bias = b.constant("bias", np.zeros(16, np.int32))
     options = {"stride_w": 1, "stride_h": 1, "padding": "SAME"}
     model = one(b, "CONV_2D", (x, kernel, bias), (y,), "Conv2DOptions", **options)
+    kernels = "tflm" if zero_point else "builtin"
     given = np.arange(1024, dtype=np.int32).astype(np.int8).reshape(1, 8, 8, 16)
     want, found = (
-        minilite.run(minilite.Interpreter(model, kernels="tflm", engine=engine), given) for engine in ("numpy", "numba")
+        minilite.run(minilite.Interpreter(model, kernels=kernels, engine=engine), given)
+        for engine in ("numpy", "numba")
     )
     assert np.array_equal(want["y"], found["y"])
 

@@ -264,8 +264,8 @@ SECONDS_TO_COMPILE = 1.0
 
 
 MOST_STEPS = 10_000
-"""Steps of a plan that is compiled, at most. To find places for its tensors takes the square of their number in time, and
-real models have some thousand."""
+"""Steps of a plan that is compiled, at most. Finding places for its tensors takes the square of their number in time,
+and real models have some thousand."""
 
 
 def _parts(plan: Plan, keep: bool) -> list[Lowered]:

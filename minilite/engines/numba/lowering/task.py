@@ -30,7 +30,7 @@ class Task:
         if not step.node.inputs or not step.node.outputs:
             return None
         tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
-        if any(t.is_variable or t.sparsity is not None or 0 in t.shape or _is_out_of_range(t) for t in tensors):
+        if any(t.is_variable or t.sparsity is not None or 0 in t.shape or _is_no_grid(t) for t in tensors):
             return None
         return cls(step.node, definition, step.prepared) if len(step.writes) == len(step.outputs) else None
 
@@ -62,12 +62,13 @@ class Task:
         return (*(self.input(i).type for i in range(min(2, len(self.node.inputs)))), self.output.type)
 
 
-def _is_out_of_range(info: TensorInfo) -> bool:
-    """Whether a zero point is no value of the tensor's type: kernels keep it in a byte, definitions in int64."""
-    if info.type not in QUANTIZED or not info.zero_points.size:
+def _is_no_grid(info: TensorInfo) -> bool:
+    """Whether a zero point is no value of the tensor's type, which kernels keep in a byte and definitions in int64; or
+    a scale is no number: nobody says what integer that becomes."""
+    if info.type not in QUANTIZED:
         return False
     low, high = INTEGER_RANGE[info.type]
-    return bool(info.zero_points.min() < low or info.zero_points.max() > high)
+    return not (np.isfinite(info.scales).all() and ((info.zero_points >= low) & (info.zero_points <= high)).all())
 
 
 def value(info: TensorInfo) -> np.ndarray:
