@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-from pathlib import Path
 
 import numpy as np
 from flatbuffers.builder import BuilderSizeError
@@ -14,6 +12,7 @@ from minilite.errors import ArgumentTypeError, ModelError
 from minilite.model import Model
 from minilite.schema.encode import Output, table_writer
 from minilite.schema.problems import Unwritable
+from minilite.writing import replacing
 
 MAX_SIZE = 2**31
 """Of a flatbuffer."""
@@ -53,18 +52,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     from it keep their constants.
     """
     content = to_bytes(model)
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
-        target.write_bytes(content)
-        return
-    beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as beside:
         beside.write_bytes(content)
-        if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _size(model: Model) -> int:

@@ -227,3 +227,20 @@ def test_a_shape_that_cannot_be_computed_changes_nothing() -> None:
     interpreter.invoke()
     assert interpreter.get_tensor(0).tolist() == image.tolist()
     assert interpreter.get_tensor(2).tolist() == before.tolist()
+
+
+def test_strict_resizing_after_another_rank() -> None:
+    """Free dimensions are the signature's, as far as it goes."""
+    interpreter = Interpreter(models.convolution())
+    interpreter.resize_tensor_input(0, [2, 3])
+    interpreter.resize_tensor_input(0, [4, 5], strict=True)
+    interpreter.resize_tensor_input(0, [1, 4, 4, 2, 6])
+    with pytest.raises(minilite.ResizeError, match="dimension 4 of tensor 0 with value 6 to 7"):
+        interpreter.resize_tensor_input(0, [1, 4, 4, 2, 7], strict=True)
+
+
+def test_an_intermediate_result_of_the_same_shape_stays() -> None:
+    interpreter = Interpreter(models.chain())
+    interpreter.allocate_tensors()
+    interpreter.resize_tensor_input(1, [2, 2])
+    interpreter.invoke()

@@ -382,11 +382,3 @@ def test_memory_is_shared_over_time() -> None:
     sizes = dict.fromkeys(range(4), 1000)
     _, total = arena.places(sizes, {i: (i, i + 1) for i in range(4)})
     assert total <= 2 * math.ceil((1000 + arena.SLACK) / arena.ALIGNMENT) * arena.ALIGNMENT
-
-
-def test_two_threads_may_not_share_an_interpreter() -> None:
-    interpreter = minilite.Interpreter(MODEL, engine="numba")
-    interpreter.allocate_tensors()
-    with interpreter._main._busy, pytest.raises(minilite.StateError, match="Another thread"):
-        interpreter.invoke()
-    interpreter.invoke()

@@ -7,12 +7,13 @@ import pytest
 
 import minilite
 from minilite.cases import Call, Graph, Value
+from minilite.engines import compiling
 from minilite.model import Model
 from minilite.testing.graph_model import graph_model
 from minilite.watching import watched
 from tests import small_models
 
-ENGINES = ("numpy", "numba", "auto")
+ENGINES = tuple(dict.fromkeys(("numpy", compiling(), "auto")))
 
 
 def loop() -> Model:

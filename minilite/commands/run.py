@@ -13,6 +13,7 @@ import numpy as np
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section, columns
 from minilite.interpreter import Interpreter, run
+from minilite.writing import replacing
 
 Detail = dict[str, Any]
 """What the interpreter says of an input or output: its ``name``, ``shape``, ``dtype``, ``quantization`` ..."""
@@ -168,7 +169,7 @@ def _number(value: object) -> str:
 
 def save(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     """Write arrays as an .npz whose names may be anything, ``file`` included, which ``np.savez`` would not take."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         for name, array in outputs.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

@@ -27,6 +27,7 @@ from minilite.inspection.sources import Minilite, Values
 from minilite.interpreter import Interpreter
 from minilite.model import Model, Subgraph
 from minilite.quantization.source import as_model
+from minilite.writing import replacing
 
 Array = np.ndarray
 
@@ -187,7 +188,7 @@ def _depends(graph: Subgraph, start: int, end: int) -> bool:
 
 def _save(path: Path, arrays: dict[str, Array]) -> None:
     """An .npz of any names."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

@@ -25,6 +25,7 @@ from minilite.inspection.report_contents import Contents, Row, contents, weights
 from minilite.inspection.report_graph import NODE, WIDTH, drawing
 from minilite.inspection.tensor_names import short
 from minilite.quantization.calibration import Calibration
+from minilite.writing import replacing
 
 DETAILED = 24
 """Operators with plots, the worst ones, if not said otherwise."""
@@ -64,10 +65,12 @@ def report(
     found = contents(float_model, quantized_model, data, kernels, engine, samples, _lint(calibration))
     page = str(template.render(shown(found, detailed)))
     if path is not None:
-        Path(path).write_text(page, encoding="utf-8")
+        with replacing(path) as beside:
+            beside.write_text(page, encoding="utf-8")
     if graph is not None:
         text = model_explorer(found.b.model, found.comparison, found.b.label)
-        Path(graph).write_text(text, encoding="utf-8")
+        with replacing(graph) as beside:
+            beside.write_text(text, encoding="utf-8")
     return page
 
 

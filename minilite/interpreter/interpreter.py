@@ -15,6 +15,7 @@ from minilite.interpreter.details import operator_details, operator_options, sig
 from minilite.interpreter.op_resolver import OpResolverType, chosen_kernels, resolver_type
 from minilite.interpreter.session import Loans, Session
 from minilite.interpreter.signature_runner import SignatureRunner
+from minilite.interpreter.turns import BUSY, Turn
 from minilite.interpreter.values import size, whole
 from minilite.limits import DEFAULT, Limits, check_limits
 from minilite.model import Model
@@ -42,6 +43,9 @@ class Interpreter:
     limits                                  how much the file may ask for: :class:`minilite.Limits`
     custom_ops                              custom operators by name: functions ``(options, *arrays) -> array or tuple``
                                             or rows (:class:`minilite.spec.Op`); see :mod:`minilite.custom`
+
+    One thread at a time may use an interpreter: while a call is under way, calls of other threads that read or write
+    tensors raise :class:`StateError`. Threads with interpreters of their own run at the same time.
 
     The other experimental arguments are about native delegates and change nothing here. An interpreter that was
     never allocated allocates itself on first use; after ``resize_tensor_input`` call ``allocate_tensors`` as in LiteRT.
@@ -82,6 +86,7 @@ class Interpreter:
         self._sessions = [Session(self._program.plan(i), keep) for i in range(len(self._model.subgraphs))]
         self._main = self._sessions[0]
         self._loans: Loans = set()
+        self._turn = Turn()
         self._signature_defs = self.get_signature_list()
 
     # ---- running -------------------------------------------------------------------------------------------------
@@ -91,23 +96,30 @@ class Interpreter:
 
         Raises :class:`StateError` while arrays from :meth:`tensor` are held, :class:`OperatorError` when an operator
         cannot be prepared and :class:`UnresolvedCustomError` for an unknown custom one, all of them RuntimeErrors."""
-        self._ensure_safe()
-        self._main.allocate()
+        with self._turn:
+            self._ensure_safe()
+            self._main.allocate()
 
     def invoke(self) -> None:
         """Compute the outputs from the inputs.
 
         Raises :class:`StateError` after :meth:`resize_tensor_input` without :meth:`allocate_tensors` and while arrays
         from :meth:`tensor` are held, :class:`OperatorError` when an operator cannot be computed."""
-        if self._loans:
-            self._ensure_safe()
-        self._main.invoke()
+        if not self._turn.acquire(False):
+            raise StateError(BUSY)
+        try:
+            if self._loans:
+                self._ensure_safe()
+            self._main.invoke()
+        finally:
+            self._turn.release()
 
     def reset_all_variables(self) -> None:
         """Set variable tensors back to zero. Resource variables and tables stay, as in LiteRT."""
-        for session in self._sessions:
-            session.reset_variables()
-        self._program.reset_variables()
+        with self._turn:
+            for session in self._sessions:
+                session.reset_variables()
+            self._program.reset_variables()
 
     def resize_tensor_input(self, input_index: int, tensor_size: Any, strict: bool = False) -> None:
         """Give an input another shape; then call :meth:`allocate_tensors`.
@@ -121,7 +133,8 @@ class Interpreter:
                 "tensor_index < context_.tensors_size && tensor_index >= 0 was not true. "
                 f"Expected an index from 0 to {len(self._main.plan.subgraph.tensors) - 1}, got {index}."
             )
-        self._main.resize(index, size(tensor_size), strict)
+        with self._turn:
+            self._main.resize(index, size(tensor_size), strict)
 
     # ---- reading and writing tensors -----------------------------------------------------------------------------
 
@@ -130,7 +143,12 @@ class Interpreter:
 
         Raises :class:`ArgumentError` (a ValueError) when type or shape differ, or the tensor is a constant."""
         session, index = self._find(tensor_index, 0, "set_tensor")
-        session.set(index, value)
+        if not self._turn.acquire(False):
+            raise StateError(BUSY)
+        try:
+            session.set(index, value)
+        finally:
+            self._turn.release()
 
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> Any:
         """A copy of the tensor; a NumPy scalar when it has no dimensions.
@@ -138,8 +156,13 @@ class Interpreter:
         Raises :class:`ArgumentError` (a ValueError) when the tensor has no memory: intermediate results are given away
         during :meth:`invoke` unless the interpreter was made with ``experimental_preserve_all_tensors=True``."""
         session, index = self._find(tensor_index, subgraph_index, "get_tensor")
-        array = session.array(index)
-        return array.copy() if array.ndim or array.dtype == object else array[()]
+        if not self._turn.acquire(False):
+            raise StateError(BUSY)
+        try:
+            array = session.array(index)
+            return array.copy() if array.ndim or array.dtype == object else array[()]
+        finally:
+            self._turn.release()
 
     def tensor(self, tensor_index: int) -> Callable[[], Any]:
         """A function that returns a live view of the tensor, writable unless it is a constant.
@@ -150,7 +173,8 @@ class Interpreter:
 
     def _view(self, tensor_index: int) -> Any:
         session, index = self._find(tensor_index, 0, "tensor")
-        return session.lend(index, self._loans)
+        with self._turn:
+            return session.lend(index, self._loans)
 
     def _find(self, tensor_index: Any, subgraph_index: Any, call: str) -> tuple[Session, int]:
         index, subgraph = whole(tensor_index, call, "tensor_index"), whole(subgraph_index, call, "subgraph_index")

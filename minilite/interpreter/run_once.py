@@ -44,10 +44,11 @@ def run(
     Raises :class:`ArgumentError` when the inputs do not fit, and what :class:`Interpreter` raises.
     """
     interpreter = _interpreter(model, kernels, engine, custom_ops)
-    session, outs = fed(interpreter, inputs, signature)
-    session.invoke()
-    subgraph = session.plan.subgraph_index
-    return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
+    with interpreter._turn:
+        session, outs = fed(interpreter, inputs, signature)
+        session.invoke()
+        subgraph = session.plan.subgraph_index
+        return {name: interpreter.get_tensor(index, subgraph) for name, index in outs.items()}
 
 
 def fed(interpreter: Interpreter, inputs: Any, signature: str | None = None) -> tuple[Session, Named]:

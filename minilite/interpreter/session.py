@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +52,7 @@ class Session:
         self.values: dict[int, np.ndarray] = {}
         self.owned: set[int] = set()
         self._homes: dict[int, np.ndarray] = {}
-        self._busy = threading.Lock()
+        self._running = False
         self._fits: dict[int, tuple[np.dtype, Shape]] = {}
         self._asked: dict[int, Shape] = {}
         self._resized: set[int] = set()
@@ -86,7 +85,7 @@ class Session:
         elif shape != self.shape(index):
             raise ResizeError(f"Attempting to resize a fixed-size tensor. {self._say(index)} is a constant.")
         self.untouched = False
-        if shape == self.shape(index) and (index in self.values or self.constant(index) is not None):
+        if shape == self.shape(index) and (self.ready or index in self.values or self.constant(index) is not None):
             return
         self.ready = False
         self._asked[index] = shape
@@ -101,8 +100,9 @@ class Session:
                 f"tensor->dims->size != dims.size() ({len(present)} != {len(shape)}): {self._say(index)} has "
                 f"{len(present)} dimensions {list(present)}, and strict resizing keeps their number."
             )
-        signature = self.plan.subgraph.tensors[index].shape_signature or present
-        for dimension, (old, new) in enumerate(zip(signature, shape, strict=True)):
+        signature = self.plan.subgraph.tensors[index].shape_signature or ()
+        fixed = (*signature, *present[len(signature) :])  # it may have been resized to more dimensions, or fewer
+        for dimension, (old, new) in enumerate(zip(fixed, shape, strict=False)):
             if old not in (-1, new):
                 raise ResizeError(
                     f"Attempting to resize dimension {dimension} of tensor {index} with value {old} to {new}. "
@@ -159,14 +159,13 @@ class Session:
                     "allocation failed, since the last call."
                 )
             self.allocate()
-        if not self._busy.acquire(blocking=False):
-            raise StateError(
-                "Another thread is invoking this interpreter. Give every thread an interpreter of its own."
-            )
+        if self._running:
+            raise StateError("invoke() was called from within itself, by a custom operator or a watcher.")
         try:
+            self._running = True
             self._invoke()
         finally:
-            self._busy.release()
+            self._running = False
 
     def _invoke(self) -> None:
         linked = self.plan.linked(self.keep)
@@ -252,7 +251,7 @@ class Session:
             self._put(index, array)
 
     def _reshape(self, shapes: Mapping[int, Shape]) -> None:
-        before = {name: copy.copy(value) for name, value in vars(self).items() if name not in ("plan", "_busy")}
+        before = {name: copy.copy(value) for name, value in vars(self).items() if name not in ("plan", "_running")}
         try:
             for index, shape in shapes.items():
                 self.resize(index, shape)

@@ -38,9 +38,10 @@ class SignatureRunner:
         Raises :class:`ArgumentError` for a missing or unknown name and for a wrong type,
         :class:`NotAnArrayError` (an AttributeError) for a value that is no array."""
         self._check(kwargs)
-        self._session.feed({self._inputs[name]: value for name, value in kwargs.items()})
-        self._session.invoke()
-        return {name: self._interpreter.get_tensor(i, self._subgraph_index) for name, i in self._outputs.items()}
+        with self._interpreter._turn:
+            self._session.feed({self._inputs[name]: value for name, value in kwargs.items()})
+            self._session.invoke()
+            return {name: self._interpreter.get_tensor(i, self._subgraph_index) for name, i in self._outputs.items()}
 
     def _check(self, arrays: dict[str, Any]) -> None:
         names = f"The inputs are: {', '.join(self._inputs) or 'none'}."

@@ -22,6 +22,7 @@ from minilite.model import Model
 from minilite.quantization.inputs import nearest
 from minilite.quantization.lint import Finding
 from minilite.quantization.recording import Key, name_of, observed
+from minilite.writing import replacing
 
 Range = tuple[float, float]
 
@@ -62,13 +63,8 @@ class Calibration:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .json file with a line for each tensor; a file that is there is replaced as a whole."""
-        target = Path(path)
-        beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        try:
+        with replacing(path) as beside:
             beside.write_text(_text(self), encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:

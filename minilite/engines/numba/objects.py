@@ -32,6 +32,8 @@ Kind = tuple[str, ...]
 """A kernel: the module of :mod:`minilite.engines.numba.kernels` that has it, and its parameters."""
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # what is half compiled or linked would stay so in the child
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _addresses: dict[Kind, int] = {}
 _kept: list[Any] = []
 """What must live as long as the process: compiled functions, the linker."""
@@ -75,10 +77,19 @@ def folder() -> Path:
     if told:
         return Path(told)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "minilite"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "minilite"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "minilite"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minilite"
+        return _home() / "Library" / "Caches" / "minilite"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "minilite"
+
+
+def _home() -> Path:
+    """The user's home, or where nothing can be kept: a container's user may have none, and a folder that everybody may
+    write to is no place for code."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 @cache
@@ -172,7 +183,7 @@ def _keep(file: Path, name: str, code: bytes) -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         Path(temporary).replace(file)
-    except OSError:
+    except BaseException:  # an interrupt, too
         Path(temporary).unlink(missing_ok=True)
         raise
 

@@ -15,13 +15,18 @@ PATIENCE = 4000
 
 
 class Team:
-    """The worker, and the block of memory in which runners meet it.
+    """The worker, and the block of memory in which runners meet it, for as long as the process lives.
 
     Runners never wait for a worker that is away: they do the work themselves until it is there."""
 
     def __init__(self) -> None:
         self.block = aligned(8, np.int64)
         self.address = self.block.ctypes.data
+        self.begin()
+
+    def begin(self) -> None:
+        """Have no worker, and nothing to do. The block stays where it is: programs know its address."""
+        self.block[:] = AWAY
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
@@ -48,11 +53,5 @@ class Team:
 team = Team()
 
 
-def _forget() -> None:
-    """A forked process has no worker."""
-    global team
-    team = Team()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=team.begin)  # a forked process has no worker
