@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types check conformance bench docs fuzz mutants clean
+.PHONY: demo test lint types check conformance bench docs fuzz mutants soak clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/minilite demo
@@ -29,6 +29,11 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/speed.py $(MODELS) --threads 1 2
 	$(BIN)/python benchmarks/speed.py $(MODELS) --kernels reference
 	$(BIN)/python benchmarks/speed.py $(MODELS) --cold
+
+# A million invokes, an hour of sound, interrupts, ten thousand sequences of calls (docs/robustness.md). Takes an hour or
+# two. MINILITE_MODELS has the wake words: benchmarks/get_models.py.
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.soak
 
 # Coverage-guided fuzzing of TARGET for SECONDS (docs/robustness.md), on Linux. It goes on where it stopped.
 TARGET ?= reader
