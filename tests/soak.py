@@ -54,14 +54,14 @@ def steps(count: int, what: str) -> Iterator[int]:
 
 def sequences(count: int) -> None:
     """Random sequences of calls."""
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
     from hypothesis.stateful import run_state_machine_as_test
 
     from tests.any_order import SEEN, AnyOrder, remote
 
     start = time.perf_counter()
     options: dict[str, Any] = {"stateful_step_count": 30, "deadline": None, "database": None, "print_blob": True}
-    options["suppress_health_check"] = settings.get_profile("quick").suppress_health_check
+    options["suppress_health_check"] = list(HealthCheck)
     run_state_machine_as_test(AnyOrder, settings=settings(max_examples=count, derandomize=False, **options))
     remote.close()
     print(f"sequences: {count:,} in {time.perf_counter() - start:.0f} s, {sum(SEEN.values()):,} calls and differences:")
