@@ -21,9 +21,11 @@ from minilite import __version__, interrupts
 from minilite.destinations import check_folder
 from minilite.errors import ArgumentError, Error
 from minilite.kernel_sets import KERNEL_SETS, kernel_set
+from minilite.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from minilite.inspection.listing import Section
 
@@ -55,7 +57,7 @@ def _reported(command: Command) -> Command:
         except BrokenPipeError:
             raise
         except (Error, OSError) as error:
-            typer.echo(f"minilite: {error}", err=True)
+            typer.echo(visible(f"minilite: {error}"), err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -571,7 +573,13 @@ def demo(
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False)
+    class Visible(Console):
+        """A console that writes control characters out."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text), **options)
+
+    return Visible(highlight=False, emoji=False)
 
 
 def _print(console: Console, sections: Iterable[Section]) -> None:

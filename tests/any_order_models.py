@@ -26,7 +26,8 @@ class Subject:
     """A model and what a player must know of it.
 
     ``shapes``: sizes that inputs may be given and that work together or alone. ``values``: for inputs whose values
-    matter, from a seed to an array. ``fixed``: tensors that are not resized. ``remembers``: an invoke changes what the
+    matter, from a seed to an array. ``fixed``: tensors that are not resized, because
+    minilite refuses sooner what cannot work (when it allocates, where LiteRT invokes). ``remembers``: an invoke changes what the
     next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes are known
     after an invoke only. ``resolvers``: where the bits must be equal."""
 
@@ -107,7 +108,12 @@ SUBJECTS = {
         _subject("variable", models.stateful(), shapes={0: [(1, 2), (2, 2)]}),
         _subject("int8 variable", models.stateful_int8(), shapes={0: [(1, 2), (2, 2)]}),
         _subject(
-            "shape by value", models.reshaped_by_value(), shapes={0: [(2, 3), (6,)]}, values={1: sizes}, dynamic=True
+            "shape by value",
+            models.reshaped_by_value(),
+            shapes={0: [(2, 3), (6,)]},
+            fixed=frozenset([1]),
+            values={1: sizes},
+            dynamic=True,
         ),
         _subject("loop", loop(), values={0: counts}),
         _subject("branches", branches(), dynamic=True),

@@ -32,6 +32,7 @@ from minilite.inspection.reals import quantized
 from minilite.inspection.tensor_names import nearest_name, short
 from minilite.interpreter import Interpreter
 from minilite.quantization.grid import per_tensor
+from minilite.terminal import visible
 
 WIDTH = 80
 """Columns that every line of the session stays within, names of any length included."""
@@ -330,7 +331,7 @@ class Session(cmd.Cmd):
             self._say(line)
 
     def _say(self, text: str) -> None:
-        print(text, file=self.stdout, flush=True)
+        print(visible(text), file=self.stdout, flush=True)
 
 
 def _patch_value(text: str) -> Any:
