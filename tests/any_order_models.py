@@ -27,9 +27,9 @@ class Subject:
 
     ``shapes``: sizes that inputs may be given and that work together or alone. ``values``: for inputs whose values
     matter, from a seed to an array. ``fixed``: tensors that are not resized, because
-    minilite refuses sooner what cannot work (when it allocates, where LiteRT invokes). ``remembers``: an invoke changes what the
-    next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes are known
-    after an invoke only. ``resolvers``: where the bits must be equal."""
+    minilite refuses sooner what cannot work (when it allocates, where LiteRT invokes). ``remembers``: an invoke changes
+    what the next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes
+    are known after an invoke only. ``resolvers``: where the bits must be equal."""
 
     name: str
     model: Model
