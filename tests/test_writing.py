@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite import run_command
+from minilite.commands import run as run_command
 from minilite.quantization.calibration import Calibration
 from minilite.writing import replacing
 from tests import small_models as models
