@@ -219,10 +219,14 @@ class Plan:
 
     def _check_memory(self) -> None:
         """Refuse a plan whose tensors and intermediates do not fit the limit together."""
-        alive = alive_bytes(i for i in self.infos if i.is_variable or i.sparsity or i.index in self.subgraph.inputs)
+        written = {i for step in self.steps for i in step.outputs}
+        ends = {*self.subgraph.inputs, *(i for i in self.subgraph.outputs if i not in written)}
+        alive = alive_bytes(i for i in self.infos if i.is_variable or i.sparsity or i.index in ends)
         limit = self._limits.max_memory
         if limit is not None and alive > limit:
-            raise OperatorError(f"inputs and variables take {alive / 2**30:.1f} GiB: {too_much(limit)}")
+            raise OperatorError(
+                f"inputs, variables and outputs that nobody computes take {alive / 2**30:.1f} GiB: {too_much(limit)}"
+            )
         for step in self.steps:
             if step.call is None:
                 return

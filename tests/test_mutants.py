@@ -153,6 +153,15 @@ def test_scales_of_blocks_may_be_of_any_type(value: np.ndarray) -> None:
     interpreter.get_tensor_details()
 
 
+def test_outputs_that_nobody_computes_take_memory_too() -> None:
+    """They are zeros once somebody asks for them."""
+    large = Value("float32", (2**20,))
+    model = graph_model((Graph((Value("float32", (1,)), large), (), (0,), (0, 1)),))
+    limits = minilite.Limits(max_memory=2**22)
+    with pytest.raises(minilite.OperatorError, match=r"outputs that nobody computes take .* max_memory"):
+        minilite.Interpreter(model, limits=limits).allocate_tensors()
+
+
 @pytest.mark.parametrize("mask", [-2, 0b110, 0b11])
 def test_several_ellipses_of_a_slice_are_refused(mask: int) -> None:
     """A negative mask has many, though its number has one bit; NumPy once found it out."""
