@@ -47,6 +47,30 @@ def filled(model: Model, tensor: int, value: np.ndarray) -> Model:
     return changed(found, tensor, lambda t: dataclasses.replace(t, buffer=len(buffers) - 1))
 
 
+def declared(model: Model, tensor: int, **changes: np.ndarray) -> Model:
+    """The model with other ``scales`` or ``zero_points`` for a tensor."""
+
+    def change(t: Tensor) -> Tensor:
+        return dataclasses.replace(t, quantization=dataclasses.replace(t.quantization or Quantization(), **changes))
+
+    return changed(model, tensor, change)
+
+
+def scales(model: Model, tensor: int) -> np.ndarray:
+    """A tensor's scales."""
+    return np.array(model.subgraphs[0].tensors[tensor].quantization.scales)
+
+
+def integers(model: Model, tensor: int) -> np.ndarray:
+    """A constant of the file."""
+    return np.array(constant_array(model, model.subgraphs[0].tensors[tensor], tensor))
+
+
+def shuffled(count: int) -> np.ndarray:
+    """An order of channels in which none is where it was."""
+    return np.roll(np.random.default_rng(0).permutation(count), 1)
+
+
 def operand(model: Model, operator: int, position: int) -> int:
     """The tensor that an operator of subgraph 0 reads there."""
     return (model.subgraphs[0].operators[operator].inputs or ())[position]

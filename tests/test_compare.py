@@ -95,6 +95,22 @@ def test_results_that_are_off_by_a_constant_are_said_to_be() -> None:
     assert gain.startswith("the results are 4 times the other side's throughout (cosine 1.0000)")
     row = found.tensors[[t.operator for t in found.tensors].index((0, 3))]
     assert row.isolated.gain == pytest.approx(4, rel=1e-3)
+    assert gain.endswith("their scale is wrong, and not their integers.")
+
+
+@pytest.mark.parametrize("operator", [2, 7])
+@pytest.mark.parametrize("factor", [0.25, 1.15])
+def test_weights_that_are_off_by_a_constant_are_not_said_to_be_a_scale_of_the_result(
+    operator: int, factor: float
+) -> None:
+    """What multiplies by weights divides by its result's scale. The data do not speak against the input either."""
+    broken = broken_pairs.weights_off(operator, factor)
+    why = hints(minilite.compare(FLOAT, broken, images(16)))
+    assert list(why) == [operator]
+    assert "one of the three is wrong in the file" in why[operator][0]
+    assert not any("not their integers" in hint or "rather that of" in hint for hint in why[operator])
+    again = [f for f in minilite.overflow(broken, images(16)).findings if f.kind == "scale"]
+    assert [f.key for f in again] == [(0, operator)]
 
 
 def test_scales_of_two_integer_models_are_held_against_each_other() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 import minilite
+from minilite.inspection.blame import verdicts
 from minilite.inspection.inconsistencies import inconsistencies
-from minilite.model import Model, Quantization, Tensor
+from minilite.model import Model, Quantization
 from tests import broken_pairs
 from tests.broken_pairs import FLOAT, INT8
 from tests.quantizer_networks import network, samples
@@ -46,13 +45,57 @@ def test_a_wrong_scale_contradicts_what_reads_it(tensor: int, expected: list[tup
 def test_one_channel_of_many() -> None:
     weights = broken_pairs.operand(INTEGERS, 5, 1)
 
-    def change(t: Tensor) -> Tensor:
-        scales = np.array(t.quantization.scales)
-        scales[3] *= 2
-        return dataclasses.replace(t, quantization=dataclasses.replace(t.quantization, scales=scales))
-
-    (found,) = inconsistencies(broken_pairs.changed(INTEGERS, weights, change))
+    scales = broken_pairs.scales(INTEGERS, weights)
+    scales[3] *= 2
+    (found,) = inconsistencies(broken_pairs.declared(INTEGERS, weights, scales=scales))
     assert "the bias's scale of 1 of 64 channels, the first is 3, is 1/2 of s_input" in found.message
+    bias = broken_pairs.operand(INTEGERS, 5, 2)
+    assert dict(found.suspects) == {(0, weights): pytest.approx(2), (0, bias): pytest.approx(0.5)}  # not the input
+
+
+def test_scales_in_another_order_are_said_to_be_and_the_input_has_only_one() -> None:
+    weights, bias = (broken_pairs.operand(INTEGERS, 5, i) for i in (1, 2))
+    scales = broken_pairs.scales(INTEGERS, weights)
+    wrong = scales[broken_pairs.shuffled(64)]
+    (found,) = inconsistencies(broken_pairs.declared(INTEGERS, weights, scales=wrong))
+    low, high = (scales / wrong).min(), (scales / wrong).max()
+    assert f" {low:.3g} to {high:.3g} times s_input · s_weights: " in found.message
+    assert found.message.endswith(f"weights (tensor {weights}) or of the bias are in another order.")
+    assert {tensor for (_, tensor), _ in found.suspects} == {weights, bias}
+    scales[:2] *= (2, 3)
+    (found,) = inconsistencies(broken_pairs.declared(INTEGERS, weights, scales=scales))
+    assert "of 2 of 64 channels, the first is 0, are 0.333 to 0.5 times" in found.message
+    assert found.message.endswith("are wrong in the file.")
+
+
+def test_a_bias_has_no_zero_point() -> None:
+    bias = broken_pairs.operand(INTEGERS, 5, 2)
+    (found,) = inconsistencies(broken_pairs.declared(INTEGERS, bias, zero_points=np.int64([10])))
+    assert (found.kind, found.operator[1]) == ("zero", 5)
+    assert found.message.startswith(f"the bias's zero point is 10 in the file (tensor {bias}) and must be 0")
+
+
+@pytest.mark.parametrize(
+    ("factor", "used", "cut", "blamed"),
+    [
+        (4, 0.25, 0, True),
+        (4, 0.05, 0, False),  # a scale that is 4 times too large does not leave as much unused
+        (4, 0.9, 0, False),
+        (1.15, 0.99, 0, False),  # most tensors use about 1 / 1.15 of their grids, or a little less
+        (1.5, 0.6, 0, False),
+        (0.25, 4, 0, True),
+        (0.25, 1, 0.05, True),
+        (0.25, 1, 0, False),
+        (0.87, 1, 0.05, False),
+    ],
+)
+def test_data_speak_against_an_input_only_where_they_use_what_the_factor_would_leave(
+    factor: float, used: float, cut: float, blamed: bool
+) -> None:
+    weights, tensor = broken_pairs.operand(INTEGERS, 2, 1), (0, broken_pairs.operand(INTEGERS, 2, 0))
+    (verdict,) = verdicts(broken_pairs.scaled(INTEGERS, weights, factor), {tensor: used}, {tensor: cut})
+    assert (verdict.at == (0, 1)) == blamed == bool(verdict.evidence)
+    assert "one of the three is wrong" in verdict.found.message
 
 
 def test_rounding_of_scales_is_no_fault_and_a_bias_of_zeros_neither() -> None:

@@ -2,9 +2,10 @@
 
 A bias that is not on the scale ``s_input * s_weights`` accuses three scales (:mod:`.inconsistencies`), tensors that
 must share a grid and do not accuse each other. An activation's scale is the likely one when another rule accuses it of
-the same factor, or when its values say so: with a scale that is ``f`` times too large they leave all but ``1 / f`` of
-the grid unused, with one that is too small they do not fit. Then the fault is the operator's that computes it, which
-comes before the one where it shows.
+the same factor, or when its values say so: with a scale that is ``f`` times too large they take about ``1 / f`` of the
+grid, with one that is too small they do not fit. Values take less than the whole grid often enough without a fault, so
+a factor of less than :data:`CLEAR` proves nothing. Where a scale is to blame, the fault is the operator's that computes
+the tensor, which comes before the one where it shows.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from minilite.inspection.inconsistencies import Inconsistency, inconsistencies
 from minilite.inspection.places import Key, producer, tensor_name
 from minilite.model import Model
 
-ROOM = 1.2
-"""A grid of which that many times its range would be needed is rather not too coarse."""
+FULL = 0.7, 1.2
+"""Values take such a share of a grid that was made for them."""
+CLEAR = 2.0
+"""The least factor, up or down, that the share of a grid in use can speak for."""
 CUT = 0.01
 """The share cut off from which a scale may be too small."""
 ALIKE = 0.01
@@ -70,7 +73,7 @@ def _verdict(
 
 def _activations(found: Inconsistency) -> tuple[tuple[Key, float], ...]:
     """The suspects that data can speak against: not weights and biases."""
-    return {"bias": found.suspects[:1], "shared": found.suspects[::-1]}.get(found.kind, ())
+    return {"bias": found.suspects[:-2], "shared": found.suspects[::-1]}.get(found.kind, ())
 
 
 def _by_others(each: Inconsistency, every: Sequence[Inconsistency], tensor: Key, factor: float) -> str:
@@ -83,9 +86,11 @@ def _by_others(each: Inconsistency, every: Sequence[Inconsistency], tensor: Key,
 
 def _by_values(factor: float, used: float | None, cut: float | None) -> str:
     """Whether the tensor's values would fit a grid that is so many times finer or coarser, and do not fit this one."""
-    fits = used is not None and used * factor <= ROOM
+    if max(factor, 1 / factor) < CLEAR:
+        return ""
+    fits = used is not None and FULL[0] <= used * factor <= FULL[1]
     if factor > 1 and fits:
         return f"only {used:.1%} of what its grid holds is used"
     if factor < 1 and cut is not None and cut > CUT:
         return f"{cut:.1%} of its values are cut off"
-    return f"{used:.3g} times what its grid holds is needed" if factor < 1 and fits and (used or 0) > ROOM else ""
+    return f"{used:.3g} times what its grid holds is needed" if factor < 1 and fits else ""

@@ -4,7 +4,9 @@
                    s_input * s_weights shows at the operator that adds it, whichever of the three is wrong
     room           the other side's values take little of what the result's grid holds, or do not fit it
     scales         both sides are integers of the same type, and one has a scale several times the other's
-    gain           the results are the other side's times a constant: their scale is wrong, and not their integers
+    gain           the results are the other side's times a constant. Where an operator hands integers on as they are,
+                   their scale is wrong. One that multiplies by weights divides by that scale, and takes no harm from a
+                   wrong one: there it is the weights
 
 Nothing here is measured for its own sake; the numbers are those of :mod:`.measuring`.
 """
@@ -16,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from minilite.inspection.blame import Verdict, verdicts
 from minilite.inspection.inconsistencies import times
 from minilite.inspection.measuring import Difference
-from minilite.inspection.places import Key
+from minilite.inspection.places import Key, operator_name
 from minilite.inspection.reals import grid_of
 from minilite.model import Model
 from minilite.ops import OPS
@@ -45,7 +47,9 @@ class Hints:
     def of(self, key: Key, operator: Key, isolated: Difference | None) -> tuple[str, ...]:
         """Those of a result and of the operator that computes it."""
         found = isolated or self.accumulated[key]
-        return tuple((*self._contradictions(operator), *self._room(key, operator, found), *self._gains(key, found)))
+        return tuple(
+            (*self._contradictions(operator), *self._room(key, operator, found), *self._gains(key, operator, found))
+        )
 
     def _contradictions(self, operator: Key) -> Iterator[str]:
         for verdict in self.verdicts:
@@ -72,7 +76,7 @@ class Hints:
                 f"({holds}): its scale is too small for them, or was calibrated with other data."
             )
 
-    def _gains(self, key: Key, found: Difference) -> Iterator[str]:
+    def _gains(self, key: Key, operator: Key, found: Difference) -> Iterator[str]:
         ours, theirs = self._grid(key), self._their_grid(key)
         if ours is not None and theirs is not None and ours.type == theirs.type:
             factor = float(ours.scales[0]) / float(theirs.scales[0])
@@ -80,10 +84,19 @@ class Hints:
                 yield f"the scale of the result is {times(factor)} the other side's."
         clamped = (self.used.get(key) or 0) > MUCH
         if abs(found.gain - 1) > GAIN and found.cosine > COSINE and found.gain > 0 and not clamped:
-            yield (
-                f"the results are {times(found.gain)} the other side's throughout (cosine {found.cosine:.4f}): their "
-                "scale is wrong, and not their integers."
-            )
+            said = f"the results are {times(found.gain)} the other side's throughout (cosine {found.cosine:.4f})"
+            yield f"{said}{self._why(key, operator)}."
+
+    def _why(self, key: Key, operator: Key) -> str:
+        """What a constant factor in the results of an operator comes from."""
+        if self._operand(key, operator).same_as is not None:
+            return ": their scale is wrong, and not their integers"
+        found = self.b.subgraphs[operator[0]].operators[operator[1]]
+        row = OPS.get(operator_name(self.b, found))
+        inputs = () if row is None else (row.of(found.options).operand(i) for i in range(len(found.inputs or ())))
+        if any(operand.role == "weight" for operand in inputs):
+            return ": its weights, their scale or that of its input are off by as much"
+        return ""
 
     def _used(self, key: Key, difference: Difference) -> float | None:
         """The share of its grid that the other side's values need, and 0, which every grid holds."""
@@ -102,12 +115,15 @@ class Hints:
 
     def _bound(self, key: Key, operator: Key) -> bool:
         """Whether the operator does not choose the scale of the result."""
-        found = self.b.subgraphs[operator[0]].operators[operator[1]]
-        name = self.b.operator_codes[found.opcode_index].name
-        position = (found.outputs or ()).index(key[1])
-        operand = OPS[name].of(found.options).result(position) if name in OPS else Operand("")
+        operand = self._operand(key, operator)
         type_ = str(self.b.subgraphs[key[0]].tensors[key[1]].type).lower()
         return operand.same_as is not None or any(t == type_ for t, _, _ in operand.fixed)
+
+    def _operand(self, key: Key, operator: Key) -> Operand:
+        """What the operator's row says of a result."""
+        found = self.b.subgraphs[operator[0]].operators[operator[1]]
+        name = operator_name(self.b, found)
+        return OPS[name].of(found.options).result((found.outputs or ()).index(key[1])) if name in OPS else Operand("")
 
 
 def _single(grid: Grid | None) -> Grid | None:

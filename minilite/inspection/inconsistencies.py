@@ -1,6 +1,7 @@
 """Scales that cannot all be right: what a file says twice, and not alike. Found without running anything.
 
     bias     a bias is added to sums of products, so its scale is ``s_input * s_weights[c]``, and the file has another
+    zero     a bias has a zero point, which is taken to be 0
     shared   an operator moves integers without rescaling them, and two of its tensors have different grids
     fixed    an operator prescribes the scale and zero point of its result, and the file has others
 
@@ -55,6 +56,7 @@ def of_operator(g: Graph, node: Node) -> Iterator[Inconsistency]:
     for use in node.inputs:
         if use.operand.role == "bias" and use.operand.scale_of:
             yield from _bias(g, node, use)
+            yield from _zero(g, node, use)
     for use in node.inputs + node.outputs:
         if use.operand.same_as:
             yield from _shared(g, node, use)
@@ -81,19 +83,77 @@ def _bias(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
     if wanted.size not in (1, declared.size) and declared.size != 1:
         return
     declared, wanted = np.broadcast_arrays(declared, wanted)
-    apart = np.flatnonzero(_apart(declared, wanted) & _used(g, use, declared.size))
-    if not apart.size:
+    used = _used(g, use, declared.size)
+    apart = np.flatnonzero(_apart(declared, wanted) & used)
+    if apart.size:
+        input_, weights = (p for p in parts if p is not None)
+        yield _of_factors(g, node, (input_, weights, use), _Factors(declared, wanted, apart, int(used.sum())))
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """The scales of a bias and what they should be; ``apart`` are the channels, of those that are ``used``, where they
+    are not the same."""
+
+    declared: np.ndarray
+    wanted: np.ndarray
+    apart: np.ndarray
+    used: int
+
+    @property
+    def values(self) -> np.ndarray:
+        """How many times too large the scales are, where they are."""
+        return np.asarray(self.declared[self.apart].astype(np.float64) / self.wanted[self.apart])
+
+    @property
+    def furthest(self) -> float:
+        """That which is furthest from 1."""
+        return float(self.values[np.abs(np.log(self.values)).argmax()])
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same in all these channels."""
+        return bool(self.values.max() <= self.values.min() * (1 + 2 * NEAR))
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether it is the same scales in another order."""
+        return not _apart(np.sort(self.declared), np.sort(self.wanted)).any()
+
+    @property
+    def where(self) -> str:
+        """The channels in words; nothing where it is all of them."""
+        some = f"of {self.apart.size} of {self.declared.size} channels, the first is {self.apart[0]},"
+        return "" if self.apart.size == self.used else f" {some}"
+
+
+def _of_factors(g: Graph, node: Node, uses: tuple[Use, Use, Use], f: _Factors) -> Inconsistency:
+    """The input has one scale: only a factor that is the same in all channels can be its fault."""
+    (input_, weights, bias), c, factor = uses, int(f.apart[0]), f.furthest
+    whose = f"of the weights ({_whose(g, weights)}) or of the bias"
+    found = ((weights, 1 / factor), (bias, factor))
+    if not f.constant:
+        wrong = "in another order" if f.shuffled else "wrong in the file"
+        said = f"are {f.values.min():.3g} to {f.values.max():.3g} times s_input · s_weights: those {whose} are {wrong}."
+        return _found(g, node, "bias", f"the bias's scales{f.where} {said}", found)
+    numbers = f"{shown(f.declared[c])} against {shown(f.wanted[c])}"
+    said = f"the bias's scale{f.where} is {times(factor)} s_input · s_weights ({numbers}): "
+    if f.apart.size < f.used:
+        return _found(g, node, "bias", f"{said}that {whose} is wrong in the file there.", found)
+    three = f"one of the three is wrong in the file: that of the input ({_whose(g, input_)}), {whose}."
+    return _found(g, node, "bias", said + three, ((input_, 1 / factor), *found))
+
+
+def _zero(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
+    q = _tensor(g, use).quantization
+    if q is None or q.zero_points is None or not q.zero_points.any():
         return
-    factor, c = float(np.median(declared[apart].astype(np.float64) / wanted[apart])), int(apart[0])
-    which = "" if apart.size == declared.size else f" of {apart.size} of {declared.size} channels, the first is {c},"
-    input_, weights = (p for p in parts if p is not None)
+    first = q.zero_points[np.flatnonzero(q.zero_points)[0]]
     message = (
-        f"the bias's scale{which} is {times(factor)} s_input · s_weights ({shown(declared[c])} against "
-        f"{shown(wanted[c])}): one of the three is wrong in the file: that of the input ({_whose(g, input_)}), of the "
-        f"weights ({_whose(g, weights)}) or of the bias."
+        f"the bias's zero point is {int(first)} in the file (tensor {use.tensor}) and must be 0: its integers are "
+        "added as they are, whatever the file says."
     )
-    suspects = ((input_, 1 / factor), (weights, 1 / factor), (use, factor))
-    yield _found(g, node, "bias", message, suspects)
+    yield _found(g, node, "zero", message, ((use, 1.0),))
 
 
 def scales_of(tensor: Tensor) -> np.ndarray | None:
