@@ -55,11 +55,13 @@ class Call:
 
 @dataclass
 class Lowered:
-    """A step and its calls, None where its definition runs; ``writes``: the tensors it makes."""
+    """A step and its calls, None where its definition runs; ``writes``: the tensors it makes. ``lasting``: it is needed
+    whoever reads those."""
 
     step: Step
     calls: list[Call] | None
     writes: tuple[int, ...]
+    lasting: bool = False
 
 
 def words(values: object) -> np.ndarray:

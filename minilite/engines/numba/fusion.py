@@ -19,6 +19,7 @@ from minilite.engines.numba.lowering.task import Task
 from minilite.memory import tensor_bytes
 
 if TYPE_CHECKING:
+    from minilite.engines.numba.variables import Variables
     from minilite.plan import Plan
     from minilite.resolve import Step
 
@@ -26,14 +27,16 @@ Array = np.ndarray
 BYTES = ("int8", "uint8")
 
 
-def lowered(plan: Plan, keep: bool) -> list[Lowered]:
-    """The schedule with its calls; with ``keep`` all tensors are looked at afterwards."""
+def lowered(plan: Plan, variables: Variables | None) -> list[Lowered]:
+    """The schedule with its calls; without ``variables`` all tensors are looked at afterwards."""
     tables: dict[int, tuple[int, Array]] = {}
     parts = [
-        _lowered(step, tables) if _is_settled(plan, step) else Lowered(step, None, tuple(step.outputs))
+        (variables and variables.lower(step)) or _lowered(step, tables)
+        if _is_settled(plan, step)
+        else Lowered(step, None, tuple(step.outputs))
         for step in plan.schedule
     ]
-    if keep:
+    if variables is None:
         return parts
     seen = {*plan.subgraph.inputs, *plan.subgraph.outputs}
     layer_norm.merge(parts, seen)
@@ -187,7 +190,7 @@ def _needed(parts: list[Lowered], seen: set[int]) -> list[Lowered]:
             wanted.update(part.step.inputs)
     kept = []
     for part in reversed(parts):
-        if part.calls is None or wanted.intersection(part.writes):
+        if part.calls is None or part.lasting or wanted.intersection(part.writes):
             kept.append(part)
             for call in part.calls or ():
                 wanted.update(p.tensor for p in call.places)

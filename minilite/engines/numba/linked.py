@@ -15,6 +15,7 @@ from minilite.engines.numba import arena, objects, team
 from minilite.engines.numba.calls import Call, Lowered, Place, Word
 from minilite.engines.numba.fusion import lowered
 from minilite.engines.numba.packing import HEAD, ROW, aligned
+from minilite.engines.numba.variables import Variables
 from minilite.memory import tensor_bytes
 
 if TYPE_CHECKING:
@@ -60,10 +61,11 @@ class Linked:
     All tensors of programs lie in one arena. Those that steps between programs, or the caller, may see keep their place
     to themselves: an array over it stays valid until the next run writes it anew."""
 
-    def __init__(self, plan: Plan, parts: list[Lowered], keep: bool, threads: int):
+    def __init__(self, plan: Plan, parts: Parts, keep: bool, threads: int):
         self.plan, self.threads = plan, threads
+        self._variables = parts.variables if parts.variables and parts.variables.homes else None
         self.blocks: list[Program | Step] = []
-        for part in parts:
+        for part in parts.parts:
             if part.calls is None:
                 self.blocks.append(part.step)
             elif self.blocks and isinstance(self.blocks[-1], Program):
@@ -142,6 +144,9 @@ class Linked:
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
+        if self._variables is not None and not self._variables.ready():
+            self.plan.run_steps(values, keep)
+            return
         if self.threads > 1:
             team.team.call()
         if self._whole is not None:
@@ -184,6 +189,10 @@ class Linked:
 
     def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
         """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
+        if self._variables is not None and not self._variables.ready():
+            for step in self.plan.schedule:
+                yield self.plan.timed_step(step, values, keep)
+            return
         for block in self.blocks:
             if isinstance(block, Program):
                 yield from self._by_parts(block, values)
@@ -212,7 +221,7 @@ class Patient:
 
     def __init__(self, plan: Plan, keep: bool, threads: int):
         self.plan, self.keep, self.threads = plan, keep, threads
-        self._parts: list[Lowered] | None = None
+        self._parts: Parts | None = None
         self._needed = SECONDS_TO_COMPILE
         self._spent = 0.0
         self.linked: Linked | None = None
@@ -221,7 +230,7 @@ class Patient:
 
     def _lower(self) -> None:
         self._parts = _parts(self.plan, self.keep)
-        kinds = {c.kind for p in self._parts for c in p.calls or ()}
+        kinds = {c.kind for p in self._parts.parts for c in p.calls or ()}
         missing = sum(not objects.is_ready(kind) for kind in kinds)
         self._needed = missing * SECONDS_TO_COMPILE if kinds else math.inf
         if kinds and not missing:
@@ -268,8 +277,18 @@ MOST_STEPS = 10_000
 and real models have some thousand."""
 
 
-def _parts(plan: Plan, keep: bool) -> list[Lowered]:
-    return lowered(plan, keep)
+@dataclass(frozen=True)
+class Parts:
+    """A plan's schedule with its calls, and the variables that these use."""
+
+    parts: list[Lowered]
+    variables: Variables | None
+
+
+def _parts(plan: Plan, keep: bool) -> Parts:
+    """With ``keep`` all tensors are looked at afterwards."""
+    variables = None if keep else Variables(plan)
+    return Parts(lowered(plan, variables), variables)
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
@@ -279,4 +298,4 @@ def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patien
     if patient:
         return Patient(plan, keep, threads)
     parts = _parts(plan, keep)
-    return Linked(plan, parts, keep, threads) if any(part.calls is not None for part in parts) else None
+    return Linked(plan, parts, keep, threads) if any(part.calls is not None for part in parts.parts) else None

@@ -1,0 +1,183 @@
+"""Variables in compiled plans: what definitions keep from invoke to invoke, compiled steps keep, too."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minilite
+from minilite.cases import Call, Graph, Value
+from minilite.model import Signature
+from minilite.testing.graph_model import graph_model
+
+pytest.importorskip("minilite.engines.numba.linked")
+
+NAME = {"shared_name": "state", "container": ""}
+OTHER = {"shared_name": "other", "container": ""}
+HANDLE, DATA = Value("resource", ()), Value("float32", (2, 3))
+FIRST = Value("float32", (2, 3), np.arange(6, dtype=np.float32).reshape(2, 3))
+WIDE = Value("float32", (3, 2))
+ONCE = Call("CALL_ONCE", (), (), {"init_subgraph_index": 1})
+START = Graph((HANDLE, FIRST), (Call("VAR_HANDLE", (), (0,), NAME), Call("ASSIGN_VARIABLE", (0, 1), ())), (), ())
+READ = Call("VAR_HANDLE", (), (1,), NAME), Call("READ_VARIABLE", (1,), (2,))
+COUNT = (*READ, Call("ADD", (2, 0), (3,)), Call("ASSIGN_VARIABLE", (1, 3), ()))
+CALLED = {"name": "a.b", "decomposition_subgraph_index": 2}
+RESHAPE = Call("RESHAPE", (3, 5), (4,))
+SIZES = Value("int32", (2,), np.array([3, 2], np.int32))
+
+
+def main(*calls: Call, outputs: tuple[int, ...] = (3,), values: tuple[Value, ...] = ()) -> Graph:
+    """Value 0 is the input, 1 a handle."""
+    return Graph((DATA, HANDLE, *(values or (DATA, DATA, WIDE, SIZES, DATA, DATA))), calls, (0,), outputs)
+
+
+WHOLE = {
+    "counts": [main(ONCE, *COUNT), START],
+    "read only": [main(ONCE, *READ, Call("ADD", (2, 0), (3,))), START],
+    "read after it was assigned": [main(ONCE, *COUNT, Call("READ_VARIABLE", (1,), (6,)), outputs=(3, 6)), START],
+    "read before and behind": [
+        main(ONCE, *COUNT, Call("READ_VARIABLE", (1,), (6,)), Call("SUB", (6, 2), (7,)), outputs=(7,)),
+        START,
+    ],
+    "a copy is assigned": [
+        main(
+            ONCE, *READ, Call("RESHAPE", (2, 4), (3,)), Call("RESHAPE", (3, 5), (6,)), Call("ADD", (6, 0), (7,)),
+            Call("ASSIGN_VARIABLE", (1, 7), ()), outputs=(7,),
+            values=(DATA, WIDE, SIZES, Value("int32", (2,), np.array([2, 3], np.int32)), DATA, DATA),
+        ),
+        START,
+    ],
+    "two variables": [
+        Graph(
+            (DATA, HANDLE, DATA, DATA, HANDLE, DATA),
+            (
+                ONCE, *COUNT, Call("VAR_HANDLE", (), (4,), OTHER), Call("ASSIGN_VARIABLE", (4, 2), ()),
+                Call("READ_VARIABLE", (4,), (5,)),
+            ),
+            (0,), (3, 5),
+        ),
+        START,
+    ],
+    "a constant is assigned": [
+        Graph(
+            (DATA, HANDLE, DATA, DATA, FIRST),
+            (ONCE, *COUNT, Call("ASSIGN_VARIABLE", (1, 4), ())), (0,), (3,),
+        ),
+        START,
+    ],
+}  # fmt: skip
+APART = {
+    "a step that is not compiled": ([main(ONCE, *COUNT, Call("COS", (3,), (6,)), outputs=(6,)), START], True),
+    "another shape": (
+        [main(ONCE, *READ, Call("ADD", (2, 0), (3,)), RESHAPE, Call("ASSIGN_VARIABLE", (1, 4), ())), START],
+        False,
+    ),
+    "the handle is an output": ([main(ONCE, *COUNT, outputs=(3, 1)), START], False),
+    "another subgraph assigns": (
+        [
+            main(ONCE, *COUNT, Call("STABLEHLO_COMPOSITE", (3,), (6,), CALLED), outputs=(3, 6)),
+            START,
+            Graph((DATA, HANDLE, DATA), (Call("VAR_HANDLE", (), (1,), NAME), Call("ADD", (0, 0), (2,)),
+                                         Call("ASSIGN_VARIABLE", (1, 2), ())), (0,), (2,)),
+        ],
+        False,
+    ),
+}  # fmt: skip
+
+
+def made(graphs: list[Graph], engine: str) -> minilite.Interpreter:
+    interpreter = minilite.Interpreter(model_content=graph_model(graphs).to_bytes(), engine=engine)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def run(interpreter: minilite.Interpreter, x: np.ndarray) -> list[np.ndarray]:
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+
+
+def linked(interpreter: minilite.Interpreter) -> Any:
+    found = interpreter._main.plan.linked()
+    if found is None:
+        pytest.skip("nothing is compiled: NUMBA_DISABLE_JIT is set")
+    return found
+
+
+def inputs(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).normal(size=(count, 2, 3)).astype(np.float32))
+
+
+def follow(one: minilite.Interpreter, other: minilite.Interpreter, runs: int = 5) -> None:
+    """Both go on alike."""
+    for x in inputs(runs):
+        for a, b in zip(run(one, x), run(other, x), strict=True):
+            assert a.tobytes() == b.tobytes()
+            assert a.shape == b.shape
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_state_is_kept_in_one_program(case: str) -> None:
+    fast = made(WHOLE[case], "numba")
+    follow(made(WHOLE[case], "numpy"), fast)
+    assert linked(fast)._whole is not None
+    assert not np.array_equal(*(run(fast, inputs(1)[0])[0] for _ in range(2))) or case in (
+        "read only", "a constant is assigned", "read before and behind",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("case", APART)
+def test_what_others_use_is_theirs(case: str) -> None:
+    graphs, own = APART[case]
+    fast = made(graphs, "numba")
+    follow(made(graphs, "numpy"), fast)
+    assert (linked(fast)._variables is not None) == own
+
+
+def test_reading_what_was_never_assigned_is_refused_each_time() -> None:
+    graphs = [main(*COUNT)]
+    for engine in ("numpy", "numba"):
+        interpreter = made(graphs, engine)
+        for _ in range(2):
+            with pytest.raises(minilite.OperatorError, match="expected a variable that was assigned"):
+                run(interpreter, inputs(1)[0])
+
+
+def test_a_state_is_restored() -> None:
+    slow, fast = (made(WHOLE["counts"], engine) for engine in ("numpy", "numba"))
+    follow(slow, fast)
+    states = [i._program.state() for i in (slow, fast)]
+    follow(slow, fast)
+    for interpreter, state in zip((slow, fast), states, strict=True):
+        interpreter._program.restore(state)
+    follow(slow, fast)
+
+
+def test_allocating_again_keeps_the_state() -> None:
+    slow, fast = (made(WHOLE["counts"], engine) for engine in ("numpy", "numba"))
+    follow(slow, fast)
+    for interpreter in (slow, fast):
+        interpreter.resize_tensor_input(0, (2, 3))
+        interpreter.allocate_tensors()
+    follow(slow, fast)
+
+
+def test_interpreters_have_variables_of_their_own() -> None:
+    one, other, slow = (made(WHOLE["counts"], engine) for engine in ("numba", "numba", "numpy"))
+    run(one, inputs(1)[0])
+    run(one, inputs(1)[0])
+    follow(slow, other)
+
+
+def test_two_signatures_share_a_variable() -> None:
+    graphs = [main(ONCE, *COUNT), START, main(*COUNT)]
+    signatures = tuple(Signature(key, (("x", 0),), (("y", 3),), index) for key, index in (("a", 0), ("b", 2)))
+    content = dataclasses.replace(graph_model(graphs), signatures=signatures).to_bytes()
+    slow, fast = (minilite.Interpreter(model_content=content, engine=engine) for engine in ("numpy", "numba"))
+    for turn, x in enumerate(inputs(12)):
+        key = "aabbabbbaaab"[turn]
+        a, b = (i.get_signature_runner(key)(x=x)["y"] for i in (slow, fast))
+        assert a.tobytes() == b.tobytes()
