@@ -15,6 +15,7 @@ import minilite
 from minilite import demo
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import Multiplier
+from minilite.inspection.arithmetic import arithmetic
 from minilite.inspection.element import element
 from minilite.inspection.observed import Observed
 from minilite.inspection.places import find
@@ -196,6 +197,38 @@ def test_operators_without_steps_say_so(model: Model, image: np.ndarray) -> None
 
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_floats_are_not_said_to_be_rescaled(kernels: str) -> None:
+    """No operator of a float model is described with multipliers or roundings of integers."""
+    model = minilite.read(demo.FLOAT_MODEL)
+    said = {str(minilite.explain(model, i, kernels=kernels)) for i in range(len(model.subgraphs[0].operators))}
+    assert not [text for text in said if re.search("fixed point|Multipliers|clamped to|gemmlowp|table", text)]
+    assert any("computed in float32" in text or "float64 throughout" in text for text in said)
+
+
+@pytest.mark.parametrize("row", [r for r in kit.rows(".*") if "hybrid" in r.definition.label], ids=str)
+def test_hybrid_operators_quantize_their_input_at_run_time(row: kit.Row) -> None:
+    for kernels in ("reference", "builtin", "xnnpack"):
+        try:
+            step = Observed(kit.seeded_case(row, 1).model, kernels, None).step((0, 0))
+        except minilite.Error:
+            continue
+        found = arithmetic(step)
+        lookup = row.op.name == "EMBEDDING_LOOKUP"  # nothing to quantize: rows are dequantized
+        assert (found.word == "hybrid") is not lookup
+        assert ("at run time" in found.meaning) is not lookup
+        assert lookup or (found.rounding, found.multipliers) == (None, ())
+
+
+def test_a_hybrid_convolution_in_words() -> None:
+    row = next(r for r in kit.rows("CONV_2D") if r.definition.label == "hybrid int8")
+    models = [kit.seeded_case(row, seed).model for seed in range(6)]
+    assert all("hybrid: integer weights" in str(minilite.explain(m, 0)) for m in models)
+    steps = [Observed(m, "xnnpack", None).step((0, 0)) for m in models]
+    assert {s.node.delegated for s in steps} == {True, False}
+    assert all(("ties to even" in arithmetic(s).meaning) is s.node.delegated for s in steps)
 
 
 def test_bounds_hold_and_are_reached() -> None:

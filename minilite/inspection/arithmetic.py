@@ -39,6 +39,18 @@ WORDS = {
     "blocks": "blocks of 8 by the reciprocal, half to even; what is left over by a float64 quotient",
 }
 """What the words of :mod:`minilite.kernel_sets` mean, in short; docs/arithmetic.md has the formulas."""
+FLOATS_TOO = frozenset(("REDUCE_MAX", "REDUCE_MIN", "LOCAL_RESPONSE_NORMALIZATION", "SVDF"))
+"""Operators whose word may be about floats; the others' words are about integers."""
+HYBRID = (
+    "integer weights, and the input is quantized to int8 at run time, {}; integer sums, scaled back to floats by "
+    "s_input · s_weights"
+)
+WAYS = {
+    "symmetric": "a scale per row of max|x| / 127, no zero point, ties away from zero",
+    "asymmetric": "a scale per row of (max - min) / 255 and a zero point, ties away from zero",
+    "xnnpack": "a scale per row of (max - min) / 255 and a zero point, in float32, ties to even",
+}
+"""How a row is quantized: the words of :mod:`minilite.ops.hybrid`."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +90,43 @@ def arithmetic(step: Step) -> Arithmetic:
     requantizer = _requantizer(step.prepared)
     found = bounds(step)
     rounding = requantizer.rounding if requantizer else None
-    word = step.node.arithmetic
-    meaning = WORDS.get(rounding or word or "", "")
-    if step.node.kernels == "ideal":
-        meaning = "float64 throughout, one rounding, ties away from zero"
-    elif step.node.kernels == "tflm" and word == "fixed point":
+    word, meaning = _said(step, rounding)
+    if word in ("float", "hybrid"):
+        return Arithmetic(step.node.kernels, word, None, meaning, step.node.delegated, (), None, None)
+    if step.node.kernels == "tflm" and word == "fixed point":
         meaning = "gemmlowp's fixed-point functions"
     clamp = (requantizer.low, requantizer.high) if requantizer else _limits(step.prepared)
     multipliers = tuple(_multipliers(step, requantizer, found))
     return Arithmetic(step.node.kernels, word, rounding, meaning, step.node.delegated, multipliers, clamp, found)
+
+
+def _said(step: Step, rounding: str | None) -> tuple[str | None, str]:
+    """The set's word for a step and what it means; ``float`` and ``hybrid`` where no integers are rescaled."""
+    word = step.node.arithmetic
+    kind = number_kind(step)
+    if step.node.kernels == "ideal":
+        return (word and "ideal") or None, "float64 throughout, one rounding, ties away from zero"
+    if kind == "hybrid":
+        return kind, HYBRID.format(_way(step))
+    own = step.definition is not None and word is not None and step.definition.arithmetic == word
+    if kind == "float" and not own and step.op.name not in FLOATS_TOO:
+        types = dict.fromkeys(t.type for t in step.node.outputs if t is not None)
+        return kind, f"computed in {', '.join(types)}: nothing is quantized, rescaled or rounded to a grid"
+    return word, WORDS.get(rounding or word or "", "")
+
+
+def _way(step: Step) -> str:
+    """How a hybrid step quantizes its input; the recurrent operators keep that in what they prepare for each cell."""
+    return WAYS.get(getattr(step.prepared, "way", ""), "a scale per row")
+
+
+def number_kind(step: Step) -> str:
+    """``float`` where floats come out of floats, ``hybrid`` where floats come out of floats and of integer weights,
+    and else ``integer``."""
+    inputs, results = ([t for t in ts if t is not None] for ts in (step.node.inputs, step.node.outputs))
+    if not any("float" in t.type for t in inputs) or not results or not all("float" in t.type for t in results):
+        return "integer"
+    return "hybrid" if any(t.quantized and "float" not in t.type for t in inputs) else "float"
 
 
 def _requantizer(prepared: Any) -> Requantizer | None:
