@@ -328,7 +328,7 @@ def carve(
     """Cut operators out as a small model, with what they were given and what they gave."""
     from minilite.commands.compare import carve_file
 
-    check_folder(output)
+    check_folder(f"{output}.tflite", f"{output}.npz")
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
         typer.echo(line)
@@ -441,8 +441,11 @@ def mix(
 @_reported
 def report(
     a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="FLOAT", help="The float model.")],
-    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="QUANTIZED", help="The quantized one.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="Where to.")],
+    b: Annotated[str | None, typer.Argument(metavar="[QUANTIZED]", help="The quantized one.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="In place of QUANTIZED, what else computes the first file: as for compare.")
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option("--data", "-d", metavar="[NAME=]FILE", help="Samples: .npy (N, ...), or .npz by input names."),
@@ -460,8 +463,10 @@ def report(
     """Write a page about what quantizing has done to a model: graph, table, plots, findings. It needs no network."""
     from minilite.commands.report import report_files
 
+    if (b is None) == (against is None):
+        raise typer.BadParameter("give one: the quantized model, or --against", param_hint="QUANTIZED")
     settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration, "graph": json}
-    typer.echo(report_files(a, b, data or [], output, settings))
+    typer.echo(report_files(a, b or against or "", data or [], output, settings))
 
 
 @app.command()

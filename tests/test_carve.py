@@ -179,3 +179,17 @@ def test_the_command_writes_what_the_others_read(call: Any, tmp_path: Path) -> N
     with np.load(files[2]) as wanted, np.load(tmp_path / "out.npz") as got:
         assert [np.array_equal(wanted[n], got[n]) for n in wanted.files] == [True]
     assert call("carve", FLOAT, "MEAN", "-o", tmp_path / "none" / "mean")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[0], r"expected shape \[-1, 28, 28, 1\], got \[28, 28, 1\]. Add the batch dimension"),
+        (lambda x: x[..., 0], r"got \[1, 28, 28\]. Add the last dimension: array\[..., None\]"),
+        (lambda x: np.uint8(x * 255), r"INT8 cannot hold the values .*/ 255 for most images"),
+    ],
+)
+def test_what_is_wrong_with_a_sample_is_said(change, message: str) -> None:
+    """Real numbers are taken for integers: with floats in a wrong shape it is the shape that is wrong."""
+    with pytest.raises(minilite.Error, match=message):
+        minilite.carve(INT8, 5, inputs=[change(images(1))])

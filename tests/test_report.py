@@ -341,6 +341,35 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert written == minilite.report(FLOAT, INT8, images(2))  # whichever comes first; and twice the same
 
 
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int | None:
+    monkeypatch.setattr(sys, "argv", ["minilite", "report", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize("second", [["--against", "xnnpack"], ["xnnpack"]])
+def test_the_command_takes_what_else_computes_a_model(second, tmp_path: Path, monkeypatch, capsys) -> None:
+    np.save(tmp_path / "x.npy", images(2))
+    assert not command(monkeypatch, INT8, *second, "--data", tmp_path / "x.npy", "-o", tmp_path / "page.html")
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert written == minilite.report(INT8, "xnnpack", images(2))
+    assert "yardstick" in written
+    assert "float model</dt>" not in written
+
+
+def test_the_command_wants_one_of_both(tmp_path: Path, monkeypatch, capsys) -> None:
+    np.save(tmp_path / "x.npy", images(1))
+    rest = ["--data", tmp_path / "x.npy", "-o", tmp_path / "page.html"]
+    assert command(monkeypatch, INT8, *rest) == 2
+    assert command(monkeypatch, INT8, FLOAT, "--against", "builtin", *rest) == 2
+    assert capsys.readouterr().err.count("--against") == 2
+    assert command(monkeypatch, INT8, "xnnpak", *rest) == 1
+    assert "did you mean 'xnnpack'" in capsys.readouterr().err
+    assert command(monkeypatch, FLOAT, INT8, *rest[:-1], tmp_path) == 1
+    assert "it is a folder" in capsys.readouterr().err
+
+
 def test_the_command_wants_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     monkeypatch.setattr(sys, "argv", ["minilite", "report", str(FLOAT), str(INT8), "-o", str(tmp_path / "x.html")])
     with pytest.raises(SystemExit) as ended:

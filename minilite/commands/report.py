@@ -10,17 +10,21 @@ from minilite.commands.compare import is_quantized
 from minilite.commands.quantize import samples as samples_in
 from minilite.errors import ArgumentError
 from minilite.inspection.report import report
-from minilite.reader import read
+from minilite.inspection.sources import source
 
 
-def report_files(a: Path, b: Path, data: Sequence[str], output: Path, settings: dict[str, Any]) -> str:
-    """Write the page. The float model may be either of the two. Returns what was written, in words.
+def report_files(a: Path, b: str, data: Sequence[str], output: Path, settings: dict[str, Any]) -> str:
+    """Write the page about two files, or about a file and what else computes it (a kernel set, LiteRT). The float model
+    may be either of two files. Returns what was written, in words.
 
     Raises :class:`ArgumentError` without samples."""
     samples = samples_in(data)
     if samples is None:
         raise ArgumentError("a report is about real data: give samples with --data, as for `minilite quantize`.")
-    if is_quantized(read(a)) and not is_quantized(read(b)):
-        a, b = b, a
-    page = report(a, b, samples, output, **settings)
+    first = source(str(a), settings["kernels"], settings["engine"])
+    second = source(b, settings["kernels"], settings["engine"], same_as=first)
+    sides: tuple[str, str] = str(a), b
+    if is_quantized(first.model) and not is_quantized(second.model):
+        sides = b, str(a)
+    page = report(*sides, samples, output, **settings)
     return f"{output}: {len(page.encode()) / 1e6:.2f} MB, one file that needs no other"

@@ -108,7 +108,7 @@ def contents(
     rows = tuple(_rows(b.model, summary, compared, counted))
     worst = sorted((r for r in rows if r.worth < math.inf), key=lambda r: r.worth)
     sizes = _size(float_model, a.model), _size(quantized_model, b.model)
-    settings = _settings(a, b, kernels, engine, compared.samples)
+    settings = _settings(a, b, kernels, engine, compared.samples, compared.exact)
     return Contents(a, b, compared, counted, summary, rows, tuple(worst), sizes, tuple(lint), tuple(settings))
 
 
@@ -172,9 +172,11 @@ def _size(given: Any, model: Model) -> int:
     return len(given if isinstance(given, bytes) else model.to_bytes())
 
 
-def _settings(a: Recorded, b: Recorded, kernels: str, engine: str, samples: int) -> Iterable[tuple[str, str]]:
-    yield "float model", a.name
-    yield "quantized model", b.name
+def _settings(
+    a: Recorded, b: Recorded, kernels: str, engine: str, samples: int, exact: bool
+) -> Iterable[tuple[str, str]]:
+    yield ("yardstick" if exact else "float model"), a.name
+    yield ("compared with it" if exact else "quantized model"), b.name
     yield "scheme", scheme(b.model)
     yield "kernel set", kernels
     yield "engine", engine

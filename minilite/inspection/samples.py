@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.errors import ArgumentError, Error
+from minilite.errors import ArgumentError, ArgumentTypeError, Error
 from minilite.inspection.alignment import inputs
 from minilite.inspection.reals import converted, grid_of
 from minilite.inspection.sources import SavedRun, Source
@@ -63,7 +63,8 @@ def samples_of(data: Any, *models: Model) -> tuple[Iterable[Sample], Model]:
 
 
 def _taker(head: Any, models: tuple[Model, ...]) -> Model:
-    """The first model that takes a sample. Raises what the first one says where none does."""
+    """The first model that takes a sample. Where none does, raises what the first one says that takes numbers of that
+    kind: of real numbers in the wrong shape the shape is wrong."""
     errors: list[Error] = []
     for model in models:
         try:
@@ -72,7 +73,7 @@ def _taker(head: Any, models: tuple[Model, ...]) -> Model:
             errors.append(error)
         else:
             return model
-    raise errors[0]
+    raise next((e for e in errors if not isinstance(e, ArgumentTypeError)), errors[0])
 
 
 def _real(model: Model) -> Model:

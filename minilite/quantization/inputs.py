@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ class Inputs:
         advice = ""
         if shape[:1] == (1,) and tuple(got) == shape[1:]:
             advice = " Add the batch dimension: array[None]."
-        elif shape[-1:] == (1,) and tuple(got) == shape[:-1]:
+        elif shape[-1:] == (1,) and len(got) > 1 and tuple(got[1:]) == shape[1:-1]:
             advice = " Add the last dimension: array[..., None]."
         return f"expected shape {_shape(self.tensor(index))}, got {list(got)}.{advice}"
 
@@ -91,10 +92,16 @@ class Inputs:
                 )
             return Slices(array, shape[0])
         as_declared = ", ".join(map(str, shape[1:]))
+        advice = ""
+        if shape[-1:] == (1,) and array.shape[1:] == shape[1:-1]:
+            advice = " Add the last dimension: array[..., None]."
+        elif array.size and math.prod(array.shape[1:]) == math.prod(shape[1:]):
+            advice = f" If the order of the elements is that: array.reshape(-1, {as_declared})."
         raise ArgumentError(
             f"input {name!r}: expected an array (N, {as_declared}), to be cut into samples of shape "
             f"{_shape(self.tensor(index))}; "
             + (self.wanted_shape(index, array.shape[1:]) if array.ndim > 1 else f"got the shape {list(array.shape)}.")
+            + advice
         )
 
 
@@ -143,7 +150,10 @@ def numbers(value: Any, tensor: Tensor, what: str) -> tuple[Array, bool]:
     with np.errstate(over="ignore"):
         result = array if dtype.kind == "O" else array.astype(dtype, copy=False)
     if dtype.kind in "iu" and not np.array_equal(result, array):
-        raise ArgumentError(f"{what}: {tensor.type} cannot hold the values from {array.min()} to {array.max()}.")
+        advice = _advice(array, np.dtype(np.float32)) if tensor.quantization else ""
+        raise ArgumentError(
+            f"{what}: {tensor.type} cannot hold the values from {array.min()} to {array.max()}.{advice}"
+        )
     if dtype.kind in "fc" and not np.isfinite(result).all():
         raise ArgumentError(f"{what}: {_not_finite(result)}")
     return result, array.dtype == np.float64 and dtype == np.float32
