@@ -536,3 +536,40 @@ def test_the_command_refuses_wrong_usage(call: Any, tmp_path: Any) -> None:
     status, _, err = call("compare", FLOAT, "--against", "refrence", "--random")
     assert status == 1
     assert "did you mean 'reference'?" in err
+
+
+def test_dequantized_outputs_are_counted_in_the_steps_they_came_from() -> None:
+    """They are no more different than the integers were: not 100 % of them for being floats."""
+    floats = minilite.quantize(FLOAT, "int8", images(100))
+    found = minilite.compare(FLOAT, floats, images(4))
+    *_, before, last = [t for t in found.tensors if t.op]
+    assert (last.op, floats.subgraphs[0].tensors[last.b[1]].type) == ("DEQUANTIZE", "FLOAT32")
+    assert last.accumulated.steps == before.accumulated.steps
+    assert 0 < last.accumulated.share == before.accumulated.share < 1
+    integers = minilite.compare(floats, "xnnpack", images(4))  # grids on both sides: any difference is one
+    assert integers.exact
+    assert [t.accumulated.steps for t in integers.tensors if t.op == "DEQUANTIZE"] == [None]
+
+
+def test_floats_from_no_grid_are_not_counted_beside_integers(call: Any, tmp_path: Any) -> None:
+    mixed = minilite.quantize(FLOAT, "int8", images(100), exclude="SOFTMAX")
+    found = minilite.compare(FLOAT, mixed, images(2))
+    last = found.tensor("PartitionedCall")
+    assert (last.op, last.accumulated.steps, last.accumulated.share, found.exact) == ("SOFTMAX", None, 1.0, False)
+    mixed.save(tmp_path / "mixed.tflite")
+    np.save(tmp_path / "x.npy", images(2))
+    said = call("compare", FLOAT, tmp_path / "mixed.tflite", "--data", tmp_path / "x.npy", "--in-order")[1]
+    assert "100.0%" not in said
+    assert "CONV_2D" in said
+
+
+def test_the_legend_says_what_alone_means_beside_a_saved_run(call: Any, tmp_path: Any) -> None:
+    data, _ = samples_of(images(2), FLOATS)
+    save_run(Minilite(FLOATS), data, tmp_path / "run.npz")
+    np.save(tmp_path / "x.npy", images(2))
+    assert "a saved run cannot compute" in call("compare", tmp_path / "run.npz", INT8)[1]
+    assert "a saved run" not in call("compare", FLOAT, INT8, "--data", tmp_path / "x.npy")[1]
+    saved, direct = minilite.compare(tmp_path / "run.npz", INT8), minilite.compare(FLOAT, INT8, images(2))
+    assert (saved.recorded, direct.recorded) == (True, False)
+    pooled = [next(t.isolated.sqnr for t in c.tensors if t.op == "MEAN") for c in (saved, direct)]
+    assert pooled[0] < pooled[1]  # the inputs' rounding is in it

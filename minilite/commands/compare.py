@@ -157,7 +157,8 @@ def _measured(found: Difference, exact: bool) -> str:
     off = "differ" if exact else "off"
     most = f"by over {ENDS - 1} steps" if found.largest_step == ENDS else f"by up to {found.largest_step} steps"
     steps = f" {most}" if found.largest_step else ""
-    return f"{decibels(found.sqnr)} dB, cosine {found.cosine:.4f}, {_share(found.share)} {off}{steps}"
+    share = f", {_share(found.share)} {off}{steps}" if _counts(found, exact) else ""
+    return f"{decibels(found.sqnr)} dB, cosine {found.cosine:.4f}{share}"
 
 
 def table(found: Comparison, rows: Sequence[Compared], width: int = 80) -> list[str]:
@@ -167,7 +168,7 @@ def table(found: Comparison, rows: Sequence[Compared], width: int = 80) -> list[
     cells = [("#", "operator", "alone", *measures, "in all", *measures)]
     for row in rows:
         number = "" if row.operator is None else _operator_number(row.operator)
-        both = (*_cells(row.isolated, integers), *_cells(row.accumulated, integers))
+        both = (*_cells(row.isolated, integers, found.exact), *_cells(row.accumulated, integers, found.exact))
         cells.append((number, row.op, *both))
     right = [i for i in range(len(cells[0])) if i != 1]
     left = columns(cells, right)
@@ -179,6 +180,8 @@ def table(found: Comparison, rows: Sequence[Compared], width: int = 80) -> list[
 
 def _legend(found: Comparison, integers: bool) -> Iterator[str]:
     yield "alone: SQNR in dB of the operator by itself, fed what the yardstick had there;"
+    if found.recorded and not found.exact:
+        yield "  a saved run cannot compute, so that the rounding of those inputs counts, too;"
     yield "in all: of the result in the whole run;"
     far = "that differ" if found.exact else "that are more than half a step off"
     yield f"off: elements {far}{'; max: by so many steps at most' if integers else ''}."
@@ -201,11 +204,17 @@ def _operator_number(operator: tuple[int, int]) -> str:
     return str(operator[1]) if operator[0] == 0 else f"{operator[0]}:{operator[1]}"
 
 
-def _cells(found: Difference | None, integers: bool) -> list[str]:
+def _cells(found: Difference | None, integers: bool, exact: bool) -> list[str]:
     if found is None:
         return ["", "", ""] if integers else ["", ""]
-    cells = [decibels(found.sqnr), _share(found.share)]
+    cells = [decibels(found.sqnr), _share(found.share) if _counts(found, exact) else ""]
     return [*cells, _steps(found)] if integers else cells
+
+
+def _counts(found: Difference, exact: bool) -> bool:
+    """Whether elements that differ are counted. Where not every difference is one, floats that come from no grid have
+    no step to be off by."""
+    return exact or found.steps is not None or math.isnan(found.sqnr)
 
 
 def _steps(found: Difference) -> str:

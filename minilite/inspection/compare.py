@@ -26,9 +26,9 @@ from minilite.inspection.alignment import Alignment, align
 from minilite.inspection.hints import Hints
 from minilite.inspection.isolated import Isolated
 from minilite.inspection.measuring import Difference, Measure
-from minilite.inspection.reals import grid_of
+from minilite.inspection.reals import grid_of, steps_behind
 from minilite.inspection.samples import paired_samples
-from minilite.inspection.sources import Key, Source, source
+from minilite.inspection.sources import Key, SavedRun, Source, source
 from minilite.inspection.tensor_names import find_tensor
 from minilite.model import Model, Tensor
 from minilite.quantization.representative import Sample
@@ -60,7 +60,9 @@ class Compared:
 class Comparison:
     """What :func:`compare` found. ``tensors`` are in the order in which ``b`` computes them; ``alone_a`` and
     ``alone_b`` are results of operators without a counterpart; ``exact`` says that all that both compute are numbers
-    of the same kind, so that any difference is one; ``outputs`` are the keys in ``b`` of the outputs of the model."""
+    of the same kind, so that any difference is one; ``outputs`` are the keys in ``b`` of the outputs of the model. ``recorded``
+    says that ``a`` is a saved run, which cannot compute on the numbers that an operator of ``b`` is fed: isolated
+    differences then have the rounding of the operator's inputs in them."""
 
     a: str
     b: str
@@ -70,6 +72,7 @@ class Comparison:
     alone_b: tuple[str, ...]
     exact: bool
     outputs: tuple[Key, ...]
+    recorded: bool = False
 
     @property
     def warning(self) -> str:
@@ -157,6 +160,7 @@ class _Comparing:
         self.isolated = Isolated(a, b, self.alignment) if isolated else None
         self.accumulated: dict[Key, Measure] = {}
         self.alone: dict[Key, Measure] = {}
+        self._steps = steps_behind(a.model), steps_behind(b.model)
         self.samples = 0
 
     def add(self, number: int, one: Sample, other: Sample) -> None:
@@ -165,10 +169,16 @@ class _Comparing:
         self.samples = number + 1
         for key, counterpart in self.alignment.counterparts.items():
             if key in y and counterpart in x:
-                _add(self.accumulated, number, key, x[counterpart], y[key], self._a(counterpart), self._b(key))
+                sides = self._a(counterpart), self._b(key), self._step(key)
+                _add(self.accumulated, number, key, x[counterpart], y[key], *sides)
         if self.isolated is not None:
             for key, ours, theirs, tensor in self.isolated.run(x):
-                _add(self.alone, number, key, theirs, ours, tensor, self._b(key))
+                _add(self.alone, number, key, theirs, ours, tensor, self._b(key), self._step(key))
+
+    def _step(self, key: Key) -> float | None:
+        """What floats are counted in that one of the models has dequantized, and the other has not."""
+        one, other = self._steps[0].get(self.alignment.counterparts[key]), self._steps[1].get(key)
+        return (one or other) if one is None or other is None else None
 
     def _a(self, key: Key) -> Tensor:
         return self.a.model.subgraphs[key[0]].tensors[key[1]]
@@ -183,7 +193,9 @@ class _Comparing:
         alone_b = tuple(self._b(k).name or f"tensor {k[1]}" for k in self.alignment.alone_b)
         exact = all(_alike(self._a(r.a), self._b(r.b)) for r in rows)
         outputs = tuple((0, t) for t in self.b.model.subgraphs[0].outputs)
-        return Comparison(self.a.name, self.b.name, self.samples, rows, alone_a, alone_b, exact, outputs)
+        return Comparison(
+            self.a.name, self.b.name, self.samples, rows, alone_a, alone_b, exact, outputs, _is_saved(self.a)
+        )
 
     def _rows(self) -> Iterator[Compared]:
         reasons = {} if self.isolated is None else {alone.key: alone.why for alone in self.isolated.operators}
@@ -207,11 +219,18 @@ class _Comparing:
 
 
 def _add(
-    measures: dict[Key, Measure], number: int, key: Key, x: np.ndarray, y: np.ndarray, a: Tensor, b: Tensor
+    measures: dict[Key, Measure],
+    number: int,
+    key: Key,
+    x: np.ndarray,
+    y: np.ndarray,
+    a: Tensor,
+    b: Tensor,
+    step: float | None,
 ) -> None:
     if np.shape(x) == np.shape(y):
         if key not in measures:
-            measures[key] = Measure(a, b)
+            measures[key] = Measure(a, b, step)
         measures[key].add(number, x, y)
 
 
@@ -226,6 +245,10 @@ def _in_order(model: Model) -> Iterable[tuple[Key, tuple[int, int] | None]]:
 def _op(model: Model, operator: tuple[int, int]) -> str:
     s, i = operator
     return model.operator_codes[model.subgraphs[s].operators[i].opcode_index].name
+
+
+def _is_saved(side: Source) -> bool:
+    return isinstance(getattr(side, "inner", side), SavedRun)
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:

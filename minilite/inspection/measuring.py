@@ -44,9 +44,9 @@ class Element:
 @dataclass(frozen=True)
 class Difference:
     """Two tensors compared; see the module. ``largest`` is the largest magnitude of a real difference; ``steps`` is
-    None where neither side is integers, and where their scales vary within the tensor. For what is no number, only the
-    counts and ``first`` mean anything; all that is real is NaN. ``range_a`` are the ends of x where only y's grid tells
-    what can be held: where the sides are not of the same kind."""
+    None where neither side is integers, or was until it was dequantized, and where their scales vary within the tensor.
+    For what is no number, only the counts and ``first`` mean anything; all that is real is NaN. ``range_a`` are the
+    ends of x where only y's grid tells what can be held: where the sides are not of the same kind."""
 
     elements: int
     different: int
@@ -73,11 +73,12 @@ class Difference:
 class Measure:
     """Collects a :class:`Difference` of two tensors, sample by sample."""
 
-    def __init__(self, a: Tensor, b: Tensor):
+    def __init__(self, a: Tensor, b: Tensor, step: float | None = None):
+        """``step`` is what floats on either side are counted in, which come from a grid that is not theirs."""
         self._a, self._b = grid_of(a), grid_of(b)
         self._same = a.type == b.type and (self._a is None if self._b is None else self._b.alike(self._a))
         self._real = is_real(a) and is_real(b)
-        self._step = _step(self._b) or _step(self._a)
+        self._step = _step(self._b) or _step(self._a) or step
         self.elements = self.different = 0
         self._xx = self._yy = self._xy = self._ee = self._e = self._largest = 0.0
         self._histogram = np.zeros(2 * ENDS + 1, np.int64)

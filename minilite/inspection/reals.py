@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minilite.fixed_point import round_half_away
-from minilite.model import Tensor
+from minilite.model import Model, Tensor
 from minilite.quantization.grid import Grid
 from minilite.spec import INTEGER_RANGE
 
@@ -82,3 +82,16 @@ def converted(array: Array, source: Tensor, target: Tensor) -> Array:
     if b is not None:
         return quantized(b, reals)
     return reals.astype(np.float32) if target.type == "FLOAT32" else reals
+
+
+def steps_behind(model: Model) -> dict[tuple[int, int], float]:
+    """The steps of the grids that floats come from: of each result of DEQUANTIZE, by subgraph and tensor."""
+    found = {}
+    for s, graph in enumerate(model.subgraphs):
+        for operator in graph.operators:
+            name = model.operator_codes[operator.opcode_index].name
+            if name == "DEQUANTIZE" and operator.inputs and operator.outputs:
+                grid = grid_of(graph.tensors[operator.inputs[0]])
+                if grid is not None and grid.axis is None:
+                    found[s, operator.outputs[0]] = float(grid.scales[0])
+    return found

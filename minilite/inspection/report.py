@@ -182,7 +182,9 @@ def facts(found: Contents, row: Row) -> list[tuple[str, str]]:
         said.append(("scale, zero point", f"{float(grid.scales[0]):.6g}, {int(grid.zero_points[0])}".replace("-", "−")))
         said.append(("real range", " to ".join(f"{v:.4g}".replace("-", "−") for v in grid.range)))
     said += [
-        (name, _error(error)) for name, error in (("by itself", row.isolated), ("in the run", row.accumulated)) if error
+        (name, _error(error, found.comparison.exact))
+        for name, error in (("by itself", row.isolated), ("in the run", row.accumulated))
+        if error
     ]
     if row.compared is None:
         said.append(("compared", "no: the float model has no counterpart of the result"))
@@ -192,7 +194,7 @@ def facts(found: Contents, row: Row) -> list[tuple[str, str]]:
     return [*said, *_counts(row), ("options", options or "none")]
 
 
-def _error(error: Difference) -> str:
+def _error(error: Difference, exact: bool) -> str:
     if math.isnan(error.sqnr):
         return f"{share(error.share) or '0'} of the elements differ"
     far = most(error)
@@ -203,7 +205,8 @@ def _error(error: Difference) -> str:
         if far.startswith(">")
         else f", by up to {far} step{'' if far == '1' else 's'}"
     )
-    return f"{decibels(error.sqnr)} dB, cosine {error.cosine:.5f}, {share(error.share) or '0'} off{how}"
+    off = f", {share(error.share) or '0'} off{how}" if exact or error.steps is not None else ""
+    return f"{decibels(error.sqnr)} dB, cosine {error.cosine:.5f}{off}"
 
 
 def _counts(row: Row) -> list[tuple[str, str]]:
