@@ -60,9 +60,9 @@ class Compared:
 class Comparison:
     """What :func:`compare` found. ``tensors`` are in the order in which ``b`` computes them; ``alone_a`` and
     ``alone_b`` are results of operators without a counterpart; ``exact`` says that all that both compute are numbers
-    of the same kind, so that any difference is one; ``outputs`` are the keys in ``b`` of the outputs of the model. ``recorded``
-    says that ``a`` is a saved run, which cannot compute on the numbers that an operator of ``b`` is fed: isolated
-    differences then have the rounding of the operator's inputs in them."""
+    of the same kind, so that any difference is one; ``outputs`` are the keys in ``b`` of the outputs of the model.
+    ``recorded`` says that ``a`` is a saved run, which cannot compute on the numbers that an operator of ``b`` is fed:
+    isolated differences then have the rounding of the operator's inputs in them."""
 
     a: str
     b: str

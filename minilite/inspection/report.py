@@ -181,11 +181,8 @@ def facts(found: Contents, row: Row) -> list[tuple[str, str]]:
     if grid is not None and grid.axis is None:
         said.append(("scale, zero point", f"{float(grid.scales[0]):.6g}, {int(grid.zero_points[0])}".replace("-", "−")))
         said.append(("real range", " to ".join(f"{v:.4g}".replace("-", "−") for v in grid.range)))
-    said += [
-        (name, _error(error, found.comparison.exact))
-        for name, error in (("by itself", row.isolated), ("in the run", row.accumulated))
-        if error
-    ]
+    exact, errors = found.comparison.exact, (("by itself", row.isolated), ("in the run", row.accumulated))
+    said += [(name, _error(error, exact)) for name, error in errors if error]
     if row.compared is None:
         said.append(("compared", "no: the float model has no counterpart of the result"))
     elif row.isolated is None:
