@@ -27,7 +27,8 @@ class Team:
     def begin(self) -> None:
         """Have no worker, and nothing to do. The block stays where it is: programs know its address."""
         self.block[:] = AWAY
-        self._wanted = threading.Event()
+        self._asleep = threading.Lock()  # not an Event: an interrupt in one of its methods may leave it locked
+        self._asleep.acquire()
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
 
@@ -40,13 +41,15 @@ class Team:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name="minilite worker", daemon=True)
                     self._thread.start()
-        self._wanted.set()
+        try:
+            self._asleep.release()
+        except RuntimeError:  # called already
+            return
 
     def _work(self) -> None:
         work = objects.function(("runner", "worker"))
         while True:
-            self._wanted.wait()
-            self._wanted.clear()
+            self._asleep.acquire()
             work(self.address, PATIENCE, 0, 0)
 
 
