@@ -287,8 +287,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         outcome = self.both("resize_tensor_input", index, size, strict)
         if isinstance(outcome, Refused):
-            if how == "impossible":
-                self._repair()
+            self._repair()
             return
         self.fresh = False
         if tuple(size) != before:

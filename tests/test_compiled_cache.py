@@ -92,3 +92,9 @@ def test_nobody_without_a_home_shares_a_folder(monkeypatch: pytest.MonkeyPatch) 
         assert not objects._file(("runner", "alone")).is_file()
         with pytest.raises(OSError, match=r".*"):
             objects._keep(objects._file(("runner", "alone")), "name", b"code")
+
+
+def test_numba_that_compiles_nothing_is_no_engine() -> None:
+    """Told so by a file of its settings, of which minilite knows nothing."""
+    with mock.patch("numba.njit", return_value=lambda function: function), pytest.raises(objects.CannotCompile):
+        objects._compile(("runner", "alone"))

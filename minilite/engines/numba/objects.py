@@ -157,6 +157,8 @@ def _compile(kind: Kind) -> int:
     signature = (numba.int64,) * 4
     bare: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     compiled: Any = numba.njit(**bare)(module.kernel(*kind[1:]))
+    if not hasattr(compiled, "compile"):  # by NUMBA_DISABLE_JIT, or a file of Numba's settings
+        raise CannotCompile("engine 'numba' cannot be used: Numba is told to compile nothing. Use 'numpy'.")
     compiled.compile(signature)
     library, name = compiled.overloads[signature].library, compiled.overloads[signature].fndesc.llvm_func_name
     _kept.append(compiled)
