@@ -511,7 +511,7 @@ class AnyOrder(RuleBasedStateMachine):
             arrays[first] = [1.0]
         outcome = self.both("run_signature", key, arrays, exact=not (self.tainted and signature.subgraph_index == 0))
         graph = self.model.subgraphs[signature.subgraph_index]
-        if isinstance(outcome, Refused) and how == "other":
+        if isinstance(outcome, Refused) and (how == "other" or self.fresh):
             self._meet("a refused call changes nothing")
             self._begin()
         if isinstance(outcome, Value):
@@ -519,7 +519,7 @@ class AnyOrder(RuleBasedStateMachine):
             if signature.subgraph_index == 0:
                 self.fresh, self.ready = False, True
 
-    @precondition(lambda self: self.model.signatures)
+    @precondition(lambda self: self.model.signatures and self.ready)
     @rule(number=seeds)
     def describe_a_signature(self, number: int) -> None:
         self.both("signature_details", self.model.signatures[number % len(self.model.signatures)].key)
