@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from minilite.engines import compiling
 from minilite.model import Model
 from minilite.spec import DTYPES
 from tests.any_order_models import SUBJECTS, Subject
@@ -109,7 +110,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(
         subject=st.sampled_from(list(SUBJECTS)),
         resolver=st.sampled_from(["BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"]),
-        engine=st.sampled_from(["numpy", "auto", "numba"]),
+        engine=st.sampled_from(list(dict.fromkeys(("numpy", "auto", compiling())))),
         keep=st.booleans(),
         compress=st.booleans(),
         threads=st.sampled_from([None, 1, 2]),

@@ -29,7 +29,8 @@ class Subject:
     matter, from a seed to an array. ``fixed``: tensors that are not resized, because
     minilite refuses sooner what cannot work (when it allocates, where LiteRT invokes). ``remembers``: an invoke changes
     what the next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes
-    are known after an invoke only. ``resolvers``: where the bits must be equal."""
+    are known after an invoke only. ``resolvers``: where the bits must be equal (floats are
+    summed in any order but in the first)."""
 
     name: str
     model: Model
@@ -97,7 +98,10 @@ SUBJECTS = {
         _subject("add", models.add(signature=(-1, 4)), shapes={0: [(1, 4), (3, 4), (2, 1, 4), (4,), (0, 4), (2, 1)]}),
         _subject("chain", models.chain(), shapes={0: [(2, 2), (1, 2), (3,)]}),
         _subject(
-            "convolution", models.convolution(), shapes={0: [(1, 4, 4, 2), (2, 5, 3, 2), (1, 2, 2, 2), (0, 4, 4, 2)]}
+            "convolution",
+            models.convolution(),
+            resolvers=BOTH[:1],
+            shapes={0: [(1, 4, 4, 2), (2, 5, 3, 2), (1, 2, 2, 2), (0, 4, 4, 2)]},
         ),
         _subject("scalar", models.scalar()),
         _subject("strings", models.strings(), shapes={0: [(3,), (1, 2), (0,)]}),
