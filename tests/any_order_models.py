@@ -27,7 +27,7 @@ class Subject:
 
     ``shapes``: sizes that inputs may be given and that work together or alone. ``values``: for inputs whose values
     matter, from a seed to an array. ``fixed``: tensors that are not resized, because
-    minilite refuses sooner what cannot work (when it allocates, where LiteRT invokes). ``remembers``: an invoke changes
+    minilite refuses sooner what cannot work (a shape that is no vector), or more works (CONCATENATION of scalars). ``remembers``: an invoke changes
     what the next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes
     are known after an invoke only. ``resolvers``: where the bits must be equal (floats are
     summed in any order but in the first)."""
@@ -120,7 +120,7 @@ SUBJECTS = {
             dynamic=True,
         ),
         _subject("loop", loop(), values={0: counts}),
-        _subject("branches", branches(), dynamic=True),
+        _subject("branches", branches(), fixed=frozenset([1]), dynamic=True),
         _subject("custom operator", models.custom()),
         _subject("int8 dense", _operator("FULLY_CONNECTED", "int8", 1)),
         _subject("int8 svdf", _operator("SVDF", "int8", 4), remembers=True),
