@@ -303,6 +303,8 @@ class AnyOrder(RuleBasedStateMachine):
             self.ready = False
             self.known = {k for k in self.known if k[0]}
             self._note_allocation(self.both("allocate_tensors"))
+            if self.ready:  # LiteRT's variables begin anew when it allocates
+                self.both("reset_all_variables")
 
     def _size(self, index: int, how: str, random: np.random.Generator) -> list[int]:
         size = list(self._shape(index))
