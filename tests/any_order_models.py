@@ -54,7 +54,9 @@ def _operator(name: str, label: str, seed: int) -> Model:
     op = OPS[name]
     definition = next(d for d in op.definitions if d.label == label)
     draw = SeededDraw(seed)
-    return build(draw, op, definition, op.cases(draw, definition)).model
+    model = build(draw, op, definition, op.cases(draw, definition)).model
+    assert len(model.subgraphs[0].inputs) == 1, "weights are constants"
+    return model
 
 
 def loop() -> Model:
@@ -122,7 +124,7 @@ SUBJECTS = {
         _subject("loop", loop(), values={0: counts}),
         _subject("branches", branches(), fixed=frozenset([1]), dynamic=True),
         _subject("custom operator", models.custom()),
-        _subject("int8 dense", _operator("FULLY_CONNECTED", "int8", 1)),
+        _subject("int8 dense", _operator("FULLY_CONNECTED", "int8", 8)),
         _subject("int8 svdf", _operator("SVDF", "int8", 4), remembers=True),
         _subject("once", _operator("CALL_ONCE", "none", 3), remembers=True, resources=True),
         _subject("images", minilite.read(DEMO / "fashion_int8.tflite")),
