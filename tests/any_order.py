@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from minilite.engines import compiling
-from minilite.model import Model
+from minilite.model import Model, Signature
 from minilite.spec import DTYPES
 from tests.any_order_models import SUBJECTS, Subject
 from tests.remote import Died, Ours, Outcome, Refused, Remote, Value
@@ -63,6 +63,19 @@ def filled(type_: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     with np.errstate(all="ignore"):
         usual = random.normal(size=shape)
         return np.asarray(random.choice(NUMBERS, shape) if seed % 3 == 0 else usual, dtype)
+
+
+def _spoil(arrays: dict[str, Any], how: str) -> None:
+    """Make a mistake in a signature's arguments."""
+    first = next(iter(arrays))
+    if how == "name":
+        arrays["nope"] = arrays.pop(first)
+    elif how == "count":
+        arrays["nope"] = arrays[first]
+    elif how == "type":
+        arrays[first] = arrays[first].astype(np.float64)
+    elif how == "list":
+        arrays[first] = [1.0]
 
 
 def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
@@ -500,33 +513,13 @@ class AnyOrder(RuleBasedStateMachine):
             if seed % 8 == 0:
                 self.both("run_signature", None, {})
             return
-        signature = self.model.signatures[number % len(self.model.signatures)]
-        ours = self.ours.interpreter
-        details = ours.get_signature_runner(signature.key).get_input_details()
         if wrong in ("type", "list") and not (self.ready or self.fresh):
             return  # two mistakes at once
         how = "same" if wrong in ("type", "list") else how  # or LiteRT keeps the shape of what it refuses
-        arrays: dict[str, Any] = {}
-        for name, detail in details.items():
-            shape = tuple(detail["shape"].tolist())
-            shapes = self.subject.shapes.get(detail["index"])
-            if how == "other" and shapes:
-                shape = shapes[seed % len(shapes)]
-            arrays[name] = filled(
-                self.model.subgraphs[signature.subgraph_index].tensors[detail["index"]].type, shape, seed
-            )
-        key: Any = signature.key
-        first = next(iter(arrays))
-        if wrong == "key":
-            key = "nope"
-        elif wrong == "name":
-            arrays["nope"] = arrays.pop(first)
-        elif wrong == "count":
-            arrays["nope"] = arrays[first]
-        elif wrong == "type":
-            arrays[first] = arrays[first].astype(np.float64)
-        elif wrong == "list":
-            arrays[first] = [1.0]
+        signature = self.model.signatures[number % len(self.model.signatures)]
+        arrays = self._arrays(signature, how == "other", seed)
+        key = "nope" if wrong == "key" else signature.key
+        _spoil(arrays, wrong)
         outcome = self.both("run_signature", key, arrays, exact=not (self.tainted and signature.subgraph_index == 0))
         graph = self.model.subgraphs[signature.subgraph_index]
         if isinstance(outcome, Refused) and (how == "other" or self.fresh):
@@ -536,6 +529,18 @@ class AnyOrder(RuleBasedStateMachine):
             self.known |= {(signature.subgraph_index, i) for i in (*graph.inputs, *graph.outputs)}
             if signature.subgraph_index == 0:
                 self.fresh, self.ready = False, True
+
+    def _arrays(self, signature: Signature, others: bool, seed: int) -> dict[str, Any]:
+        """Values for a signature's inputs, of their present shapes or other ones."""
+        tensors = self.model.subgraphs[signature.subgraph_index].tensors
+        arrays: dict[str, Any] = {}
+        details = self.ours.interpreter.get_signature_runner(signature.key).get_input_details()
+        for name, detail in details.items():
+            shape, shapes = tuple(detail["shape"].tolist()), self.subject.shapes.get(detail["index"])
+            if others and shapes:
+                shape = shapes[seed % len(shapes)]
+            arrays[name] = filled(str(tensors[detail["index"]].type), shape, seed)
+        return arrays
 
     @precondition(lambda self: self.model.signatures and self.ready)
     @rule(number=seeds)
