@@ -2,6 +2,8 @@
 
     contradiction  scales in the file contradict each other (:mod:`.inconsistencies`): a bias that is not on
                    s_input * s_weights shows at the operator that adds it, whichever of the three is wrong
+    constants      weights or a bias that are not the other side's, beyond what quantizing does (:mod:`.weights_apart`)
+    input          an input's numbers lie outside of its grid; said at the operator that reads it first
     room           the other side's values take little of what the result's grid holds, or do not fit it
     scales         both sides are integers of the same type, and one has a scale several times the other's
     gain           the results are the other side's times a constant. Where an operator hands integers on as they are,
@@ -13,9 +15,11 @@ Nothing here is measured for its own sake; the numbers are those of :mod:`.measu
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from minilite.inspection.blame import Verdict, verdicts
+from minilite.inspection.constants_apart import constants_apart
 from minilite.inspection.inconsistencies import times
 from minilite.inspection.measuring import Difference
 from minilite.inspection.places import Key, operator_name
@@ -27,6 +31,7 @@ from minilite.spec import Operand
 
 LITTLE, MUCH = 0.3, 1.5
 """Shares of a grid: less than the one is little, more than the other does not fit."""
+CLAMPED = 0.01
 LOW = 25.0
 """dB below which values that do not fit matter."""
 APART = 1.5
@@ -43,21 +48,43 @@ class Hints:
         used = {k: v for k, d in accumulated.items() if (v := self._used(k, d)) is not None}
         self.used = used
         self.verdicts: tuple[Verdict, ...] = () if a is b else verdicts(b, used, {})
+        self.constants = {} if a is b else constants_apart(a, b, counterparts)
+        self.readers = _first_readers(b)
 
     def of(self, key: Key, operator: Key, isolated: Difference | None) -> tuple[str, ...]:
         """Those of a result and of the operator that computes it."""
         found = isolated or self.accumulated[key]
         return tuple(
-            (*self._contradictions(operator), *self._room(key, operator, found), *self._gains(key, operator, found))
+            (
+                *self._contradictions(operator),
+                *self.constants.get(operator, ()),
+                *self._inputs(operator),
+                *self._room(key, operator, found),
+                *self._gains(key, operator, found),
+            )
         )
 
     def _contradictions(self, operator: Key) -> Iterator[str]:
         for verdict in self.verdicts:
+            if verdict.found.operator in self.constants:  # these know better
+                verdict = dataclasses.replace(verdict, at=verdict.found.operator, evidence="")
             if operator == verdict.found.operator:
                 yield verdict.said(operator)
             elif operator == verdict.at:
                 other = f"operator {verdict.found.operator[1]} {verdict.found.name}"
                 yield f"{other} contradicts the scale of the result: it is {times(verdict.factor)} what fits there."
+
+    def _inputs(self, operator: Key) -> Iterator[str]:
+        for key, reader in self.readers.items():
+            found, grid = self.accumulated.get(key), self._grid(key)
+            if reader != operator or found is None or grid is None or found.range_a is None or found.share <= CLAMPED:
+                continue
+            low, high = (f"{v:.4g}" for v in found.range_a)
+            holds = " to ".join(f"{v:.4g}" for v in grid.range)
+            yield (
+                f"{found.share:.1%} of the input's numbers, {low} to {high}, lie outside of what its grid holds "
+                f"({holds}) and were clamped: its scale or zero point is wrong, or the data are scaled otherwise."
+            )
 
     def _room(self, key: Key, operator: Key, found: Difference) -> Iterator[str]:
         used, grid, ranges = self.used.get(key), self._grid(key), self.accumulated[key].range_a
@@ -83,7 +110,13 @@ class Hints:
             if not 1 / APART < factor < APART:
                 yield f"the scale of the result is {times(factor)} the other side's."
         clamped = (self.used.get(key) or 0) > MUCH
-        if abs(found.gain - 1) > GAIN and found.cosine > COSINE and found.gain > 0 and not clamped:
+        if (
+            operator not in self.constants
+            and abs(found.gain - 1) > GAIN
+            and found.cosine > COSINE
+            and found.gain > 0
+            and not clamped
+        ):
             said = f"the results are {times(found.gain)} the other side's throughout (cosine {found.cosine:.4f})"
             yield f"{said}{self._why(key, operator)}."
 
@@ -124,6 +157,15 @@ class Hints:
         found = self.b.subgraphs[operator[0]].operators[operator[1]]
         name = operator_name(self.b, found)
         return OPS[name].of(found.options).result((found.outputs or ()).index(key[1])) if name in OPS else Operand("")
+
+
+def _first_readers(model: Model) -> dict[Key, Key]:
+    """The inputs of the model, each with the operator that reads it first."""
+    graph = model.subgraphs[0]
+    places = (
+        (t, next((i for i, o in enumerate(graph.operators) if t in (o.inputs or ())), None)) for t in graph.inputs
+    )
+    return {(0, t): (0, i) for t, i in places if i is not None}
 
 
 def _single(grid: Grid | None) -> Grid | None:
