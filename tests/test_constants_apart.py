@@ -133,7 +133,7 @@ def test_two_quantized_models_are_held_against_each_other() -> None:
     ],
 )
 def test_what_quantization_changes_is_no_fault(scheme: str, options: dict[str, Any]) -> None:
-    assert said(minilite.quantize(FLOATS, scheme, images(8), progress=False, **options)) == {}
+    assert said(minilite.quantize(FLOATS, scheme, images(16), progress=False, **options)) == {}
 
 
 @pytest.mark.parametrize("options", [{}, {"bias_correction": True}])
@@ -178,10 +178,10 @@ def hints(b: Model) -> dict[int, tuple[str, ...]]:
 
 
 def test_a_comparison_says_so_and_then_accuses_nobody_else() -> None:
-    broken = scaled(INTEGERS, operand(INTEGERS, 2, 1), 4)
+    broken = scaled(INTEGERS, operand(INTEGERS, 2, 1), 0.25)
     (contradiction, message) = hints(broken)[2]
     assert "one of the three is wrong" in contradiction
-    assert message == "the weights are 4 times the other side's."
+    assert message == "the weights are 1/4 of the other side's."
     assert hints(one_channel(2, 7, 4)) == {2: ("the weights in channel 7 are 4.002 times the other side's.",)}
 
 
