@@ -459,13 +459,23 @@ def report(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE.json", help="The graph with its errors for Model Explorer.")
     ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Also what quantizing each operator costs; takes its time.")
+    ] = False,
 ) -> None:
     """Write a page about what quantizing has done to a model: graph, table, plots, findings. It needs no network."""
     from minilite.commands.report import report_files
 
     if (b is None) == (against is None):
         raise typer.BadParameter("give one: the quantized model, or --against", param_hint="QUANTIZED")
-    settings = {"samples": samples, "kernels": kernels, "engine": engine, "calibration": calibration, "graph": json}
+    settings = {
+        "samples": samples,
+        "kernels": kernels,
+        "engine": engine,
+        "calibration": calibration,
+        "graph": json,
+        "sensitivity": sensitivity,
+    }
     typer.echo(report_files(a, b or against or "", data or [], output, settings))
 
 

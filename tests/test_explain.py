@@ -208,6 +208,11 @@ def test_floats_are_not_said_to_be_rescaled(kernels: str) -> None:
     assert any("computed in float32" in text or "float64 throughout" in text for text in said)
 
 
+def test_integers_without_scales_are_not_said_to_be_rescaled() -> None:
+    row = next(r for r in kit.rows("ADD") if r.definition.input_types == ("int32", "int32"))
+    assert "integers: they stand for themselves" in str(minilite.explain(kit.seeded_case(row, 1).model, 0))
+
+
 @pytest.mark.parametrize("row", [r for r in kit.rows(".*") if "hybrid" in r.definition.label], ids=str)
 def test_hybrid_operators_quantize_their_input_at_run_time(row: kit.Row) -> None:
     for kernels in ("reference", "builtin", "xnnpack"):

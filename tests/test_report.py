@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import minilite
 from minilite import cli
 from minilite.errors import ArgumentError
 from minilite.inspection import report_plots as plots
+from minilite.inspection import report_sections
 from minilite.inspection.model_explorer import model_explorer
 from minilite.inspection.report_contents import Contents, contents, weights
 from minilite.inspection.report_graph import drawing
@@ -210,7 +212,7 @@ def test_equal_models_have_no_worst_operator() -> None:
 def test_subgraphs_have_their_own_drawings_and_what_is_no_number_no_noise() -> None:
     text = minilite.report(looping(), looping(), [[np.array([3], np.int32)]])
     page = Page(text)
-    assert [said for _, said in page.all("h3")] == [f"Subgraph {i}" for i in range(4)]
+    assert [said for _, said in page.all("h3") if "Sub" in said] == [f"Subgraph {i}" for i in range(4)]
     rows = [said.split(" ")[:2] for attrs, said in page.all("tr") if "data-row" in attrs]
     assert rows == [["0", "ADD"], ["1", "WHILE"], ["2:0", "LESS"], ["3:0", "ADD"]]
     assert "nan" not in text
@@ -225,6 +227,88 @@ def test_findings_of_the_calibration_are_shown(tmp_path: Path) -> None:
     for given in (calibration, tmp_path / "ranges.json"):
         shown = minilite.report(FLOAT, INT8, images(1), calibration=given)
         assert html.escape(calibration.findings[0].message) in shown
+
+
+# ---- memory, origins, costs ------------------------------------------------------------------------------------------
+
+
+def test_where_an_operators_numbers_come_from_is_what_explain_says(page: Page) -> None:
+    articles = {attrs["id"]: said for attrs, said in page.all("article")}
+    for i in range(len(OPERATORS)):
+        said = articles[f"op-0-{i}"]
+        explained = minilite.explain(INT8, i).operator.arithmetic
+        for m in explained.multipliers:
+            stands = "float" if m.q is None else f"{m.q:,} {m.e}"
+            assert f"{m.name} {m.real:.9g} {stands} {m.relative:.2g} {m.rounding:.4g} rounding" in said
+        result = minilite.explain(INT8, f"tensor {OPERATORS[i].outputs[0]}").tensor
+        assert " ".join(result.origin.summary.split()) in said
+    assert "the widest channel is" in articles["op-0-5"]
+    assert len(page.all("details", "origins")) == len(OPERATORS)
+    floats = Page(minilite.report(FLOAT, FLOAT, images(1)))
+    assert not floats.all("details", "origins")
+
+
+def test_ranges_of_a_calibration_are_the_origins(tmp_path: Path) -> None:
+    calibration = minilite.calibrate(FLOAT, images(100))
+    said = Page(minilite.report(FLOAT, INT8, images(1), calibration=calibration)).all("details", "origins")[0][1]
+    explained = minilite.explain(INT8, f"tensor {OPERATORS[0].outputs[0]}", calibration=calibration)
+    assert " ".join(explained.tensor.origin.summary.split()) in said
+
+
+def test_memory_is_that_of_the_plans(page: Page) -> None:
+    (said,) = [said for attrs, said in page.all("section") if attrs.get("id") == "memory"]
+    charts = page.all("svg", "arena")
+    for runtime, (attrs, _) in zip(("tflm", "litert"), charts, strict=True):
+        plan = minilite.memory_plan(INT8, runtime=runtime)
+        assert f"{plan.arena_bytes:,} bytes" in said
+        assert f"most in use{plan.live_bytes:,} bytes at operator {plan.peak[0].operator} " in said.replace(
+            "use ", "use"
+        )
+        assert "the peak" in attrs["aria-label"]
+        assert f"{plan.arena_bytes:,}" in attrs["aria-label"]
+
+
+def test_a_chart_has_a_rectangle_for_each_buffer_at_its_place() -> None:
+    plan = minilite.memory_plan(INT8)
+    picture = report_sections.chart(plan, "x")
+    number = r'="([\d.]+)"'
+    boxes = re.findall(rf'class="(\w+)" x{number} y{number} width{number} height{number}><title>([^<]*)', picture)
+    drawn = [b for b in plan.buffers if any(b.first <= m.time <= b.last for m in plan.moments)]
+    assert len(boxes) == len(drawn) > len(OPERATORS)
+    room = report_sections.HEIGHT - report_sections.BOTTOM - report_sections.TOP
+    held = {plan.buffers[i].name for i in plan.peak[0].buffers}
+    assert sum(kind == "held" for kind, *_ in boxes) == len(plan.peak[0].buffers) == len(held)
+    for (_, _, y, _, height, title), buffer in zip(boxes, drawn, strict=True):
+        assert title.endswith(f": {buffer.size:,} bytes at {buffer.offset:,}")
+        assert float(height) == pytest.approx(max(buffer.size / plan.arena_bytes * room, 0.5), abs=0.06)
+        assert float(y) + float(height) == pytest.approx(
+            report_sections.HEIGHT - report_sections.BOTTOM - buffer.offset / plan.arena_bytes * room, abs=0.6
+        )
+
+
+def test_memory_that_cannot_be_planned_says_why() -> None:
+    page = Page(minilite.report(looping(), looping(), [[np.array([3], np.int32)]]))
+    (said,) = [said for attrs, said in page.all("section") if attrs.get("id") == "memory"]
+    for runtime in ("tflm", "litert"):
+        try:
+            expected = f"{minilite.memory_plan(looping(), runtime=runtime).arena_bytes:,} bytes"
+        except minilite.Error as error:
+            expected = f"No plan: {error}"
+        assert " ".join(expected.split()) in said
+
+
+def test_what_operators_cost_is_measured_when_asked_for(page: Page) -> None:
+    assert "What each operator costs" not in {said for _, said in page.all("h2")}
+    shown = Page(minilite.report(FLOAT, INT8, images(100), samples=4, sensitivity=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = minilite.sensitivity(FLOAT, images(4))
+    (said,) = [said for attrs, said in shown.all("section") if attrs.get("id") == "sensitivity"]
+    for one in found.operators:
+        assert f"{one.operator}{one.name}{one.alone.sqnr:.1f}{one.spared.sqnr:.1f}" in said.replace(" ", "")
+    assert said.index(found.alone(1)[0].name) < 400
+    with pytest.raises(minilite.Error, match="already quantized"):
+        minilite.report(INT8, "xnnpack", images(1), sensitivity=True)
 
 
 # ---- plots -----------------------------------------------------------------------------------------------------------
@@ -384,7 +468,7 @@ PROBE = """
 <script>
 const said = [];
 const check = (name, ok) => said.push(`${ok ? "ok" : "FAILED"} ${name}`);
-const rows = () => [...document.querySelectorAll("tbody tr")];
+const rows = () => [...document.querySelectorAll("#operators tbody tr")];
 const shown = () => [...document.querySelectorAll("article")].filter((a) => a.checkVisibility()).map((a) => a.id);
 const press = (element, key) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 check("the worst is shown", shown().join() === "op-0-2");
@@ -418,6 +502,9 @@ setTimeout(() => {
   const click = new MouseEvent("click", { bubbles: true, cancelable: true });
   document.querySelector("a.node[data-row=op-0-4]").dispatchEvent(click);
   check("link", shown().join() === "op-0-4" && location.hash === "#op-0-4");
+  const more = document.querySelector("#op-0-4 summary");
+  more.click();
+  check("opens", more.parentElement.open && more.parentElement.querySelector("pre").checkVisibility());
   check("fits", document.documentElement.scrollWidth <= innerWidth);
   const out = document.createElement("pre");
   out.id = "said";
@@ -433,7 +520,7 @@ setTimeout(() => {
 @pytest.mark.parametrize("dark", [0, 1])
 def test_in_chromium(tmp_path: Path, width: int, dark: int) -> None:
     """No errors on the console; the table sorts and filters, operators are chosen by keyboard, nothing overflows."""
-    text = minilite.report(FLOAT, broken_pairs.weights_off(2), images(2))
+    text = minilite.report(FLOAT, broken_pairs.weights_off(2), images(2), sensitivity=bool(dark))
     (tmp_path / "page.html").write_text(text.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
     done = subprocess.run(
         [
@@ -459,7 +546,7 @@ def test_in_chromium(tmp_path: Path, width: int, dark: int) -> None:
     said = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.S)
     assert said, done.stderr[-2000:]
     assert [line for line in said[1].splitlines() if not line.startswith("ok ")] == []
-    assert len(said[1].splitlines()) == 15
+    assert len(said[1].splitlines()) == 16
 
 
 def test_the_templates_are_in_the_package() -> None:

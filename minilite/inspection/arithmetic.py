@@ -91,7 +91,7 @@ def arithmetic(step: Step) -> Arithmetic:
     found = bounds(step)
     rounding = requantizer.rounding if requantizer else None
     word, meaning = _said(step, rounding)
-    if word in ("float", "hybrid"):
+    if word in ("float", "hybrid", "integers"):
         return Arithmetic(step.node.kernels, word, None, meaning, step.node.delegated, (), None, None)
     if step.node.kernels == "tflm" and word == "fixed point":
         meaning = "gemmlowp's fixed-point functions"
@@ -112,6 +112,8 @@ def _said(step: Step, rounding: str | None) -> tuple[str | None, str]:
     if kind == "float" and not own and step.op.name not in FLOATS_TOO:
         types = dict.fromkeys(t.type for t in step.node.outputs if t is not None)
         return kind, f"computed in {', '.join(types)}: nothing is quantized, rescaled or rounded to a grid"
+    if kind == "plain" and word is not None and not own and step.op.name not in FLOATS_TOO:
+        return "integers", "they stand for themselves: nothing is rescaled"
     return word, WORDS.get(rounding or word or "", "")
 
 
@@ -122,10 +124,11 @@ def _way(step: Step) -> str:
 
 def number_kind(step: Step) -> str:
     """``float`` where floats come out of floats, ``hybrid`` where floats come out of floats and of integer weights,
-    and else ``integer``."""
+    ``plain`` where nothing has a scale and nothing is a float, and else ``integer``."""
     inputs, results = ([t for t in ts if t is not None] for ts in (step.node.inputs, step.node.outputs))
     if not any("float" in t.type for t in inputs) or not results or not all("float" in t.type for t in results):
-        return "integer"
+        scaled = any(t.quantized or "float" in t.type for t in (*inputs, *results))
+        return "integer" if scaled else "plain"
     return "hybrid" if any(t.quantized and "float" not in t.type for t in inputs) else "float"
 
 

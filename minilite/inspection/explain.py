@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from minilite.errors import ArgumentError
 from minilite.inspection.arithmetic import Arithmetic, arithmetic
 from minilite.inspection.element import Element, element, in_other_sets
-from minilite.inspection.inconsistencies import inconsistencies, of_operator
+from minilite.inspection.inconsistencies import Inconsistency, inconsistencies, of_operator
 from minilite.inspection.observed import Observed
 from minilite.inspection.origins import Origin, origin
 from minilite.inspection.places import Key, find, operator_name, producer, tensor_name
-from minilite.inspection.ranges import ranges
+from minilite.inspection.ranges import Ranges, ranges
 from minilite.kernel_sets import kernel_set
 from minilite.model import Model
 from minilite.quantization.graph import graph
@@ -113,10 +113,9 @@ def explain(
         raise ArgumentError("an element is computed from actual values: give inputs=, too (or --input, or --random).")
     if place.kind == "operator":
         observed = Observed(loaded, kernels, inputs, signature)
-        return Explanation(
-            kernels, None, _operator(loaded, observed, place.key), _element(observed, place.key, inputs, element)
-        )
-    described = _tensor(loaded, place.key, origin(loaded, place.key, known))
+        operator = _operator(observed, place.key, _faults(loaded, place.key))
+        return Explanation(kernels, None, operator, _element(observed, place.key, inputs, element))
+    described = _tensor(loaded, place.key, origin(loaded, place.key, known), inconsistencies(loaded))
     maker = producer(loaded, place.key)
     first = maker is not None and _is_first(loaded, place.key, maker)
     if inputs is None or not first or maker is None:
@@ -129,6 +128,18 @@ def explain(
     return Explanation(kernels, described, None, _element(observed, (place.key[0], maker), inputs, element))
 
 
+def numbers_of(observed: Observed, key: Key, known: Ranges) -> Explanation:
+    """An operator and its first result, without an element, and without what contradicts them. Raises
+    :class:`OperatorError` for an operator that only a run can prepare."""
+    operator = _operator(observed, key, ())
+    results = [t for t in observed.model.subgraphs[key[0]].operators[key[1]].outputs or () if t >= 0]
+    tensor = None
+    if results:
+        place = key[0], results[0]
+        tensor = _tensor(observed.model, place, origin(observed.model, place, known), ())
+    return Explanation(operator.arithmetic.kernels, tensor, operator)
+
+
 def _element(observed: Observed, key: Key, inputs: Any, index: Sequence[int] | None) -> Element | None:
     if inputs is None:
         return None
@@ -136,7 +147,7 @@ def _element(observed: Observed, key: Key, inputs: Any, index: Sequence[int] | N
     return dataclasses.replace(found, others=tuple(in_other_sets(observed, key, found.index)))
 
 
-def _tensor(model: Model, key: Key, found: Origin) -> TensorExplanation:
+def _tensor(model: Model, key: Key, found: Origin, faults: Iterable[Inconsistency]) -> TensorExplanation:
     tensor, graph = model.subgraphs[key[0]].tensors[key[1]], model.subgraphs[key[0]]
     maker = producer(model, key)
     if maker is not None:
@@ -147,20 +158,23 @@ def _tensor(model: Model, key: Key, found: Origin) -> TensorExplanation:
         made = "a variable" if tensor.is_variable else "a constant"
     wrong = (
         f"operator {i.operator[1]} {i.name}: {i.message}"
-        for i in inconsistencies(model)
+        for i in faults
         if key in dict(i.suspects) and not (found.rule == "bias" and i.kind == "bias")
     )
     return TensorExplanation(key, tensor_name(model, key), str(tensor.type), tensor.shape, made, found, tuple(wrong))
 
 
-def _operator(model: Model, observed: Observed, key: Key) -> OperatorExplanation:
+def _operator(observed: Observed, key: Key, wrong: tuple[str, ...]) -> OperatorExplanation:
     step = observed.step(key)
     names = [(step.op.operand(p).name, i) for p, i in enumerate(step.inputs)]
     names += [(step.op.result(p).name, i) for p, i in enumerate(step.outputs)]
-    operands = tuple((name, _said(model, (key[0], i))) for name, i in names if i >= 0)
-    g = graph(model, key[0])
-    wrong = tuple(i.message for i in of_operator(g, g.nodes[key[1]]))
+    operands = tuple((name, _said(observed.model, (key[0], i))) for name, i in names if i >= 0)
     return OperatorExplanation(key, step.op.name, operands, _formula(step.op.description), arithmetic(step), wrong)
+
+
+def _faults(model: Model, key: Key) -> tuple[str, ...]:
+    g = graph(model, key[0])
+    return tuple(i.message for i in of_operator(g, g.nodes[key[1]]))
 
 
 def _said(model: Model, key: Key) -> str:

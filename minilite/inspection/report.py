@@ -17,11 +17,12 @@ from typing import Any
 
 from minilite.destinations import check_folder
 from minilite.inspection import report_plots as plots
+from minilite.inspection import report_sections as sections
 from minilite.inspection.extras import needed
 from minilite.inspection.measuring import ENDS, Difference
 from minilite.inspection.model_explorer import model_explorer
 from minilite.inspection.reals import dequantized, grid_of
-from minilite.inspection.report_contents import Contents, Row, contents, weights
+from minilite.inspection.report_contents import Contents, Row, contents, given_to, weights
 from minilite.inspection.report_graph import NODE, WIDTH, drawing
 from minilite.inspection.tensor_names import short
 from minilite.quantization.calibration import Calibration
@@ -45,6 +46,7 @@ def report(
     calibration: Calibration | str | os.PathLike[str] | None = None,
     graph: str | os.PathLike[str] | None = None,
     detailed: int = DETAILED,
+    sensitivity: bool | str = False,
 ) -> str:
     """A page of HTML about a float model and what quantizing has made of it; written to ``path``, too, if given.
 
@@ -57,13 +59,17 @@ def report(
                  about them is on the page
     graph        a file for the quantized model's graph with the errors, for Google's Model Explorer (.json)
     detailed     so many operators have plots: the worst ones
+    sensitivity  also what quantizing each operator of the float model costs, by :func:`minilite.sensitivity`: True, or
+                 the scheme (``int8`` if not said). The model is quantized and run twice for each operator, which takes
+                 its time
 
     Raises :class:`MissingPackageError` when Jinja2 is not installed (``pip install 'minilite-interpreter[report]'``),
     :class:`ArgumentError` for a path that cannot be written; what compare and overflow raise."""
     template = _template()
     check_folder(path, graph)
     found = contents(float_model, quantized_model, data, kernels, engine, samples, _lint(calibration))
-    page = str(template.render(shown(found, detailed)))
+    costs = _costs(found, sensitivity, calibration, {"kernels": kernels, "engine": engine})
+    page = str(template.render({**shown(found, detailed, calibration), "sensitivity": costs}))
     if path is not None:
         with replacing(path) as beside:
             beside.write_text(page, encoding="utf-8")
@@ -85,8 +91,17 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {"db": decibels, "level": level, "share": share, "bytes": in_bytes, "short": short}
-    environment.filters |= {"sortable": sortable, "most": most, "count": count}
+    environment.filters |= {"sortable": sortable, "most": most, "count": count, "costs": sections.costs}
     return environment.get_template("report.html")
+
+
+def _costs(found: Contents, wanted: bool | str, calibration: Any, settings: dict[str, Any]) -> Any:
+    """What the operators of the float model cost, on the samples of the report; None if nobody asked."""
+    if not wanted:
+        return None
+    scheme = wanted if isinstance(wanted, str) else "int8"
+    given = {} if calibration is None else {"calibration": calibration}
+    return sections.measured(found.a.model, given_to(found.a), scheme, {**settings, **given})
 
 
 def _lint(calibration: Any) -> Any:
@@ -95,7 +110,7 @@ def _lint(calibration: Any) -> Any:
     return (calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)).findings
 
 
-def shown(found: Contents, detailed: int) -> dict[str, Any]:
+def shown(found: Contents, detailed: int, calibration: Any = None) -> dict[str, Any]:
     """What the template is given."""
     model = found.b.model
     compared = found.comparison
@@ -116,6 +131,8 @@ def shown(found: Contents, detailed: int) -> dict[str, Any]:
         "levels": LEVELS,
         "figures": {row.key: figures(found, row) for row in found.worst[:detailed]},
         "facts": {row.key: facts(found, row) for row in found.rows},
+        "origins": sections.origins(model, found.kernels, [row.key for row in found.rows], calibration),
+        "memories": sections.memory(model),
     }
 
 

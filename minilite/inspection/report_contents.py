@@ -87,6 +87,7 @@ class Contents:
     sizes: tuple[int, int]
     lint: tuple[LintFinding, ...]
     settings: tuple[tuple[str, str], ...]
+    kernels: str
 
 
 def contents(
@@ -109,7 +110,7 @@ def contents(
     worst = sorted((r for r in rows if r.worth < math.inf), key=lambda r: r.worth)
     sizes = _size(float_model, a.model), _size(quantized_model, b.model)
     settings = _settings(a, b, kernels, engine, compared.samples, compared.exact)
-    return Contents(a, b, compared, counted, summary, rows, tuple(worst), sizes, tuple(lint), tuple(settings))
+    return Contents(a, b, compared, counted, summary, rows, tuple(worst), sizes, tuple(lint), tuple(settings), whose)
 
 
 def _given(a: Recorded, b: Recorded) -> list[Any]:
@@ -122,6 +123,11 @@ def _given(a: Recorded, b: Recorded) -> list[Any]:
                 arrays[j] = theirs.arrays[i]
         found.append(_as_data(b.model, Sample(ours.subgraph, arrays)))
     return found
+
+
+def given_to(side: Recorded) -> list[Any]:
+    """The samples that one side was given, as representative data."""
+    return [_as_data(side.model, sample) for sample in side.samples]
 
 
 def _as_data(model: Model, sample: Sample) -> Any:
