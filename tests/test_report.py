@@ -229,6 +229,27 @@ def test_findings_of_the_calibration_are_shown(tmp_path: Path) -> None:
         assert html.escape(calibration.findings[0].message) in shown
 
 
+def test_weights_that_only_are_stored_as_integers_have_their_histogram_and_noise_is_said() -> None:
+    """Weights lie behind DEQUANTIZE; there is nothing to saturate, and yet something to look at."""
+    model = minilite.quantize(FLOAT, "weights_int8")
+    graph = model.subgraphs[0]
+    maker = {o.outputs[0]: o.inputs[0] for o in graph.operators if len(o.inputs) == 1}
+    number, stored = next((i, maker[o.inputs[1]]) for i, o in enumerate(graph.operators) if len(o.inputs) == 3)
+    sound, broken = (Page(minilite.report(FLOAT, m, images(2))) for m in (model, broken_pairs.scaled(model, stored, 4)))
+    for page in (sound, broken):
+        assert "What quantizing has done" in page.all("header")[0][1]
+        (article,) = [said for attrs, said in page.all("article") if attrs["id"] == f"op-0-{number}"]
+        assert "Weights per" in article
+        assert "counterpart of these weights" not in article
+    looked = [
+        next(said for a, said in page.all("section") if a.get("aria-labelledby") == "findings-heading")
+        for page in (sound, broken)
+    ]
+    assert "Nothing: no overflow" in looked[0]
+    assert f"noise {number} CONV_2D: " in looked[1]
+    assert "Nothing" not in looked[1]
+
+
 # ---- memory, origins, costs ------------------------------------------------------------------------------------------
 
 

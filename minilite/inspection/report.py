@@ -130,10 +130,18 @@ def shown(found: Contents, detailed: int, calibration: Any = None) -> dict[str, 
         "node_height": NODE,
         "levels": LEVELS,
         "figures": {row.key: figures(found, row) for row in found.worst[:detailed]},
+        "low": low(found),
         "facts": {row.key: facts(found, row) for row in found.rows},
         "origins": sections.origins(model, found.kernels, [row.key for row in found.rows], calibration),
         "memories": sections.memory(model),
     }
+
+
+def low(found: Contents) -> list[Row]:
+    """The operators that are low by themselves, the worst first; where none is and an output is, the worst three."""
+    outputs = [t.accumulated.sqnr for t in found.comparison.tensors if t.b in found.comparison.outputs]
+    own = [row for row in found.worst if row.worth < LEVELS[2]]
+    return own or (list(found.worst[:3]) if any(sqnr < LEVELS[2] for sqnr in outputs) else [])
 
 
 def figures(found: Contents, row: Row) -> list[dict[str, str]]:

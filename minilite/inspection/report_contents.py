@@ -109,7 +109,7 @@ def contents(
     rows = tuple(_rows(b.model, summary, compared, counted))
     worst = sorted((r for r in rows if r.worth < math.inf), key=lambda r: r.worth)
     sizes = _size(float_model, a.model), _size(quantized_model, b.model)
-    settings = _settings(a, b, kernels, engine, compared.samples, compared.exact)
+    settings = _settings(a, b, kernels, engine, compared.samples, a.model is b.model)
     return Contents(a, b, compared, counted, summary, rows, tuple(worst), sizes, tuple(lint), tuple(settings), whose)
 
 
@@ -179,10 +179,10 @@ def _size(given: Any, model: Model) -> int:
 
 
 def _settings(
-    a: Recorded, b: Recorded, kernels: str, engine: str, samples: int, exact: bool
+    a: Recorded, b: Recorded, kernels: str, engine: str, samples: int, same: bool
 ) -> Iterable[tuple[str, str]]:
-    yield ("yardstick" if exact else "float model"), a.name
-    yield ("compared with it" if exact else "quantized model"), b.name
+    yield ("yardstick" if same else "float model"), a.name
+    yield ("compared with it" if same else "quantized model"), b.name
     yield "scheme", scheme(b.model)
     yield "kernel set", kernels
     yield "engine", engine
@@ -221,12 +221,23 @@ def weights(found: Contents, row: Row) -> tuple[np.ndarray | None, np.ndarray, T
     tensor in the quantized model. None for an operator without quantized weights."""
     s, i = row.key
     graph = found.b.model.subgraphs[s]
-    for position, t in enumerate(graph.operators[i].inputs or ()):
+    for position, read in enumerate(graph.operators[i].inputs or ()):
+        t = _behind_dequantize(found.b.model, s, read)
         if t >= 0 and grid_of(graph.tensors[t]) is not None and _is_weights(found.b.model, graph.tensors[t]):
             integers = constant_array(found.b.model, graph.tensors[t], t)
             if integers is not None:
                 return _float_weights(found, row, position, integers.shape), integers, graph.tensors[t]
     return None
+
+
+def _behind_dequantize(model: Model, subgraph: int, tensor: int) -> int:
+    """The tensor itself; of one that DEQUANTIZE makes, what it is made from."""
+    graph = model.subgraphs[subgraph]
+    for operator in graph.operators:
+        if tensor >= 0 and tensor in (operator.outputs or ()):
+            is_it = model.operator_codes[operator.opcode_index].name == "DEQUANTIZE"
+            return (operator.inputs or (tensor,))[0] if is_it else tensor
+    return tensor
 
 
 def _float_weights(found: Contents, row: Row, position: int, shape: tuple[int, ...]) -> np.ndarray | None:
