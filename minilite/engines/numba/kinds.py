@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from minilite.engines.numba.objects import Kind, dot, features
+from minilite.engines.numba.packing import TO_FLOATS
 
 FLOATS_OF_TWO = ("add", "sub", "mul", "div", "squared difference", "max", "min", "prelu")
 ROUNDINGS = ("float32", "fixed", "float64")
@@ -32,6 +33,8 @@ def every() -> list[Kind]:
         *((module, "int8", what) for module, what in product(("pooling", "row_mean"), ("bias", "fixed"))),
         ("row_mean", "float32", "mean"),
         ("layer_norm",),
+        *(("quantize_rows", way) for way in ("xnnpack", "symmetric", "asymmetric")),
+        *(("matmul", "int8", dot(), order) for order in TO_FLOATS),
         ("resize_bilinear", "float32", "terms"),
         *(("resize_bilinear", "int8", how) for how in ("half away", "half up")),
         *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),

@@ -18,8 +18,12 @@ into panels that differ by 16 at most."""
 HEIGHTS = {1: (24, 7), 2: (12, 7), 3: (8, 7), 4: (6, 5)}
 """Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers; the second size is
 for what the first leaves over. (Halving 224 five times leaves 7, and 49 is 4 times 6 and 5 times 5.)"""
-CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192}
+CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192, "product": 192, "factors": 192}
 """Bytes that 16 channels take in an integer kernel's table, by its rounding."""
+TO_FLOATS = ("product", "factors")
+"""The roundings that give floats, whose channels are in their own order."""
+NUMBERS = 16
+"""Where zero point and scale of an image lie in a hybrid kernel's constants."""
 
 
 GATHERED, ROWS, IN_PLACE, BAND = range(4)
@@ -65,16 +69,16 @@ def panels(channels: int, integers: bool) -> list[tuple[int, int]]:
     return found
 
 
-def in_panels(matrix: Array, per_step: int) -> Array:
+def in_panels(matrix: Array, per_step: int, in_order: bool = False) -> Array:
     """``[channels, terms]`` as panels of ``[steps, panel channels, per_step]``, one behind the other, flat; of integers
-    in :func:`panel_order`."""
+    in :func:`panel_order`, unless they are to be left in their own."""
     integers = matrix.dtype == np.int8
     channels, terms = matrix.shape
     steps = padded(terms, per_step) // per_step
     wide = np.zeros((padded(channels, LANES), steps * per_step), matrix.dtype)
     wide[:channels, :terms] = matrix
     words = wide.view(np.int32)  # what a step takes of a channel is moved as one
-    if integers:
+    if integers and not in_order:
         words = words[panel_order(channels)]
     packed = aligned(wide.size, matrix.dtype)
     panel = packed.view(words.dtype)
@@ -121,6 +125,13 @@ def in_blocks(rounding: str, table: Array, lanes: int = LANES) -> Array:
         result[:, 1:] = wide[1:].transpose(1, 2, 0).reshape(blocks, 2, lanes)
     assert result[:1].nbytes * LANES == CHANNEL_BYTES[rounding] * lanes
     return result
+
+
+def hybrid_table(sums: Array, scales: Array, bias: Array) -> Array:
+    """What a hybrid kernel knows of its channels: the sums of their weights, their scales and biases, in blocks of
+    16."""
+    parts = np.stack([sums.astype(np.int32), *(x.astype(np.float32).view(np.int32) for x in (scales, bias))])
+    return in_blocks("product", parts)
 
 
 def panel_table(rounding: str, table: Array) -> Array:

@@ -26,7 +26,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.functions import activated
-from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
+from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds, Hybrid
 from minilite.engines.numba.kernels.rows import band, copy, gather
 from minilite.engines.numba.kernels.sums import MULTIPLY_ADD, dot4
 from minilite.engines.numba.kernels.vectors import (
@@ -38,7 +38,9 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
+    clip,
     constant,
+    get_i32,
     get_i64,
     load,
     quotient,
@@ -47,7 +49,7 @@ from minilite.engines.numba.kernels.vectors import (
     store_some,
     vector,
 )
-from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, HEIGHTS, IN_PLACE, ROWS
+from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, HEIGHTS, IN_PLACE, NUMBERS, ROWS, TO_FLOATS
 
 # ---- tiles -----------------------------------------------------------------------------------------------------------
 
@@ -110,19 +112,10 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
     """A tile of int8, steps of four terms. ``constants`` is the address of zero point, low and high (less the zero
     point), int64 each."""
     block = CHANNEL_BYTES[rounding]
-    bytes_ = vector(I8, 4 * LANES)
 
     def generate(builder: Builder, tile: Tile) -> None:
-        def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
-            filters = [load(builder, bytes_, taps, 64 * v, 64) for v in range(width)]
-            for row in range(height):
-                at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
-                four = builder.bitcast(splat(builder, load(builder, I32, at)), bytes_)
-                for v in range(width):
-                    builder.store(dot4(builder, dot, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
-
         start = [load(builder, vector(I32), tile.channels, v * block, 64) for v in range(width)]
-        sums = _sums(builder, tile, height, width, start, body)
+        sums = _integer_sums(builder, tile, dot, height, start)
         rounded = [ROUNDINGS[rounding](builder, tile.channels, v * block) for v in range(width)]
         bounds = Bounds(builder, tile.constants)
         for row in range(height):
@@ -133,6 +126,42 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
             else:
                 values = [rounded[v](builder, acc, bounds) for v, acc in enumerate(sums[row])]
                 _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
+
+    return _tile(generate)
+
+
+def _integer_sums(builder: Builder, tile: Tile, dot: str, height: int, start: list[Value]) -> list[list[Value]]:
+    """The sums of a tile of int8."""
+    bytes_, width = vector(I8, 4 * LANES), len(start)
+
+    def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
+        filters = [load(builder, bytes_, taps, 64 * v, 64) for v in range(width)]
+        for row in range(height):
+            at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
+            four = builder.bitcast(splat(builder, load(builder, I32, at)), bytes_)
+            for v in range(width):
+                builder.store(dot4(builder, dot, builder.load(sums[row][v]), four, filters[v]), sums[row][v])
+
+    return _sums(builder, tile, height, width, start, body)
+
+
+def hybrid_tile(dot: str, rounding: str, height: int, width: int) -> Any:
+    """A tile of int8 that ends in floats. ``constants`` is the address of low and high, float32 each; of int64 1 if
+    each row has its zero point and scale behind it; and, if not, of those of all rows."""
+
+    def generate(builder: Builder, tile: Tile) -> None:
+        sums = _integer_sums(builder, tile, dot, height, [constant(vector(I32), 0)] * width)
+        channels = [Hybrid(builder, tile.channels, v * CHANNEL_BYTES[rounding], rounding) for v in range(width)]
+        low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4)) for i in range(2))
+        each = builder.icmp_signed("==", load(builder, I64, tile.constants, 8), constant(I64, 1))
+        behind = builder.add(tile.rows, builder.mul(tile.steps, constant(I64, 4)))
+        numbers = builder.select(each, behind, builder.add(tile.constants, constant(I64, NUMBERS)))
+        step = builder.select(each, tile.stride, constant(I64, 0))
+        for row in range(height):
+            of_row = builder.add(numbers, builder.mul(step, constant(I64, row)))
+            at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
+            values = [channel(builder, acc, of_row) for channel, acc in zip(channels, sums[row], strict=True)]
+            _stored(builder, [clip(builder, x, low, high) for x in values], at, tile.columns, 4)
 
     return _tile(generate)
 
@@ -217,18 +246,18 @@ def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
 
 def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int], None]:
     """The kernel of a kind: ``int8`` (how: vnni or portable) or ``float32`` (how: fused or separate; in the place of a
-    rounding the activation).
+    rounding the activation). Of hybrid layers, whose rounding is one to floats, the padding is the zero point.
 
     Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
     of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,
     bytes between output rows; flip, padding; the layout; then the numbers of :func:`gather` and, for bands, output rows
     of the image in a block and bytes of a line."""
-    is_float = kind == "float32"
-    size = 4 if is_float else 1
+    is_float, is_hybrid = kind == "float32", rounding in TO_FLOATS
+    size = 4 if is_float or is_hybrid else 1
     channel_bytes = 64 if is_float else CHANNEL_BYTES[rounding]
 
     def tile(height: int, width: int) -> Any:
-        return float_tile(how, rounding, height, width) if is_float else integer_tile(how, rounding, height, width)
+        return (float_tile if is_float else hybrid_tile if is_hybrid else integer_tile)(how, rounding, height, width)
 
     def narrow(height: int, width: int) -> Any:
         return float_tile(how, rounding, height, width, LANES // 2) if is_float else tile(height, width)
@@ -274,6 +303,8 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
         image, out, rows = get_i64(row), get_i64(row + 8), get_i64(row + 40)
         stride, block, out_stride = get_i64(row + 72), get_i64(row + 88), get_i64(row + 96)
         flip, padding, layout, window = get_i64(row + 104), get_i64(row + 112), get_i64(row + 120), row + 128
+        if is_hybrid:
+            padding = get_i32(get_i64(row + 32) + NUMBERS)
         for unit in range(first, last):
             if layout == BAND:
                 height, width, pixel = get_i64(window), get_i64(window + 8), get_i64(window + 16)

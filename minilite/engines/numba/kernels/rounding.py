@@ -9,6 +9,11 @@ fixed    q, left, right, half, away: ``x = (acc << left) * q`` in 31 fractional 
          (gemmlowp), with 0 up (ruy).
 float32  scale: ``rint(float32(acc) * scale)``, ties to even (XNNPACK)
 float64  scale, twice as wide: ``round(float64(acc) * scale)``, ties away from zero
+
+Hybrid layers end in floats. Their channels have the sum of their weights, scale and bias:
+
+product  ``float32(acc - z * sum) * (s_row * scale) + bias``
+factors  ``float32(acc - z * sum) * scale * s_row + bias``
 """
 
 from __future__ import annotations
@@ -144,3 +149,22 @@ class Float32(Fixed):
 
 
 ROUNDINGS: dict[str, Any] = {"fixed": Fixed, "float64": Float64, "float32": Float32}
+
+
+class Hybrid:
+    """One block of channels that become floats. ``numbers`` is the address of a row's zero point and scale."""
+
+    def __init__(self, builder: Builder, channels: Value, offset: int, rounding: str):
+        self.sum = load(builder, vector(I32), channels, offset, 4)
+        self.scale, self.bias = (load(builder, vector(F32), channels, offset + 64 * i, 4) for i in (1, 2))
+        self._rounding = rounding
+
+    def __call__(self, builder: Builder, acc: Value, numbers: Value) -> Value:
+        """The real numbers, not clipped yet."""
+        zero_point, scale = splat(builder, load(builder, I32, numbers)), splat(builder, load(builder, F32, numbers, 4))
+        x = builder.sitofp(builder.sub(acc, builder.mul(zero_point, self.sum)), self.scale.type)
+        if self._rounding == "product":
+            x = builder.fmul(x, builder.fmul(scale, self.scale))
+        else:
+            x = builder.fmul(builder.fmul(x, self.scale), scale)
+        return builder.fadd(x, self.bias)

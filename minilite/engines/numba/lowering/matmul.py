@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Place, Word
-from minilite.engines.numba.lowering import winograd
+from minilite.engines.numba.lowering import hybrid, winograd
+from minilite.engines.numba.lowering.products import Product, whole
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.engines.numba.objects import dot
 from minilite.fixed_point import ACTIVATION_BOUNDS, Requantizer
@@ -16,15 +15,6 @@ from minilite.ops.windows import Axis, axes
 from minilite.spec import Node, TensorInfo
 
 Array = np.ndarray
-
-BLOCK = 48
-"""Output pixels that go through all filters together."""
-BANDS = 64 * 1024
-"""Bytes of a band of the image that is worth having at once."""
-GATHERING = 16
-"""What gathering a line of a window takes, in dot products."""
-SCRATCH = 256 * 1024
-"""Bytes of gathered rows that stay in a processor's second cache."""
 
 ROUNDINGS = {
     "float32": "float32",
@@ -40,6 +30,8 @@ def conv_2d_(task: Task) -> list[Call] | None:
     rows, columns = axes(task.node.options, task.input(0).shape, task.input(1).shape[1:])
     if task.computed_by == "conv_2d.integer":
         return _integer(task, rows, columns)
+    if task.computed_by == "conv_2d.hybrid_":
+        return hybrid.convolution(task, rows, columns, dot(), bounds(task.node))
     return _float(task, rows, columns) if task.computed_by == "conv_2d.float_" else None
 
 
@@ -47,22 +39,13 @@ def fully_connected_(task: Task) -> list[Call] | None:
     one = Axis(1, 1, 1, 1, 0, 0)
     if task.computed_by == "fully_connected.integer":
         return None if task.prepared.weights_zero_point else _integer(task, one, one)
+    if task.computed_by == "fully_connected.hybrid_":
+        return hybrid.layer(task, one, one, dot(), bounds(task.node))
     return _float(task, one, one) if task.computed_by == "fully_connected.float_" else None
 
 
 def _known(*infos: TensorInfo | None) -> bool:
     return all(i is None or i.value is not None for i in infos)
-
-
-def _geometry(task: Task, rows: Axis, columns: Axis) -> tuple[int, int, int, int]:
-    """Rows, terms, output channels and groups of the matrix product."""
-    filter = task.input(1)
-    if task.node.op == "FULLY_CONNECTED":
-        units, terms = filter.shape
-        return int(np.prod(task.input(0).shape)) // terms, terms, units, 1
-    batch, _, _, depth = task.input(0).shape
-    terms = int(np.prod(filter.shape[1:]))
-    return batch * rows.output * columns.output, terms, filter.shape[0], depth // filter.shape[3]
 
 
 def constants(r: Requantizer) -> Array:
@@ -89,7 +72,7 @@ def _integer(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
     def channels(part: slice) -> Array:
         return packing.panel_table(rounding, table[:, part])
 
-    return _calls(kind, task, rows, columns, matrix, channels, constants(p.requantize), 128, padding)
+    return whole(task, rows, columns, Product(kind, matrix, channels, 128, padding), constants(p.requantize))
 
 
 def _start(bias: TensorInfo | None, sums: Array, zero_point: int) -> Array:
@@ -125,94 +108,7 @@ def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
         return packing.float_channels(start[part])
 
     kind = ("matmul", "float32", _sums(task), "none")
-    return _calls(kind, task, rows, columns, matrix, channels, bounds(task.node), 0, 0)
-
-
-def _calls(
-    kind: tuple[str, ...],
-    task: Task,
-    rows: Axis,
-    columns: Axis,
-    matrix: Array,
-    channels: Any,
-    bounds: Array,
-    flip: int,
-    padding: int,
-) -> list[Call]:
-    """A call for each group."""
-    input, output = task.input(0), task.output
-    count, terms, units, groups = _geometry(task, rows, columns)
-    size, per_step = matrix.itemsize, 4 // matrix.itemsize
-    depth = input.shape[-1] if task.node.op != "FULLY_CONNECTED" else terms
-    pixel, each = depth * size, units // groups
-    window = _window(rows, columns, pixel, pixel // groups)
-    segments, segment = 1, packing.padded(terms, per_step) * size
-    stride, segment_stride = segment, 0
-    if _in_a_band(rows, columns, each, groups, terms):
-        layout, segments, matrix = packing.BAND, rows.filter, _segments(matrix, rows.filter, per_step)
-        segment = packing.padded(columns.filter * pixel, 4)
-        line = ((columns.output - 1) * columns.stride + columns.filter) * pixel
-        stride, segment_stride = columns.stride * pixel, rows.dilation * line
-        reach = (rows.filter - 1) * rows.dilation + 1
-        some = max(1, min((BANDS // line - reach) // rows.stride + 1, -(-rows.output // 4)))
-        window, block, blocks = (*window, some, line), 0, input.shape[0] * -(-rows.output // some)
-        scratch = ((some - 1) * rows.stride + reach) * line
-    else:
-        own = groups == 1 and segment == terms * size and all(map(_is_one_pixel, (rows, columns)))
-        layout = packing.GATHERED if not own else packing.ROWS if flip else packing.IN_PLACE
-        most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
-        blocks = -(-count // most)
-        block = -(-count // blocks)
-        blocks = -(-count // block)
-        scratch = block * stride
-    calls = []
-    for group in range(groups):
-        part = slice(group * each, (group + 1) * each)
-        row: tuple[Word, ...] = (
-            Place(input.index, group * (pixel // groups)),
-            Place(output.index, group * each * size),
-            packing.in_panels(matrix[part], per_step),
-            channels(part),
-            bounds,
-            *(count, each, segment, segments, stride, segment_stride, block, units * size, flip, padding, layout),
-            *window,
-        )
-        work = count * terms * each // (100 if size == 1 else 25)
-        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES, work))
-    return calls
-
-
-def _is_one_pixel(axis: Axis) -> bool:
-    return (axis.filter, axis.stride, axis.before) == (1, 1, 0) and axis.output == axis.size
-
-
-def _in_a_band(rows: Axis, columns: Axis, units: int, groups: int, terms: int) -> bool:
-    """Whether copying the image's lines is better than gathering windows: then tiles end at the end of every line."""
-    if rows.filter * columns.filter == 1 or columns.dilation > 1 or groups > 1:
-        return False
-    vectors = -(-units // packing.LANES)
-    height = packing.HEIGHTS[min(vectors, 4)][0]
-    if columns.output < height:
-        return False
-    wasted = packing.padded(columns.output, height) / columns.output - 1
-    gathering = rows.filter * GATHERING / (terms / 4 * vectors)
-    return wasted < gathering
-
-
-def _segments(matrix: Array, segments: int, per_step: int) -> Array:
-    """A matrix whose rows are in segments, each padded with zeros to whole steps."""
-    parts = matrix.reshape(len(matrix), segments, -1)
-    wide = np.zeros((*parts.shape[:2], packing.padded(parts.shape[2], per_step)), matrix.dtype)
-    wide[..., : parts.shape[2]] = parts
-    return wide.reshape(len(matrix), -1)
-
-
-def _window(rows: Axis, columns: Axis, pixel: int, part: int) -> tuple[int, ...]:
-    """The numbers that gathering reads."""
-    return (
-        *(rows.size, columns.size, pixel, part, rows.output, columns.output, rows.filter, columns.filter),
-        *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
-    )
+    return whole(task, rows, columns, Product(kind, matrix, channels), bounds(task.node))
 
 
 def depthwise_conv_2d_(task: Task) -> list[Call] | None:

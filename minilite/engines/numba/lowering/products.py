@@ -1,0 +1,159 @@
+"""A matrix product of gathered rows as calls: where its rows come from, and in which blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minilite.engines.numba import packing
+from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba.lowering.task import Task
+from minilite.engines.numba.objects import Kind
+from minilite.ops.windows import Axis
+
+Array = np.ndarray
+
+BLOCK = 48
+"""Output pixels that go through all filters together."""
+BANDS = 64 * 1024
+"""Bytes of a band of the image that is worth having at once."""
+GATHERING = 16
+"""What gathering a line of a window takes, in dot products."""
+SCRATCH = 256 * 1024
+"""Bytes of gathered rows that stay in a processor's second cache."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """What is computed: the kernel, the matrix ``[channels, terms]``, its channels' tables by slices of them. Bytes of
+    the input are xor ``flip``, and ``padding`` outside of it."""
+
+    kind: Kind
+    matrix: Array
+    channels: Callable[[slice], Array]
+    flip: int = 0
+    padding: int = 0
+
+    @property
+    def to_floats(self) -> bool:
+        """Whether sums of integers become floats."""
+        return self.kind[-1] in packing.TO_FLOATS
+
+
+@dataclass(frozen=True)
+class Images:
+    """What it is computed of: so many images from one place on, the kernel's constants for them, and how many images
+    come before. Rows of their own have ``behind`` bytes behind each, and begin at whole steps."""
+
+    count: int
+    source: Place | Array
+    constants: Array
+    before: int = 0
+    behind: int = 0
+
+    def from_(self, offset: int) -> Word:
+        """So many bytes behind the first."""
+        if isinstance(self.source, Place):
+            return Place(self.source.tensor, self.source.offset + offset)
+        return self.source[offset:]
+
+
+def geometry(task: Task, rows: Axis, columns: Axis) -> tuple[int, int, int, int, int]:
+    """Images, rows of each, terms, output channels and groups of the matrix product."""
+    filter = task.input(1)
+    if task.node.op == "FULLY_CONNECTED":
+        units, terms = filter.shape
+        return 1, int(np.prod(task.input(0).shape)) // terms, terms, units, 1
+    batch, _, _, depth = task.input(0).shape
+    terms = int(np.prod(filter.shape[1:]))
+    return batch, rows.output * columns.output, terms, filter.shape[0], depth // filter.shape[3]
+
+
+def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Images) -> list[Call]:
+    """A call for each group."""
+    matrix, kind, flip = product.matrix, product.kind, product.flip
+    _, per_image, terms, units, groups = geometry(task, rows, columns)
+    count = images.count * per_image
+    size, per_step = matrix.itemsize, 4 // matrix.itemsize
+    out_size = 4 if product.to_floats else size
+    depth = terms if task.node.op == "FULLY_CONNECTED" else task.input(0).shape[-1]
+    pixel, each = depth * size, units // groups
+    window = _window(rows, columns, pixel, pixel // groups)
+    segments, segment = 1, packing.padded(terms, per_step) * size
+    stride, segment_stride = segment + images.behind, 0
+    if _in_a_band(rows, columns, each, groups, terms):
+        layout, segments, matrix = packing.BAND, rows.filter, _segments(matrix, rows.filter, per_step)
+        segment = packing.padded(columns.filter * pixel, 4)
+        line = ((columns.output - 1) * columns.stride + columns.filter) * pixel
+        stride, segment_stride = columns.stride * pixel, rows.dilation * line
+        reach = (rows.filter - 1) * rows.dilation + 1
+        some = max(1, min((BANDS // line - reach) // rows.stride + 1, -(-rows.output // 4)))
+        window, block, blocks = (*window, some, line), 0, images.count * -(-rows.output // some)
+        scratch = ((some - 1) * rows.stride + reach) * line
+    else:
+        own = groups == 1 and segment == terms * size and all(map(_is_one_pixel, (rows, columns)))
+        own = own or images.behind > 0
+        layout = packing.GATHERED if not own else packing.ROWS if flip else packing.IN_PLACE
+        most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
+        blocks = -(-count // most)
+        block = -(-count // blocks)
+        blocks = -(-count // block)
+        scratch = block * stride
+    first = images.before * per_image * units * out_size
+    calls = []
+    for group in range(groups):
+        part = slice(group * each, (group + 1) * each)
+        row: tuple[Word, ...] = (
+            images.from_(group * (pixel // groups)),
+            Place(task.output.index, first + group * each * out_size),
+            packing.in_panels(matrix[part], per_step, product.to_floats),
+            product.channels(part),
+            images.constants,
+            *(count, each, segment, segments, stride, segment_stride, block, units * out_size),
+            *(flip, product.padding, layout),
+            *window,
+        )
+        work = count * terms * each // (100 if size == 1 else 25)
+        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES, work))
+    return calls
+
+
+def whole(task: Task, rows: Axis, columns: Axis, product: Product, constants: Array) -> list[Call]:
+    """The calls for all images of the input as they are."""
+    count = geometry(task, rows, columns)[0]
+    return calls(task, rows, columns, product, Images(count, Place(task.input(0).index), constants))
+
+
+def _is_one_pixel(axis: Axis) -> bool:
+    return (axis.filter, axis.stride, axis.before) == (1, 1, 0) and axis.output == axis.size
+
+
+def _in_a_band(rows: Axis, columns: Axis, units: int, groups: int, terms: int) -> bool:
+    """Whether copying the image's lines is better than gathering windows: then tiles end at the end of every line."""
+    if rows.filter * columns.filter == 1 or columns.dilation > 1 or groups > 1:
+        return False
+    vectors = -(-units // packing.LANES)
+    height = packing.HEIGHTS[min(vectors, 4)][0]
+    if columns.output < height:
+        return False
+    wasted = packing.padded(columns.output, height) / columns.output - 1
+    gathering = rows.filter * GATHERING / (terms / 4 * vectors)
+    return wasted < gathering
+
+
+def _segments(matrix: Array, segments: int, per_step: int) -> Array:
+    """A matrix whose rows are in segments, each padded with zeros to whole steps."""
+    parts = matrix.reshape(len(matrix), segments, -1)
+    wide = np.zeros((*parts.shape[:2], packing.padded(parts.shape[2], per_step)), matrix.dtype)
+    wide[..., : parts.shape[2]] = parts
+    return wide.reshape(len(matrix), -1)
+
+
+def _window(rows: Axis, columns: Axis, pixel: int, part: int) -> tuple[int, ...]:
+    """The numbers that gathering reads."""
+    return (
+        *(rows.size, columns.size, pixel, part, rows.output, columns.output, rows.filter, columns.filter),
+        *(rows.stride, columns.stride, rows.dilation, columns.dilation, rows.before, columns.before),
+    )
