@@ -188,7 +188,7 @@ def quantize(
         str, typer.Option(help="minmax, tflite, ema, percentile, entropy, mse, or a saved calibration (.json).")
     ] = "minmax",
     ranges: Annotated[
-        Path | None, typer.Option(help="Ranges to use instead of measured ones: .json of {tensor: [min, max]}.")
+        Path | None, typer.Option(help="Ranges to use instead of measured ones: .json of {tensor: \\[min, max]}.")
     ] = None,
     save_calibration: Annotated[Path | None, typer.Option(help="Keep the measured ranges in this .json file.")] = None,
     exclude: Annotated[

@@ -672,3 +672,10 @@ def test_the_pages_python_runs(page):
     assert [name.split("/")[-1] for name in changed] == ["MatMul", "MatMul", "PartitionedCall:0"]
     assert debugger.tensor("sum_1/Relu").shape == (1, 7, 7, 64)
     assert same(debugger.outputs, minilite.run("patched.tflite", names["image"], engine="numpy"))
+
+
+def test_the_session_says_what_was_clamped_and_where_to_look() -> None:
+    said = session("goto -1\nstats no_such_thing_at_all\npatch t0 real 1e9\npatch t0 real 0.5\n")
+    assert re.search(r"goto -1\n.*index\s+from 0 to 10, got -1", said)
+    assert re.search(r"`tensors`\s+lists them", said)
+    assert said.count("clamped: the tensor's integers reach from 0 to 1") == 1

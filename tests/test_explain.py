@@ -479,3 +479,16 @@ def test_the_command(call, tmp_path, image: np.ndarray) -> None:
     code, out, _ = call("explain", demo.INT8_MODEL, "tensor 0", "--calibration", tmp_path / "ranges.json")
     assert code == 0
     assert "bit for bit" in " ".join(out.split())
+
+
+def test_an_element_is_several_indices(model: Model, image: np.ndarray) -> None:
+    for wrong in (5, "0,3"):
+        with pytest.raises(ArgumentTypeError, match="expected an element's indices"):
+            minilite.explain(model, 5, image, element=wrong)
+
+
+def test_a_bias_of_int64_is_no_share_of_int32() -> None:
+    images = np.float32(np.load(demo.SAMPLES)["images"][:100, ..., None] / 255)
+    said = str(minilite.explain(minilite.quantize(demo.FLOAT_MODEL, "int16x8", images), 1))
+    assert "the largest bias is" in said
+    assert "int32 holds" not in said

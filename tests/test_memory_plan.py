@@ -223,7 +223,9 @@ def test_batches_and_shapes():
     wide = memory_plan(demo.FLOAT_MODEL, shapes={"image": (1, 28, 56, 1)})
     assert plain.arena_bytes < wide.arena_bytes <= 2 * plain.arena_bytes
     assert memory_plan(demo.FLOAT_MODEL, shapes={0: (1, 28, 56, 1)}) == wide
-    with pytest.raises(ArgumentError, match=r"'imge' is no input; the model has: 0 'serving_default_image:0'"):
+    with pytest.raises(
+        ArgumentError, match=r"'imge' is no input; the model has: 0 'image' or 'serving_default_image:0'"
+    ):
         memory_plan(demo.FLOAT_MODEL, shapes={"imge": (1, 28, 28, 1)})
     with pytest.raises(ArgumentError, match="no input"):
         memory_plan(demo.FLOAT_MODEL, shapes={5: (1, 28, 28, 1)})
@@ -447,3 +449,13 @@ def test_the_command(capsys, monkeypatch):
         status, _, err = command(capsys, monkeypatch, demo.FLOAT_MODEL, *wrong)
         assert status == 1
         assert said in " ".join(err.split())
+
+
+def test_inputs_are_called_as_signatures_call_them_and_lines_end_where_they_end(call) -> None:
+    plan = minilite.memory_plan(demo.INT8_MODEL, shapes={"image": (2, 28, 28, 1)})
+    assert plan == minilite.memory_plan(demo.INT8_MODEL, batch=2)
+    with pytest.raises(minilite.ArgumentError, match="0 'image' or 'serving_default_image:0'"):
+        minilite.memory_plan(demo.INT8_MODEL, shapes={"foo": (2, 28, 28, 1)})
+    status, out, _ = call("memory", demo.INT8_MODEL, "--tensors")
+    assert status == 0
+    assert not [line for line in out.splitlines() if line != line.rstrip()]

@@ -100,7 +100,8 @@ class Session(cmd.Cmd):
         try:
             return bool(super().onecmd(line))
         except (Error, OSError) as error:
-            self._wrap(f"error: {error}")
+            hint = " `tensors` lists them." if re.search(r"no tensor .*\(there are \d+\)", str(error)) else ""
+            self._wrap(f"error: {error}{hint}")
         except Exception as error:  # whatever it is, the session and its run are worth more
             self._wrap(f"error: {type(error).__name__}: {error}")
         return False
@@ -256,6 +257,9 @@ class Session(cmd.Cmd):
         index, where = self._place(target)
         readers = self.debugger.patch(index, value, where, real=bool(found[2]))
         self._wrap(f"{self._title(index)}: {read_by(readers)}")
+        limits = self.debugger.real_range(index) if found[2] else None
+        if limits is not None and np.size(value) and not limits[0] <= np.min(value) <= np.max(value) <= limits[1]:
+            self._wrap(f"clamped: the tensor's integers reach from {limits[0]:.6g} to {limits[1]:.6g}")
 
     def do_unpatch(self, line: str) -> None:
         """unpatch [T]     take a tensor's patches away, or all patches"""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from minilite.errors import ArgumentError
 from minilite.inspection.arena import MemoryPlan, Moment, PlannedBuffer, memory_plan
@@ -48,22 +49,30 @@ def show(console: Console, name: str, plan: MemoryPlan, tensors: bool) -> None:
     """Sums, the operators with what is in use at each, and what is in use at the peak."""
     where = f"{NAMES[plan.runtime]}, buffers aligned to {plan.alignment} bytes"
     console.print(f"{name}: memory in {where}", style="bold", markup=False, soft_wrap=True)
-    console.print(_sums(plan))
-    console.print(REST[plan.runtime], style="dim")
+    _print(console, _sums(plan))
+    _print(console, Text(REST[plan.runtime], style="dim"))
     if plan.unplanned:
         count = len(plan.unplanned)
         some = ", ".join(short(n, 30) for n in plan.unplanned[:3]) + (", ..." if count > 3 else "")
         console.print(f"Not planned, because known before or sized while running: {count} ({some})", markup=False)
     console.print()
-    console.print(_operators(plan))
+    _print(console, _operators(plan))
     for moment in plan.peak[:1]:
         console.print()
         console.print(f"In use at {_operator(plan, moment)}", style="bold", markup=False)
-        console.print(_buffers(plan, (plan.buffers[i] for i in moment.buffers)))
+        _print(console, _buffers(plan, (plan.buffers[i] for i in moment.buffers)))
     if tensors:
         console.print()
         console.print("All buffers", style="bold")
-        console.print(_buffers(plan, plan.buffers))
+        _print(console, _buffers(plan, plan.buffers))
+
+
+def _print(console: Console, text: Table | Text) -> None:
+    """A table or text without the blanks at the ends of lines."""
+    with console.capture() as captured:
+        console.print(text)
+    for line in captured.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
 
 
 def _sums(plan: MemoryPlan) -> Table:

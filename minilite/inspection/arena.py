@@ -137,21 +137,31 @@ def _wished(model: Model, batch: int | None, shapes: Mapping[str | int, Sequence
             rest = (graph.tensors[i].shape or ())[1:]
             wished.update({i: (batch, *rest)} if graph.tensors[i].shape else {})
     for key, shape in shapes.items():
-        index = _input(graph.inputs, names, key)
+        index = _input(graph.inputs, names, key, _by_signature(model))
         wished[index] = tuple(map(int, shape))
         if any(d < 0 for d in wished[index]):
             raise ArgumentError(f"input {index}: expected dimensions of 0 or more, got {list(wished[index])}.")
     return {i: s for i, s in wished.items() if s != graph.tensors[i].shape}
 
 
-def _input(inputs: Sequence[int], names: Sequence[str], wanted: str | int) -> int:
-    """The tensor that is meant by an index, or by an input's name or a part of it."""
+def _by_signature(model: Model) -> dict[str, int]:
+    """The main inputs by the names that signatures give them."""
+    return {name: t for s in model.signatures if s.subgraph_index == 0 for name, t in s.inputs}
+
+
+def _input(inputs: Sequence[int], names: Sequence[str], wanted: str | int, called: Mapping[str, int]) -> int:
+    """The tensor that is meant by an index, by its name in a signature, or by an input's name or a part of it."""
+    if isinstance(wanted, str) and called.get(wanted) in inputs:
+        return called[wanted]
     try:
         index = wanted if isinstance(wanted, int) else inputs[find_tensor(names, wanted)]
     except ArgumentError:
         index = -1
     if index not in inputs:
-        known = ", ".join(f"{i} {name!r}" for i, name in zip(inputs, names, strict=True))
+        known = ", ".join(
+            f"{i} {' or '.join(repr(n) for n in dict.fromkeys((*(c for c, t in called.items() if t == i), name)))}"
+            for i, name in zip(inputs, names, strict=True)
+        )
         raise ArgumentError(f"{wanted!r} is no input; the model has: {known or 'none'}.")
     return index
 

@@ -26,7 +26,7 @@ from minilite.inspection.constant_edits import with_constant, with_quantization
 from minilite.inspection.expressions import Expression, parse
 from minilite.inspection.patch_values import patched_value
 from minilite.inspection.pauses import DebuggedOperator, NotComputed, Pause, Stops
-from minilite.inspection.tensor_changes import Change, Statistics, change, real, statistics
+from minilite.inspection.tensor_changes import Change, Statistics, change, grid, real, statistics
 from minilite.inspection.tensor_names import find_operator, find_tensor
 from minilite.inspection.timeline import Patch, Settings, Timeline
 from minilite.limits import DEFAULT, Limits
@@ -241,6 +241,15 @@ class Debugger:
         return f"operator {by[0].index} {by[0].name} writes it" if by else "nothing computes it"
 
     # ---- changing ------------------------------------------------------------------------------------------------
+
+    def real_range(self, tensor: int | str) -> tuple[float, float] | None:
+        """The lowest and highest real number that a tensor's integers stand for; None where they stand for none, or
+        where the scales vary. ``patch(real=True)`` clamps to them."""
+        steps = grid(self._run.plan.infos[self.index(tensor)])
+        if steps is None or steps.axis is not None:
+            return None
+        low, high = steps.range
+        return float(low), float(high)
 
     def patch(self, tensor: int | str, value: Any, where: Any = ..., *, real: bool = False) -> tuple[int, ...]:
         """Give a tensor, or the elements at subscript ``where``, another value: a number or an array that broadcasts.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilite import ideal
-from minilite.errors import ArgumentError
+from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.fixed_point import round_half_away
 from minilite.inspection import element_others, element_pairs, element_sums
 from minilite.inspection.element_sums import Terms
@@ -188,6 +188,8 @@ def _telling(output: np.ndarray) -> tuple[int, ...]:
 
 def _checked(index: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
     """The index, counted from the front."""
+    if isinstance(index, str) or not isinstance(index, Sequence | np.ndarray):
+        raise ArgumentTypeError(f"expected an element's indices, one for each of {list(shape)}; got {index!r}.")
     at = tuple(int(i) for i in index)
     if len(at) != len(shape) or any(not -d <= i < d for i, d in zip(at, shape, strict=True)):
         wanted = ", ".join(f"0..{d - 1}" for d in shape)

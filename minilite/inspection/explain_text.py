@@ -88,7 +88,8 @@ def _bounds(b: Bounds) -> Iterator[str]:
     yield f"{b.bits} bits with the sign, of the {64 if b.wide else 32} that accumulators of {kind} have"
     if b.bias is not None and b.bias.size:
         largest = int(b.bias[np.abs(b.bias).argmax()])
-        yield f"the largest bias is {largest:,}: {100 * b.bias_share:.3g} % of what int32 holds"
+        share = "" if b.wide else f": {100 * b.bias_share:.3g} % of what int32 holds"
+        yield f"the largest bias is {largest:,}{share}"
     if b.overflows:
         yield "OVERFLOW: some inputs make this accumulator wrap around"
 

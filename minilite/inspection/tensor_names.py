@@ -28,7 +28,7 @@ def find_tensor(names: Sequence[str], wanted: str | int, kinds: Iterable[str] = 
             some = ", ".join(f"{i} {short(names[i])!r}" for i in found[:4])
             more = ", ..." if len(found) > 4 else ""
             raise ArgumentError(f"{wanted!r} may be {len(found)} tensors: {some}{more}. Give the index.")
-    numbered = re.fullmatch(r"t?(\d+)", wanted)
+    numbered = re.fullmatch(r"t?(-?\d+)", wanted)
     if numbered:
         return _index(int(numbered[1]), len(names))
     kind = difflib.get_close_matches(wanted.upper(), set(kinds), 1)
@@ -50,7 +50,7 @@ def _equal(names: Sequence[str], wanted: str) -> list[int]:
 def _containing(names: Sequence[str], wanted: str) -> list[int]:
     """Tensors of whose name it is a whole part, between signs; else, if it is no number, any part."""
     whole = [i for i, name in enumerate(names) if wanted in re.split(r"[/;:]", name)]
-    return whole or ([] if re.fullmatch(r"t?\d+", wanted) or not wanted else _within(names, wanted))
+    return whole or ([] if re.fullmatch(r"t?-?\d+", wanted) or not wanted else _within(names, wanted))
 
 
 def _within(names: Sequence[str], wanted: str) -> list[int]:
@@ -82,7 +82,7 @@ def find_operator(operators: Sequence[str], results: Sequence[Sequence[str]], wa
     ``operators`` are the kinds, ``results`` the names of what each writes. Raises :class:`ArgumentError`."""
     if isinstance(wanted, bool) or not isinstance(wanted, int | str):
         raise ArgumentTypeError(f"expected an operator's index or kind, or a tensor's name, got {wanted!r}.")
-    if isinstance(wanted, int) or wanted.isdecimal():
+    if isinstance(wanted, int) or re.fullmatch(r"-?\d+", wanted):
         index = int(wanted)
         if 0 <= index < len(operators):
             return index
