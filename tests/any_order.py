@@ -289,8 +289,8 @@ class AnyOrder(RuleBasedStateMachine):
         index = (
             graph.inputs[number % len(graph.inputs)] if number % 8 or self.subject.dynamic else self._index(number // 8)
         )
-        if index in self.subject.fixed:
-            return
+        if index in self.subject.fixed and how in ("dimension", "rank"):
+            how = "other" if index in self.subject.shapes else "same"
         size = self._size(index, how, np.random.default_rng(seed))
         before = self._shape(index)
         if self._names(index) and self._type(index) == "STRING" and tuple(size) == before:

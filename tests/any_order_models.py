@@ -26,11 +26,11 @@ class Subject:
     """A model and what a player must know of it.
 
     ``shapes``: sizes that inputs may be given and that work together or alone. ``values``: for inputs whose values
-    matter, from a seed to an array. ``fixed``: tensors that are not resized, because minilite refuses sooner what
-    cannot work (a shape that is no vector), or more works (CONCATENATION of scalars). ``remembers``: an invoke changes
-    what the next one computes; ``resources``: in what reset_all_variables() leaves alone. ``dynamic``: output shapes
-    are known after an invoke only. ``resolvers``: where the bits must be equal (floats are summed in any order but in
-    the first)."""
+    matter, from a seed to an array. ``fixed``: tensors that are given no other ones, because minilite refuses sooner
+    what cannot work (a shape that is no vector, a filter larger than its image), or more works (CONCATENATION of
+    scalars). ``remembers``: an invoke changes what the next one computes; ``resources``: in what reset_all_variables()
+    leaves alone. ``dynamic``: output shapes are known after an invoke only. ``resolvers``: where the bits must be equal
+    (floats are summed in any order but in the first)."""
 
     name: str
     model: Model
@@ -105,6 +105,7 @@ SUBJECTS = {
             "convolution",
             models.convolution(),
             resolvers=BOTH[:1],
+            fixed=frozenset([0]),
             shapes={0: [(1, 4, 4, 2), (2, 5, 3, 2), (1, 2, 2, 2), (0, 4, 4, 2)]},
         ),
         _subject("scalar", models.scalar()),
