@@ -129,7 +129,7 @@ SUBJECTS = {
         _subject("custom operator", models.custom()),
         _subject("int8 dense", _operator("FULLY_CONNECTED", "int8", 1), fixed=frozenset([0])),
         _subject("int8 svdf", _operator("SVDF", "int8", 4), remembers=True),
-        _subject("once", _operator("CALL_ONCE", "none", 3), remembers=True, resources=True),
+        _subject("once", _operator("CALL_ONCE", "none", 3), fixed=frozenset([0]), remembers=True, resources=True),
         _subject("images", minilite.read(DEMO / "fashion_int8.tflite")),
     )
 }
