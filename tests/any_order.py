@@ -289,6 +289,8 @@ class AnyOrder(RuleBasedStateMachine):
         index = (
             graph.inputs[number % len(graph.inputs)] if number % 8 or self.subject.dynamic else self._index(number // 8)
         )
+        if self._handle(index):
+            return
         if index in self.subject.fixed and how in ("dimension", "rank"):
             how = "other" if index in self.subject.shapes else "same"
         size = self._size(index, how, np.random.default_rng(seed))
