@@ -202,7 +202,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         self.fresh = False
         self.ready = isinstance(outcome, Value)
-        self.tainted = False
+        self.tainted = self.tainted and self.subject.resources
         graph = self.graph
         if self.ready:
             self.known |= {(0, i) for i, t in enumerate(graph.tensors) if t.is_variable}
