@@ -124,7 +124,7 @@ SUBJECTS = {
             values={1: sizes},
             dynamic=True,
         ),
-        _subject("loop", loop(), values={0: counts}),
+        _subject("loop", loop(), fixed=frozenset([0]), values={0: counts}),
         _subject("branches", branches(), fixed=frozenset([1]), dynamic=True),
         _subject("custom operator", models.custom()),
         _subject("int8 dense", _operator("FULLY_CONNECTED", "int8", 1), fixed=frozenset([0])),
