@@ -331,7 +331,7 @@ def carve(
     check_folder(f"{output}.tflite", f"{output}.npz")
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 @app.command()

@@ -40,20 +40,22 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, limit in vars(self).items():
-            _check(name, limit, (int, np.integer, float) if name == "max_seconds" else (int, np.integer))
+            _check(name, limit, name == "max_seconds")
 
     def as_wished(self) -> Limits:
         """The limits for shapes that the caller asked for."""
         return dataclasses.replace(self, max_elements=None, max_memory=None)
 
 
-def _check(name: str, limit: object, types: tuple[type, ...]) -> None:
+def _check(name: str, limit: object, fractions: bool) -> None:
     if limit is None:
         return
-    if isinstance(limit, bool) or not isinstance(limit, types):
-        kind = "number" if float in types else "whole number"
-        raise ArgumentTypeError(f"{name} should be a {kind} or None, got {limit!r}")
-    if not limit >= 0:  # type: ignore[operator]  # one of the types above
+    whole = not isinstance(limit, float | np.floating)
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer | float) or not (whole or fractions):
+        raise ArgumentTypeError(
+            f"{name} should be a {'number' if fractions else 'whole number'} or None, got {limit!r}"
+        )
+    if not limit >= 0:
         raise ArgumentError(f"{name} should be 0 or more, got {limit}")
 
 

@@ -402,3 +402,18 @@ def test_a_text_for_an_array_and_a_folder_that_is_not_there_are_told_before_anyt
     status, out, error = call("run", folder / "float.tflite", "--random", "-o", folder / "nowhere" / "out.npz")
     assert (status, out) == (1, "")
     assert "no folder" in error
+
+
+def test_names_are_text(call, tmp_path):
+    """Not what moves a terminal's cursor, nor what colours its text."""
+    tensors = tuple(Tensor(name, "FLOAT32", (1, 4)) for name in ("[red]x[/nope]", "\x1b[31my", "z"))
+    operators = Operator(0, (0,), (1,)), Operator(0, (1,), (2,))
+    graph = Subgraph(tensors, (0,), (2,), operators)
+    Model((OperatorCode("ABS"),), (graph,), (Buffer(),)).save(tmp_path / "odd.tflite")
+    status, planned, error = call("memory", tmp_path / "odd.tflite", "--tensors")
+    assert (status, error) == (0, "")
+    assert "[red]x[/nope]" in planned
+    assert "\\x1b[31my" in planned
+    status, carved, _ = call("carve", tmp_path / "odd.tflite", "0", "--random", "-o", tmp_path / "part")
+    assert status == 0
+    assert "\\x1b[31my" in carved

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minilite.commands.run import draw, ends, load_all, place
+from minilite.commands.run import named_inputs
 from minilite.errors import ArgumentError
 from minilite.inspection.explain import Explanation, explain
 from minilite.interpreter import Interpreter
@@ -29,15 +29,7 @@ def explain_file(
 
 def gathered(model: Model, files: Iterable[str], seed: int | None, signature: str | None) -> dict[str, np.ndarray]:
     """An array for every input, by name. Raises :class:`ArgumentError` for one without a file when there is no seed."""
-    inputs, _ = ends(Interpreter(model), signature)
-    arrays = place(load_all(files), [{name, detail["name"]} for name, detail in inputs])
-    missing = {i: detail for i, (_, detail) in enumerate(inputs) if i not in arrays}
-    if missing and seed is None:
-        names = ", ".join(repr(inputs[i][0]) for i in missing)
-        raise ArgumentError(f"no file for input {names}; give one with --input, or --random")
-    generator = np.random.default_rng(seed)
-    arrays |= {i: draw(detail, generator) for i, detail in missing.items()}
-    return {name: arrays[i] for i, (name, _) in enumerate(inputs)}
+    return dict(named_inputs(Interpreter(model), files, seed, signature))
 
 
 def indices(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -85,7 +86,7 @@ def _sums(plan: MemoryPlan) -> Table:
     others = f" and {len(peak) - 1} more" if len(peak) > 1 else ""
     gaps = plan.arena_bytes - plan.live_bytes
     table.add_row("arena", f"{plan.arena_bytes:,}", f"bytes, {gaps:,} of them lost to gaps" if gaps else "bytes")
-    table.add_row("most in use", f"{plan.live_bytes:,}", at + others)
+    table.add_row("most in use", f"{plan.live_bytes:,}", escape(at + others))
     table.add_row("constants", f"{plan.constant_bytes:,}", "in the file")
     table.add_row("variables", f"{plan.variable_bytes:,}", "kept from run to run")
     return table
@@ -106,7 +107,7 @@ def _operators(plan: MemoryPlan) -> Table:
         number = f"{m.subgraph}:{m.operator}" if several else str(m.operator)
         mark = " peak" if m.live_bytes == most else ""
         bar = "█" * max(round(BAR * m.live_bytes / most), 1 if m.live_bytes else 0)
-        table.add_row(number, m.name[:24], f"{m.live_bytes:,}", str(len(m.buffers)), bar + mark)
+        table.add_row(number, escape(m.name[:24]), f"{m.live_bytes:,}", str(len(m.buffers)), bar + mark)
     return table
 
 
@@ -117,7 +118,7 @@ def _buffers(plan: MemoryPlan, buffers: Iterable[PlannedBuffer]) -> Table:
     for b in sorted(buffers, key=lambda b: -b.size):
         tensor = f"t{b.tensor}" if b.tensor >= 0 else ""
         name = short(b.name, 28) + (f" +{len(b.shared)}" if b.shared else "")
-        table.add_row(tensor, f"{b.size:,}", f"{b.offset:,}", _used(plan, b), b.kind, name)
+        table.add_row(tensor, f"{b.size:,}", f"{b.offset:,}", _used(plan, b), b.kind, escape(name))
     return table
 
 

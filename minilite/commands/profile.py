@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from minilite.commands.run import draw
@@ -130,7 +131,7 @@ def show(console: Console, found: Profile, theirs: float | None) -> None:
     for name in ("#", "operator", "output", "us", "share", "GOP/s", "engine"):
         table.add_column(name, justify="left" if name in ("operator", "output", "engine") else "right")
     for row in rows(found):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
     console.print(f"invoke: {found.seconds * 1e6:,.1f} us", soft_wrap=True)
     if theirs is not None:

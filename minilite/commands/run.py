@@ -44,6 +44,15 @@ def given_inputs(
     interpreter: Interpreter, files: Sequence[str], seed: int | None, signature: str | None = None
 ) -> dict[str, np.ndarray] | list[np.ndarray]:
     """The arrays of :func:`run_files` as :func:`minilite.run` takes them: by a signature's names, else in order."""
+    named = named_inputs(interpreter, files, seed, signature)
+    return dict(named) if interpreter.get_signature_list() else [array for _, array in named]
+
+
+def named_inputs(
+    interpreter: Interpreter, files: Iterable[str], seed: int | None, signature: str | None = None
+) -> list[tuple[str, np.ndarray]]:
+    """Every input's name (tensors' may be alike) and its array. Raises :class:`ArgumentError` for one without a file
+    when there is no seed."""
     inputs = ends(interpreter, signature)[0]
     arrays = place(load_all(files), [{name, detail["name"]} for name, detail in inputs])
     missing = {i: detail for i, (_, detail) in enumerate(inputs) if i not in arrays}
@@ -52,10 +61,7 @@ def given_inputs(
         raise ArgumentError(f"no file for input {names}; give one with --input, or --random")
     generator = np.random.default_rng(seed)
     arrays |= {i: draw(detail, generator) for i, detail in missing.items()}
-    ordered = [arrays[i] for i in range(len(inputs))]
-    if not interpreter.get_signature_list():
-        return ordered
-    return {name: array for (name, _), array in zip(inputs, ordered, strict=True)}
+    return [(name, arrays[i]) for i, (name, _) in enumerate(inputs)]
 
 
 def ends(interpreter: Interpreter, signature: str | None) -> tuple[list[tuple[str, Detail]], list[tuple[str, Detail]]]:

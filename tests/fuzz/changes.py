@@ -157,10 +157,10 @@ def change_sparsity(random: Random, model: Model, other: Model) -> Model:
 
 def change_constant(random: Random, model: Model, other: Model) -> Model:
     """Other numbers in a buffer (shapes and axes above all), or another size of it."""
-    filled = [i for i, b in enumerate(model.buffers) if b.data is not None and b.data.size]
-    if not filled:
+    sizes = {i: b.data.size for i, b in enumerate(model.buffers) if b.data is not None and b.data.size}
+    if not sizes:
         return model
-    short = [i for i in filled if model.buffers[i].data.size <= 64]  # type: ignore[union-attr]  # filled are those with data
+    filled, short = list(sizes), [i for i, size in sizes.items() if size <= 64]
     index = random.choice(short if short and random.random() < 0.7 else filled)
     data = np.array(model.buffers[index].data)
     if random.random() < 0.3:

@@ -136,7 +136,8 @@ RUNTIMES: dict[str, Any] = {"minilite": Minilite, "litert": Litert}
 def peak() -> tuple[int, int]:
     """Bytes of memory the process has now, and the most since the last :func:`forget_peak`."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]  # two names, two numbers
+    now, most = (int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
 def forget_peak() -> None:
