@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,11 @@ class Limits:
     def __post_init__(self) -> None:
         for name, limit in vars(self).items():
             _check(name, limit, name == "max_seconds")
+
+    @property
+    def seconds(self) -> float:
+        """``max_seconds``, as a number to add to a clock's."""
+        return math.inf if self.max_seconds is None else float(min(self.max_seconds, sys.float_info.max))
 
     def as_wished(self) -> Limits:
         """The limits for shapes that the caller asked for."""
@@ -89,6 +95,16 @@ def too_many_elements(shape: tuple[int, ...], limits: Limits) -> str:
         f"expected at most max_elements={limits.max_elements} elements, got {math.prod(shape)} (shape {list(shape)}). "
         f"{to_raise('max_elements')}"
     )
+
+
+def too_deep(most: int) -> str:
+    """What is said of subgraphs that call each other more than ``max_depth``."""
+    return f"subgraphs call each other more than max_depth={most} deep. {to_raise('max_depth')}"
+
+
+def time_is_up(limits: Limits) -> str:
+    """The end of every message about ``max_seconds``."""
+    return f"max_seconds={limits.max_seconds} had passed since the beginning. {to_raise('max_seconds')}"
 
 
 DEFAULT = Limits()

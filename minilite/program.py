@@ -20,7 +20,7 @@ from minilite.custom import CustomOps, custom_rows
 from minilite.engines import Engine
 from minilite.errors import OperatorError
 from minilite.kernel_sets import KernelSet
-from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, to_raise
+from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, time_is_up, to_raise, too_deep
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.spec import DTYPES, Node, Shape, TensorInfo
@@ -75,16 +75,12 @@ class Program:
     def begin(self) -> None:
         """An invoke or allocation from outside begins, and with it the count of its rounds and its time."""
         self._spent.clear()
-        seconds = self.limits.max_seconds
-        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self._deadline = time.monotonic() + self.limits.seconds
 
     def look_at_the_clock(self, node: Node) -> None:
         """Raise :class:`OperatorError` instead of going on with an operator when time is up."""
         if time.monotonic() >= self._deadline:
-            raise OperatorError(
-                f"{node} was not begun, for max_seconds={self.limits.max_seconds} had passed since the beginning. "
-                f"{to_raise('max_seconds')}"
-            )
+            raise OperatorError(f"{node} was not begun, for {time_is_up(self.limits)}")
 
     def spend(self, what: str) -> None:
         """One more round or allocation. Raises :class:`OperatorError` when there were enough."""
@@ -128,7 +124,7 @@ class Program:
             raise OperatorError(f"subgraph {index} calls itself, by way of subgraphs {self._calling}.")
         most = self.limits.max_depth
         if most is not None and len(self._calling) >= most:
-            raise OperatorError(f"subgraphs call each other more than max_depth={most} deep. {to_raise('max_depth')}")
+            raise OperatorError(too_deep(most))
         self._calling.append(index)
         try:
             yield

@@ -92,7 +92,7 @@ def test_subgraphs_that_call_each_other_deeply_are_refused(depth: int) -> None:
     model = dataclasses.replace(composites(depth, 1), subgraphs=tuple(graphs))
     code = dataclasses.replace(model.operator_codes[0], builtin_code="CALL_ONCE")
     model = dataclasses.replace(model, operator_codes=(code, *model.operator_codes[1:]))
-    with pytest.raises(minilite.OperatorError, match="subgraphs call each other more than 32 deep"):
+    with pytest.raises(minilite.OperatorError, match="subgraphs call each other more than max_depth=32 deep"):
         minilite.memory_plan(model, runtime="tflm")
 
 

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilite
-from minilite import cli, demo, memory_plan
+from minilite import Limits, cli, demo, memory_plan
 from minilite.cases import Call, Graph, Value
 from minilite.errors import ArgumentError, OperatorError
-from minilite.inspection.arena_planners import Need, aligned, best_fit, greedy, top
+from minilite.inspection.arena_planners import Need, Placed, aligned, best_fit, greedy, top
 from minilite.inspection.summary import summarize
 from minilite.model import Buffer, Metadata, Model, OperatorCode, Quantization
 from minilite.testing.graph_model import graph_model
@@ -104,6 +104,21 @@ def four_bits():
     return Model((OperatorCode("FULLY_CONNECTED", 4),), (b.subgraph((x,), (y,), call),), tuple(b.buffers))
 
 
+def called_twice(model):
+    """The model's subgraph as both branches of an IF."""
+    graph = model.subgraphs[0]
+    b = Builder(list(model.buffers))
+    tensors = [b.tensor("flag", (1,), "BOOL")]
+    for index in (*graph.inputs, *graph.outputs):
+        t = graph.tensors[index]
+        tensors.append(b.tensor(t.name, t.shape, t.type, quantization=t.quantization))
+    cut = 1 + len(graph.inputs)
+    call = operator(len(model.operator_codes), tensors[:cut], tensors[cut:], "IfOptions", **BOTH_BRANCHES)
+    codes = (*model.operator_codes, OperatorCode("IF"))
+    return Model(codes, (b.subgraph(tensors[:cut], tensors[cut:], call), graph), tuple(b.buffers))
+
+
+BOTH_BRANCHES = {"then_subgraph_index": 1, "else_subgraph_index": 1}
 MODELS = {
     "int8": lambda: minilite.read(demo.INT8_MODEL),
     "float": lambda: minilite.read(demo.FLOAT_MODEL),
@@ -112,6 +127,7 @@ MODELS = {
     "unused": unused,
     "offline": offline,
     "four bits": four_bits,
+    "four bits, called twice": lambda: called_twice(four_bits()),
     "stateful": small_models.stateful,
 }
 # ---- plans are sound -------------------------------------------------------------------------------------------------
@@ -160,20 +176,58 @@ needs = st.builds(
 )
 
 
+def meet(a, b):
+    return a.first <= b.last and b.first <= a.last
+
+
 @given(st.lists(needs, max_size=14))
 def test_planners_place_anything_soundly(wanted):
     for offsets in (greedy(wanted), best_fit(wanted, 64)):
         for (a, x), (b, y) in itertools.combinations(zip(wanted, offsets, strict=True), 2):
-            if a.meets(b) and a.bytes and b.bytes:
+            if meet(a, b) and a.bytes and b.bytes:
                 assert x + a.bytes <= y or y + b.bytes <= x
         most = max((sum(n.bytes for n in wanted if n.first <= t <= n.last) for t in range(20)), default=0)
         assert most <= top(wanted, offsets) <= sum(aligned(n.bytes, 64) for n in wanted)
 
 
+def one_by_one(wanted, alignment):
+    """Both planners in plain words, buffer by buffer: greedy's offsets, and the best fits'."""
+    order = [i for i, n in enumerate(wanted) if n.fixed is not None]
+    order += sorted((i for i, n in enumerate(wanted) if n.fixed is None), key=lambda i: (-wanted[i].bytes, -i))
+    found = []
+    for first_gap, places in ((True, order), (False, [i for i, n in enumerate(wanted) if n.bytes])):
+        offsets = {}
+        for i in places:
+            size, begin, best = wanted[i].bytes, 0, None
+            for j in sorted(offsets, key=offsets.get):
+                if not meet(wanted[i], wanted[j]):
+                    continue
+                start = begin if first_gap else aligned(begin, alignment)
+                fits = offsets[j] - start >= size
+                if fits and (best is None or (not first_gap and offsets[j] - start < best[1])):
+                    best = start, offsets[j] - begin
+                begin = max(begin, offsets[j] + wanted[j].bytes)
+            offsets[i] = best[0] if best else begin if first_gap else aligned(begin, alignment)
+            offsets[i] = wanted[i].fixed if first_gap and wanted[i].fixed is not None else offsets[i]
+        found.append([offsets.get(i, 0) for i in range(len(wanted))])
+    return found
+
+
+placed_by_others = st.builds(
+    lambda need, fixed: dataclasses.replace(need, fixed=fixed), needs, st.sampled_from([None, None, None, 0, 16, 64])
+)
+
+
+@given(st.lists(placed_by_others, max_size=14), st.sampled_from([16, 64]))
+def test_planners_place_each_where_the_runtimes_do(wanted, alignment):
+    assert [greedy(wanted), best_fit(wanted, alignment)] == one_by_one(wanted, alignment)
+
+
 def test_a_planted_fault_is_seen(monkeypatch):
     """A lifetime that ends one operator early lets buffers overlap that are in use together."""
-    early = lambda self, other: self.first <= other.last - 1 and other.first <= self.last - 1  # noqa: E731
-    monkeypatch.setattr(Need, "meets", early)
+    add = Placed.add
+    early = lambda self, need, offset: add(self, dataclasses.replace(need, last=need.last - 1), offset)  # noqa: E731
+    monkeypatch.setattr(Placed, "add", early)
     with pytest.raises(AssertionError):
         test_nothing_in_use_is_overwritten("branched", "tflm")
 
@@ -248,17 +302,71 @@ def test_custom_operators_need_no_row():
     assert memory_plan(small_models.custom(), runtime="litert").arena_bytes == 72
 
 
-def test_calls_without_end_are_given_up(monkeypatch):
-    """Each subgraph calls the next one twice."""
-    monkeypatch.setattr("minilite.inspection.lifetimes.MOST_MOMENTS", 1000)
+def nested(depth):
+    """Each subgraph calls the next one, as both branches of an IF."""
     flag, value = Value("bool", (1,)), Value("float32", (1,))
     graphs = []
-    for depth in range(20):
-        options = {"then_subgraph_index": depth + 1, "else_subgraph_index": depth + 1}
-        graphs.append(Graph((flag, value, value, flag), (Call("IF", (0, 0, 1), (3, 2), options),), (0, 1), (3, 2)))
-    graphs.append(Graph((flag, value), (), (0, 1), (0, 1)))
-    with pytest.raises(OperatorError, match="more than 1,000 operators"):
-        memory_plan(graph_model(tuple(graphs)))
+    for callee in range(1, depth + 1):
+        options = {"then_subgraph_index": callee, "else_subgraph_index": callee}
+        calls = (Call("ABS", (1,), (2,)), Call("IF", (0, 0, 2), (4, 3), options))
+        graphs.append(Graph((flag, value, value, value, flag), calls, (0, 1), (4, 3)))
+    return graph_model((*graphs, Graph((flag, value), (), (0, 1), (0, 1))))
+
+
+@pytest.mark.parametrize("runtime", ["tflm", "litert"])
+def test_subgraphs_may_call_each_other_as_deep_as_in_an_interpreter(runtime):
+    """Two branches at each of 32 levels are 2**32 visits; a plan looks at each subgraph once."""
+    minilite.Interpreter(nested(32)).allocate_tensors()
+    plan = memory_plan(nested(32), runtime=runtime)
+    assert len(plan.moments) == 64
+    assert len(plan.buffers) == 32 * 5 + 2
+    for refused in (lambda m: minilite.Interpreter(m).allocate_tensors(), lambda m: memory_plan(m, runtime=runtime)):
+        with pytest.raises(OperatorError, match="more than max_depth=32 deep"):
+            refused(nested(33))
+    assert len(memory_plan(nested(33), runtime=runtime, limits=Limits(max_depth=None)).moments) == 66
+
+
+def test_visits_that_are_not_listed_are_counted(monkeypatch):
+    plan = memory_plan(nested(5))
+    assert len(plan.moments) == 2 * (2**5 - 1)
+    assert [m.time for m in plan.moments] == sorted({m.time for m in plan.moments})
+    monkeypatch.setattr("minilite.inspection.visits.MOST_MOMENTS", 61)
+    few = memory_plan(nested(5))
+    assert len(few.moments) == 10
+    assert few.buffers == plan.buffers
+    assert set(few.moments) < set(plan.moments)
+
+
+def test_more_visits_than_can_be_counted_are_refused():
+    with pytest.raises(OperatorError, match="more than 4611686018427387904 operators"):
+        memory_plan(nested(70), limits=Limits(max_depth=None))
+
+
+def fan(branches):
+    """Results that are all in use until the last operator adds them up."""
+    value = Value("float32", (4,))
+    calls = [Call("ABS", (0,), (i,)) for i in range(1, branches + 1)]
+    calls.append(Call("ADD_N", tuple(range(1, branches + 1)), (branches + 1,)))
+    return graph_model((Graph((value,) * (branches + 2), tuple(calls), (0,), (branches + 1,)),))
+
+
+@pytest.mark.parametrize("runtime", ["tflm", "litert"])
+def test_a_plan_keeps_limits(runtime, monkeypatch):
+    entries = sum(len(m.buffers) for m in memory_plan(fan(50), runtime=runtime).moments)
+    for limits, said in (
+        (Limits(max_memory=8 * entries - 1), r"lists of what is in use .* max_memory=|may take .* max_memory="),
+        (Limits(max_seconds=0), r"max_seconds=0 had passed since the beginning\. If the model is to be trusted"),
+        (Limits(max_tensors=51), r"has 52 tensors; expected at most max_tensors=51"),
+    ):
+        with pytest.raises(minilite.Error, match=said):
+            memory_plan(fan(50), runtime=runtime, limits=limits)
+    with pytest.raises(minilite.ArgumentTypeError, match=r"limits should be a minilite\.Limits"):
+        memory_plan(fan(50), runtime=runtime, limits=5)
+
+
+def test_sizes_that_cannot_be_counted_are_refused():
+    with pytest.raises(OperatorError, match="less than 4611686018427387904 bytes altogether, got 18446744056529682436"):
+        memory_plan(graph_model((Graph((Value("float32", (2**31 - 1, 2**31 - 1)),), (), (0,), (0,)),)))
 
 
 # ---- the runtimes themselves -----------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +16,8 @@ from rich.text import Text
 
 from minilite.errors import ArgumentError
 from minilite.inspection.arena import MemoryPlan, Moment, PlannedBuffer, memory_plan
-from minilite.inspection.lifetimes import NEVER
 from minilite.inspection.tensor_names import short
+from minilite.inspection.visits import NEVER
 
 NAMES = {"tflm": "TFLite Micro", "litert": "LiteRT"}
 BAR = 24
@@ -115,19 +116,29 @@ def _buffers(plan: MemoryPlan, buffers: Iterable[PlannedBuffer]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("tensor", "bytes", "offset", "operators", "kind", "name"):
         table.add_column(name, justify="right" if name in ("bytes", "offset") else "left", no_wrap=True)
+    work = _work(plan)
     for b in sorted(buffers, key=lambda b: -b.size):
         tensor = f"t{b.tensor}" if b.tensor >= 0 else ""
         name = short(b.name, 28) + (f" +{len(b.shared)}" if b.shared else "")
-        table.add_row(tensor, f"{b.size:,}", f"{b.offset:,}", _used(plan, b), b.kind, escape(name))
+        table.add_row(tensor, f"{b.size:,}", f"{b.offset:,}", _used(work, b), b.kind, escape(name))
     return table
 
 
-def _used(plan: MemoryPlan, buffer: PlannedBuffer) -> str:
+def _used(work: Mapping[int, Sequence[tuple[int, int]]], buffer: PlannedBuffer) -> str:
     """The operators at which it is in use."""
     if buffer.last == NEVER:
         return "none"
-    own = [m for m in plan.moments if m.subgraph == buffer.subgraph and buffer.first <= m.time <= buffer.last]
-    if not own:
+    own = work.get(buffer.subgraph, ())
+    begin, end = bisect_left(own, (buffer.first, -1)), bisect_left(own, (buffer.last + 1, -1))
+    if begin == end:
         return "input"
-    first, last = own[0].operator, own[-1].operator
+    first, last = own[begin][1], own[end - 1][1]
     return str(first) if first == last else f"{first}-{last}"
+
+
+def _work(plan: MemoryPlan) -> dict[int, list[tuple[int, int]]]:
+    """When each operator is at work, by subgraph: (moment, operator), in their order."""
+    work: dict[int, list[tuple[int, int]]] = {}
+    for m in plan.moments:
+        work.setdefault(m.subgraph, []).append((m.time, m.operator))
+    return work

@@ -13,17 +13,20 @@ not variables, without the temporary tensors of kernels (im2col, hybrid kernels)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from minilite.engines import engine
-from minilite.errors import ArgumentError, UnsupportedOperatorError
-from minilite.inspection.arena_planners import Need, aligned, best_fit, greedy, top
+from minilite.errors import ArgumentError, OperatorError, UnsupportedOperatorError
+from minilite.inspection.arena_planners import Look, Need, aligned, best_fit, greedy, top
+from minilite.inspection.in_use import InUse
 from minilite.inspection.lifetimes import Kind, Life, Sizes, ending, is_constant, litert, micro
 from minilite.inspection.tensor_names import find_tensor
 from minilite.kernel_sets import KERNEL_SETS
-from minilite.limits import Limits
+from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, time_is_up
+from minilite.memory import too_much
 from minilite.model import Model
 from minilite.program import Program
 from minilite.quantization.source import as_model
@@ -33,6 +36,10 @@ from minilite.spec import Shape
 Runtime = Literal["tflm", "litert"]
 ALIGNMENT = {"tflm": 16, "litert": 64}
 """Bytes to which each runtime aligns its buffers."""
+LARGEST = 2**62
+"""Bytes."""
+ENTRY = 8
+"""Bytes of each entry of a list."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ def memory_plan(
     runtime: str = "tflm",
     batch: int | None = None,
     shapes: Mapping[str | int, Sequence[int]] | None = None,
+    limits: Limits = DEFAULT,
 ) -> MemoryPlan:
     """The memory that a model needs in TFLite Micro (``tflm``) or in LiteRT's interpreter (``litert``).
 
@@ -105,21 +113,24 @@ def memory_plan(
     than the file's; ``batch`` gives all inputs another first dimension. TFLite Micro cannot resize: its plan is then
     that of a model exported with these shapes.
 
+    ``limits`` (:class:`minilite.Limits`) hold as in an interpreter where shapes have to be worked out, and for the plan
+    itself: ``max_depth``, ``max_seconds``, and ``max_memory`` for what it says of each operator.
+
     Raises :class:`ArgumentError` for an unknown runtime or input, :class:`minilite.OperatorError` for shapes that the
-    operators do not take."""
+    operators do not take, and beyond the limits."""
     if runtime not in ALIGNMENT:
         raise ArgumentError(f"expected a runtime of {', '.join(get_args(Runtime))}, got {runtime!r}.")
-    model = as_model(model)
+    model = as_model(model, check_limits(limits))
+    check_tensors(model, limits)
     check(model)
-    sizes = _sizes(model, _wished(model, batch, shapes or {}), runtime)
+    sizes = _sizes(model, _wished(model, batch, shapes or {}), runtime, limits)
     if runtime == "tflm":
-        lives, times = micro(sizes)
-        return _plan(sizes, "tflm", [(lives, times)])
+        return _plan(sizes, "tflm", [micro(sizes, limits.max_depth)], limits)
     arenas = []
     for subgraph, graph in enumerate(model.subgraphs):
         times = [(place, subgraph, place) for place in range(len(graph.operators))]
         arenas.append((ending(litert(sizes, subgraph), max(len(graph.operators) - 1, 0)), times))
-    return _plan(sizes, "litert", arenas)
+    return _plan(sizes, "litert", arenas, limits)
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
@@ -166,14 +177,15 @@ def _input(inputs: Sequence[int], names: Sequence[str], wanted: str | int, calle
     return index
 
 
-def _sizes(model: Model, wished: Mapping[int, Shape], runtime: str) -> Sizes:
+def _sizes(model: Model, wished: Mapping[int, Shape], runtime: str, limits: Limits) -> Sizes:
     """Shapes as minilite works them out; TFLite Micro has the file's unless others are wished for."""
     if runtime == "tflm" and not wished:
         return Sizes(model)
     shapes: dict[tuple[int, int], Shape] = {}
     absent = set()
     try:
-        program = Program(model, KERNEL_SETS["reference"], engine("numpy"), Limits().as_wished())
+        program = Program(model, KERNEL_SETS["reference"], engine("numpy"), limits)
+        program.begin()
         plans = [program.plan(0)]
         plans[0].allocate(
             {**{i: model.subgraphs[0].tensors[i].shape or () for i in model.subgraphs[0].inputs}, **wished}
@@ -198,15 +210,19 @@ Arena = tuple[list[Life], list[tuple[int, int, int]]]
 """Buffers, and (moment, subgraph, operator)."""
 
 
-def _plan(sizes: Sizes, runtime: Runtime, arenas: Sequence[Arena]) -> MemoryPlan:
+def _plan(sizes: Sizes, runtime: Runtime, arenas: Sequence[Arena], limits: Limits) -> MemoryPlan:
     buffers: list[PlannedBuffer] = []
     moments: list[Moment] = []
     total = live = 0
+    _check_total([life for lives, _ in arenas for life in lives])
+    look = _clock(limits)
     for lives, times in arenas:
-        placed = _placed(sizes, runtime, lives)
-        moments += _moments(sizes.model, placed, times, len(buffers))
+        placed = _placed(sizes, runtime, lives, look)
+        use = InUse(placed, len(buffers))
+        _check_lists(use.total([t for t, _, _ in times]), limits)
+        moments += _moments(sizes.model, use, times, look)
         total += top([_need(b) for b in placed], [b.offset for b in placed])
-        live += max((_live(placed, t) for t in {b.first for b in placed}), default=0)
+        live += use.most_bytes()
         buffers += placed
     model = sizes.model
     constants = {t.buffer for g in model.subgraphs for t in g.tensors if is_constant(model, t)}
@@ -229,10 +245,37 @@ def _plan(sizes: Sizes, runtime: Runtime, arenas: Sequence[Arena]) -> MemoryPlan
     )
 
 
-def _placed(sizes: Sizes, runtime: Runtime, lives: Sequence[Life]) -> list[PlannedBuffer]:
+def _check_total(lives: Iterable[Life]) -> None:
+    """Refuse what the planners cannot count: their integers are of 64 bits."""
+    total = sum(life.bytes for life in lives)
+    if total >= LARGEST:
+        raise OperatorError(f"expected tensors of less than {LARGEST} bytes altogether, got {total}.")
+
+
+def _check_lists(entries: int, limits: Limits) -> None:
+    """Refuse lists of what is in use at each operator that would not fit ``max_memory``."""
+    needed = entries * ENTRY
+    if limits.max_memory is not None and needed > limits.max_memory:
+        raise OperatorError(
+            f"lists of what is in use at each operator take {needed / 2**30:.1f} GiB: {too_much(limits.max_memory)}"
+        )
+
+
+def _clock(limits: Limits) -> Look:
+    """Raises when ``max_seconds`` from now are over."""
+    end = time.monotonic() + limits.seconds
+
+    def look() -> None:
+        if time.monotonic() >= end:
+            raise OperatorError(f"the memory was not planned, for {time_is_up(limits)}")
+
+    return look
+
+
+def _placed(sizes: Sizes, runtime: Runtime, lives: Sequence[Life], look: Look) -> list[PlannedBuffer]:
     given = [aligned(life.bytes, 16) if runtime == "tflm" else life.bytes for life in lives]
     needs = [Need(size, life.first, life.last, life.fixed) for size, life in zip(given, lives, strict=True)]
-    offsets = greedy(needs) if runtime == "tflm" else best_fit(needs, ALIGNMENT[runtime])
+    offsets = greedy(needs, look) if runtime == "tflm" else best_fit(needs, ALIGNMENT[runtime], look)
     return [
         PlannedBuffer(
             life.subgraph,
@@ -261,25 +304,12 @@ def _need(buffer: PlannedBuffer) -> Need:
     return Need(buffer.size, buffer.first, buffer.last)
 
 
-def _live(buffers: Sequence[PlannedBuffer], time: int) -> int:
-    return sum(b.size for b in buffers if b.first <= time <= b.last)
-
-
-def _moments(
-    model: Model, buffers: Sequence[PlannedBuffer], times: Sequence[tuple[int, int, int]], start: int
-) -> Iterator[Moment]:
-    for time, subgraph, place in times:
+def _moments(model: Model, use: InUse, times: Sequence[tuple[int, int, int]], look: Look) -> Iterator[Moment]:
+    for time_, subgraph, place in times:
+        look()
         operator = model.subgraphs[subgraph].operators[place]
-        used = [i for i, b in enumerate(buffers) if b.first <= time <= b.last]
-        yield Moment(
-            time,
-            subgraph,
-            place,
-            model.operator_codes[operator.opcode_index].name,
-            sum(buffers[i].size for i in used),
-            max((buffers[i].offset + buffers[i].size for i in used), default=0),
-            tuple(start + i for i in used),
-        )
+        live, highest, used = use.at(time_)
+        yield Moment(time_, subgraph, place, model.operator_codes[operator.opcode_index].name, live, highest, used)
 
 
 def _unplanned(sizes: Sizes) -> Iterator[str]:

@@ -8,9 +8,15 @@ Sources: ``micro/memory_planner/greedy_memory_planner.cc`` of tflite-micro, ``si
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Look = Callable[[], None]
+"""Called before each buffer is placed; raises when time is up."""
 
 
 @dataclass(frozen=True)
@@ -23,66 +29,83 @@ class Need:
     last: int
     fixed: int | None = None
 
-    def meets(self, other: Need) -> bool:
-        """Whether both are in use at some moment."""
-        return self.first <= other.last and other.first <= self.last
 
-
-def aligned(value: int, alignment: int) -> int:
+def aligned(value: Any, alignment: int) -> Any:
     """The least multiple of ``alignment`` that is not below ``value``."""
     return -(-value // alignment) * alignment
 
 
-def greedy(needs: Sequence[Need]) -> list[int]:
+class Placed:
+    """The buffers that have a place: rows of offsets, ends, first and last moments. The columns are in the order of
+    offsets; of equal ones those placed earlier come first."""
+
+    def __init__(self, room: int):
+        self._rows = np.empty((4, room), np.int64)
+        self._count = 0
+
+    def add(self, need: Need, offset: int) -> None:
+        place = int(np.searchsorted(self._rows[0, : self._count], offset, side="right"))
+        self._rows[:, place + 1 : self._count + 1] = self._rows[:, place : self._count]
+        self._rows[:, place] = offset, offset + need.bytes, need.first, need.last
+        self._count += 1
+
+    def met(self, need: Need) -> tuple[Array, Array]:
+        """Of those that are in use at some moment of ``need``: their offsets; and the highest end of those before each,
+        and of all."""
+        offsets, ends, first, last = self._rows[:, : self._count]
+        meet = (first <= need.last) & (last >= need.first)
+        reached = np.zeros(np.count_nonzero(meet) + 1, np.int64)
+        np.maximum.accumulate(ends[meet], out=reached[1:])
+        return offsets[meet], reached
+
+
+def _nothing() -> None:
+    """Take the time it takes."""
+
+
+def greedy(needs: Sequence[Need], look: Look = _nothing) -> list[int]:
     """The offset of each buffer, whose sizes are aligned already. Of equal ones the last comes first; those with a
     place of their own come before all others."""
     free = sorted(reversed([i for i, n in enumerate(needs) if n.fixed is None]), key=lambda i: -needs[i].bytes)
-    offsets: dict[int, int] = {}
-    order: list[int] = []  # by offset; of equal ones those placed earlier come first
+    offsets, placed = [0] * len(needs), Placed(len(needs))
     for index in [*(i for i, n in enumerate(needs) if n.fixed is not None), *free]:
-        fixed = needs[index].fixed
-        offset = _first_gap(needs, offsets, order, index) if fixed is None else fixed
-        offsets[index] = offset
-        order.insert(bisect_right(order, offset, key=offsets.__getitem__), index)
-    return [offsets[i] for i in range(len(needs))]
-
-
-def _first_gap(needs: Sequence[Need], offsets: dict[int, int], order: Iterable[int], index: int) -> int:
-    candidate = 0
-    for other in order:
-        if needs[other].meets(needs[index]):
-            if offsets[other] - candidate >= needs[index].bytes:
-                break
-            candidate = max(candidate, offsets[other] + needs[other].bytes)
-    return candidate
-
-
-def best_fit(needs: Sequence[Need], alignment: int) -> list[int]:
-    """The offset of each buffer, placed in the order given; 0 for one without bytes."""
-    offsets: list[int] = []
-    order: list[int] = []
-    for index, need in enumerate(needs):
-        if not need.bytes:
-            offsets.append(0)
-            continue
-        offsets.append(_best_gap(needs, offsets, order, need, alignment))
-        order.insert(bisect_right(order, offsets[index], key=offsets.__getitem__), index)
+        look()
+        need = needs[index]
+        offsets[index] = _first_gap(placed, need) if need.fixed is None else need.fixed
+        placed.add(need, offsets[index])
     return offsets
 
 
-def _best_gap(needs: Sequence[Need], offsets: Sequence[int], order: Sequence[int], need: Need, alignment: int) -> int:
-    best, smallest, current = None, None, 0
-    for other in order:
-        if not needs[other].meets(need):
-            continue
-        start = aligned(current, alignment)
-        gap = offsets[other] - start
-        if gap >= need.bytes and (smallest is None or gap < smallest):
-            best, smallest = start, offsets[other] - current
-        current = max(current, offsets[other] + needs[other].bytes)
+def _first_gap(placed: Placed, need: Need) -> int:
+    offsets, reached = placed.met(need)
+    fits = offsets - reached[:-1] >= need.bytes
+    return int(reached[fits.argmax() if fits.any() else -1])
+
+
+def best_fit(needs: Sequence[Need], alignment: int, look: Look = _nothing) -> list[int]:
+    """The offset of each buffer, placed in the order given; 0 for one without bytes."""
+    offsets, placed = [0] * len(needs), Placed(len(needs))
+    for index, need in enumerate(needs):
+        if need.bytes:
+            look()
+            offsets[index] = _best_gap(placed, need, alignment)
+            placed.add(need, offsets[index])
+    return offsets
+
+
+def _best_gap(placed: Placed, need: Need, alignment: int) -> int:
+    """A gap is measured from where the buffer would begin, and compared with the best one so far as it is without
+    alignment."""
+    offsets, reached = placed.met(need)
+    starts = aligned(reached, alignment)
+    gaps = offsets - starts[:-1]
+    best, smallest = -1, None
+    for place in np.flatnonzero(gaps >= need.bytes).tolist():
+        if smallest is None or gaps[place] < smallest:
+            best, smallest = place, offsets[place] - reached[place]
         if smallest == 0:
             break
-    return aligned(current, alignment) if best is None else best
+    return int(starts[best])
 
 
 def top(needs: Sequence[Need], offsets: Sequence[int]) -> int:

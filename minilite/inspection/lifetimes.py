@@ -15,13 +15,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from minilite.errors import OperatorError
 from minilite.inspection.scratch import Operands, scratch
-from minilite.limits import DEFAULT
+from minilite.inspection.visits import NEVER, Run
 from minilite.model import Model, Operator, Tensor
 from minilite.quantization.in_place import OVERWRITES, RENAMES, SMALLEST
 from minilite.resolve import options_of
@@ -29,11 +29,8 @@ from minilite.spec import DTYPES, Shape
 
 Kind = Literal["input", "output", "activation", "scratch", "unused"]
 FOREVER = 2**31 - 1
-NEVER = -1
 PACKED = {"int4": 4, "uint4": 4, "int2": 2}
 """Bits of the types that share bytes."""
-MOST_MOMENTS = 100_000
-"""Operators of a run, those of called subgraphs once for each call; more is no model for a small device."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,13 @@ class Sizes:
         return there and not found.is_variable and not is_constant(self.model, found)
 
     def kind(self, subgraph: int, tensor: int) -> Kind:
-        graph = self.model.subgraphs[subgraph]
-        return "input" if tensor in graph.inputs else "output" if tensor in graph.outputs else "activation"
+        inputs, outputs = self.ends[subgraph]
+        return "input" if tensor in inputs else "output" if tensor in outputs else "activation"
+
+    @cached_property
+    def ends(self) -> list[tuple[frozenset[int], frozenset[int]]]:
+        """Inputs and outputs of each subgraph."""
+        return [(frozenset(g.inputs), frozenset(g.outputs)) for g in self.model.subgraphs]
 
 
 def is_constant(model: Model, tensor: Tensor) -> bool:
@@ -96,65 +98,30 @@ def is_constant(model: Model, tensor: Tensor) -> bool:
 # ---- TFLite Micro ----------------------------------------------------------------------------------------------------
 
 
-class _Scopes:
-    """The count of moments, and first and last use of every tensor of every subgraph."""
-
-    def __init__(self, sizes: Sizes):
-        self.sizes, self.model = sizes, sizes.model
-        self.now = 0
-        self.first: dict[tuple[int, int], int] = {}
-        self.last: dict[tuple[int, int], int] = {}
-        self.scratches: list[Life] = []
-        self.moments: list[tuple[int, int, int]] = []  # moment, subgraph, operator
-        self.calling: list[int] = []
-
-    def use(self, subgraph: int, tensors: Sequence[int], created: bool = False) -> None:
-        for tensor in tensors:
-            if tensor >= 0:
-                if created:
-                    self.first.setdefault((subgraph, tensor), self.now)
-                self.last[subgraph, tensor] = self.now
-
-    def visit(self, index: int) -> None:
-        graph = self.model.subgraphs[index]
-        most = DEFAULT.max_depth
-        if most is not None and len(self.calling) > most:
-            raise OperatorError(f"subgraphs call each other more than {most} deep.")
-        self.calling.append(index)
-        self.use(index, graph.inputs, created=True)
-        for place, operator in enumerate(graph.operators):
-            if len(self.moments) == MOST_MOMENTS:
-                raise OperatorError(f"subgraphs call each other: more than {MOST_MOMENTS:,} operators in all.")
-            self.now += 1
-            begun = self.now
-            self.moments.append((self.now, index, place))
-            self.use(index, operator.outputs or (), created=True)
-            for subgraph in called(self.model, operator):
-                if subgraph not in self.calling and 0 <= subgraph < len(self.model.subgraphs):
-                    self.now += 1
-                    self.visit(subgraph)
-            self.use(index, (*(operator.inputs or ()), *(operator.outputs or ())))
-            for size in _scratch(self.sizes, index, operator):
-                self.scratches.append(Life(index, -1, size, begun, self.now, "scratch", place))
-        self.use(index, graph.outputs, created=True)
-        self.calling.pop()
-
-
-def micro(sizes: Sizes) -> tuple[list[Life], list[tuple[int, int, int]]]:
-    """The buffers in the order in which TFLite Micro plans them; and (moment, subgraph, operator) of each operator."""
-    scopes = _Scopes(sizes)
-    scopes.visit(0)
+def micro(sizes: Sizes, most_deep: int | None = None) -> tuple[list[Life], list[tuple[int, int, int]]]:
+    """The buffers in the order in which TFLite Micro plans them; and (moment, subgraph, operator) of each operator
+    (:meth:`minilite.inspection.visits.Run.moments`)."""
+    run = Run(sizes.model, most_deep)
     offline = _offline(sizes.model)
     handles = set(_results_of(sizes.model, "VAR_HANDLE"))  # the kernel has their memory
     lives = []
     every = [(s, t) for s, graph in enumerate(sizes.model.subgraphs) for t in range(len(graph.tensors))]
     for place, key in enumerate(every):
         if sizes.planned(*key) and key not in handles:
-            first, last = scopes.first.get(key, NEVER), scopes.last.get(key, NEVER)
+            first, last = run.life(*key)
             kind = sizes.kind(*key) if last != NEVER else "unused"
             fixed = offline[place] if place < len(offline) and offline[place] >= 0 else None
             lives.append(Life(*key, sizes.bytes(*key), first, last, kind, fixed=fixed))
-    return lives + scopes.scratches, scopes.moments
+    return lives + list(_scratches(sizes, run)), run.moments()
+
+
+def _scratches(sizes: Sizes, run: Run) -> Iterator[Life]:
+    """The kernels' scratch buffers in the order in which they are prepared."""
+    for subgraph in sorted(run.visits):
+        for place, operator in enumerate(sizes.model.subgraphs[subgraph].operators):
+            begun, ended = run.at_work(subgraph, place)
+            for size in _scratch(sizes, subgraph, operator):
+                yield Life(subgraph, -1, size, begun, ended, "scratch", place)
 
 
 def _results_of(model: Model, *names: str) -> Iterator[tuple[int, int]]:
@@ -163,18 +130,6 @@ def _results_of(model: Model, *names: str) -> Iterator[tuple[int, int]]:
         for operator in graph.operators:
             if model.operator_codes[operator.opcode_index].name in names:
                 yield from ((subgraph, t) for t in operator.outputs or ())
-
-
-def called(model: Model, operator: Operator) -> list[int]:
-    """The subgraphs that an operator calls, in TFLite Micro's order."""
-    code = model.operator_codes[operator.opcode_index]
-    fields = {
-        "IF": ("then_subgraph_index", "else_subgraph_index"),
-        "WHILE": ("cond_subgraph_index", "body_subgraph_index"),
-        "CALL_ONCE": ("init_subgraph_index",),
-    }.get(code.name, ())
-    options = options_of(operator, code)
-    return [options[field] for field in fields]
 
 
 def _scratch(sizes: Sizes, subgraph: int, operator: Operator) -> list[int]:
@@ -281,8 +236,8 @@ def _sharing(model: Model, subgraph: int) -> Iterator[tuple[Operator, str]]:
 
 def _may_share(sizes: Sizes, subgraph: int, source: int, output: int, uses: int | None) -> bool:
     """``uses`` of the input, None for an operator that leaves the data as they are."""
-    graph = sizes.model.subgraphs[subgraph]
-    if source < 0 or source in graph.inputs or output in graph.outputs or not sizes.planned(subgraph, source):
+    inputs, outputs = sizes.ends[subgraph]
+    if source < 0 or source in inputs or output in outputs or not sizes.planned(subgraph, source):
         return False
     return uses is None or (
         uses == 1 and _same(sizes, subgraph, source, output) and sizes.bytes(subgraph, source) > SMALLEST

@@ -9,18 +9,19 @@ import numpy as np
 
 from minilite.constants import constant_array
 from minilite.errors import ArgumentError, ArgumentTypeError
+from minilite.limits import DEFAULT, Limits
 from minilite.model import Buffer, Model, Operator, Subgraph
 from minilite.quantization.graph import Graph, graph
 from minilite.quantization.pruning import pruned
 from minilite.reader import read
 
 
-def as_model(model: Model | bytes | str | os.PathLike[str]) -> Model:
+def as_model(model: Model | bytes | str | os.PathLike[str], limits: Limits = DEFAULT) -> Model:
     """A model from a path, the bytes of a file, or itself. Raises :class:`ArgumentTypeError` for anything else."""
     if isinstance(model, Model):
         return model
     if isinstance(model, bytes | bytearray | str | os.PathLike):
-        return read(model)
+        return read(model, limits=limits)
     raise ArgumentTypeError(f"expected a path, the bytes of a .tflite file or a Model, got {type(model).__name__}.")
 
 
