@@ -59,6 +59,9 @@ def _reported(command: Command) -> Command:
         except (Error, OSError) as error:
             typer.echo(visible(f"minilite: {error}"), err=True)
             raise typer.Exit(1) from None
+        except MemoryError as error:
+            typer.echo(visible(f"minilite: there is not enough memory. {error}".rstrip()), err=True)
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mmap
 import os
 import reprlib
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from minilite.errors import ArgumentTypeError, ModelError
-from minilite.limits import DEFAULT, Limits, check_limits, check_tensors
+from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, to_raise
 from minilite.model import Model
 from minilite.schema.decode import Decoder
 from minilite.schema.layout import layout_of
@@ -20,6 +21,8 @@ INVALID = "The model is not a valid Flatbuffer buffer"
 """How LiteRT begins when the bytes are not a model."""
 
 IDENTIFIER = b"TFL3"
+START = 32
+"""Bytes that tell what a file is."""
 
 FOREIGN = (
     (b"version https://git-lfs", "It is a Git LFS pointer, not the file itself: run git lfs pull."),
@@ -47,14 +50,14 @@ def read(source: str | bytes | os.PathLike[str], *, limits: Limits = DEFAULT) ->
     if isinstance(source, bytes):
         return decode(source, limits)
     if isinstance(source, str | os.PathLike):
-        return decode(_content(Path(os.fsdecode(source))), limits)
+        return decode(_content(Path(os.fsdecode(source)), limits), limits)
     raise ArgumentTypeError(f"read() takes a path, or the bytes of a file, not {type(source).__name__}.")
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, limits: Limits) -> Any:
     try:
         is_directory = path.is_dir()
-        content = b"" if is_directory else _map(path)
+        content = b"" if is_directory else _map(path, limits)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"Could not open {shown(path)}. {reason}.") from None
@@ -72,20 +75,37 @@ def shown(path: str | os.PathLike[str]) -> str:
     return short.repr(os.fspath(path))
 
 
-def _map(path: Path) -> Any:
+def _map(path: Path, limits: Limits) -> Any:
     """The file's content, memory-mapped where the file system can do that."""
     with path.open("rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return _stream(file, path, limits)
         try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):
             return file.read()
 
 
+def _stream(file: BinaryIO, path: Path, limits: Limits) -> bytes:
+    """What comes from a pipe or device, which may have no end: no more than its beginning where that is no model's, and
+    no more than ``max_memory``."""
+    content = file.read(START)
+    if content[4:8] != IDENTIFIER:
+        return content
+    most = limits.max_memory
+    content += file.read(-1 if most is None else max(most - START, 0) + 1)
+    if most is not None and len(content) > most:
+        raise ModelError(
+            f"{shown(path)} is a stream; expected at most max_memory={most} bytes. {to_raise('max_memory')}"
+        )
+    return content
+
+
 def decode(content: Any, limits: Limits = DEFAULT) -> Model:
     """The model in the bytes of a file: any buffer."""
     file = Decoder(content)
     if bytes(file.view[4:8]) != IDENTIFIER:
-        raise ModelError(f"{INVALID}: {_foreign(bytes(file.view[:32]))}")
+        raise ModelError(f"{INVALID}: {_foreign(bytes(file.view[:START]))}")
     try:
         model: Model = file.table(layout_of("Model"), file.target(0))
     except Damage as damage:

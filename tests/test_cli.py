@@ -417,3 +417,49 @@ def test_names_are_text(call, tmp_path):
     status, carved, _ = call("carve", tmp_path / "odd.tflite", "0", "--random", "-o", tmp_path / "part")
     assert status == 0
     assert "\\x1b[31my" in carved
+
+
+# ---- more than there is ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("explain", "0"),
+        ("debug",),
+        ("carve", "0", "--output", "part"),
+        ("compare", "--against", "xnnpack"),
+        ("profile",),
+    ],
+    ids=lambda a: a[0],
+)
+def test_inputs_are_not_drawn_before_the_limits_are_asked(call, tmp_path, monkeypatch, arguments) -> None:
+    """A file of some hundred bytes asks for 4 GiB of random numbers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(np.random, "default_rng", _Never)
+    x, y = Tensor("x", "INT32", (2**29, 2)), Tensor("y", "INT32", (2,))
+    operator = Operator(0, (0,), (1,), make_options("ShapeOptions", out_type="INT32"))
+    model = Model((OperatorCode("SHAPE"),), (Subgraph((x, y), (0,), (1,), (operator,)),), (Buffer(),))
+    model.save("large.tflite")
+    random = () if arguments[0] == "profile" else ("--random",)
+    status, _, error = call(arguments[0], "large.tflite", *arguments[1:], *random)
+    assert (status, error.count("\n")) == (1, 1)
+    assert "max_memory=2147483648" in error
+
+
+class _Never:
+    def __init__(self, seed):
+        pass
+
+    def integers(self, *rest):
+        raise AssertionError("drawn")
+
+
+def test_too_little_memory_is_said_in_a_line(call, folder, monkeypatch):
+    def scarce(*arguments):
+        raise MemoryError("Unable to allocate 5 GiB")
+
+    monkeypatch.setattr(run_command, "run_files", scarce)
+    status, _, error = call("run", folder / "float.tflite", "--random")
+    assert (status, error) == (1, "minilite: there is not enough memory. Unable to allocate 5 GiB\n")

@@ -6,6 +6,7 @@ import copy
 import enum
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,3 +191,14 @@ def test_what_a_signal_handler_raises_passes() -> None:
     step.call = interrupted
     with pytest.raises(TooLong):
         interpreter.invoke()
+
+
+@pytest.mark.parametrize("array", [np.zeros(3), np.zeros(0), np.zeros((2, 2), np.uint8)], ids=str)
+def test_an_array_is_no_model(array: np.ndarray) -> None:
+    wrong: Any = array
+    with pytest.raises(minilite.ArgumentTypeError, match=r"expected str, bytes or os\.PathLike object, not ndarray"):
+        Interpreter(wrong)
+    with pytest.raises(minilite.ArgumentTypeError, match="expected bytes, ndarray found"):
+        Interpreter(model_content=wrong)
+    with pytest.raises(minilite.ArgumentError, match="Can't both provide"):
+        Interpreter("model.tflite", model_content=wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,39 @@ def test_shapes_that_are_worked_out_have_the_limit_too() -> None:
 def test_a_limit_is_a_number_or_none(name: str, wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=f"^{name} should be "):
         Limits(**{name: wrong})
+
+
+@pytest.mark.parametrize("seconds", [10**400, float("inf"), None])
+def test_time_without_end_is_a_limit(seconds: Any) -> None:
+    minilite.Interpreter(add(), limits=Limits(max_seconds=seconds)).invoke()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no /dev/zero")
+def test_what_has_no_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(minilite.ModelError, match=r"bytes 4 to 8 are b'\\x00"):
+        minilite.read("/dev/zero")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there is no /dev/fd")
+def test_a_pipe_is_read_within_max_memory() -> None:
+    content = add().to_bytes()
+    assert _piped(content, Limits()) == minilite.read(content)
+    assert _piped(content, Limits(max_memory=None)) == minilite.read(content)
+    assert _piped(content, Limits(max_memory=len(content))) == minilite.read(content)
+    for most in (len(content) - 1, 10):
+        with pytest.raises(minilite.ModelError, match=rf"is a stream; expected at most max_memory={most} bytes\."):
+            _piped(content, Limits(max_memory=most))
+
+
+def _piped(content: bytes, limits: Limits) -> Model:
+    """The model, read from a pipe. What is left of it fits into the pipe."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, content)
+        os.close(writing)
+        return minilite.read(f"/dev/fd/{reading}", limits=limits)
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize("wrong", [None, 5, {"max_memory": 5}])

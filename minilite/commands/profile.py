@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from minilite.commands.run import draw
+from minilite.commands.run import draw_all
 from minilite.errors import ArgumentError
 from minilite.inspection.macs import macs
 from minilite.interpreter import Interpreter
@@ -96,9 +96,10 @@ def measure(
     interpreter: Interpreter, model: Path, kernels: str, threads: int, repeat: int, seed: int, against: str | None
 ) -> tuple[Profile, float | None]:
     """The profile on random inputs; and the seconds of LiteRT's own run of the same, in turn with ours."""
-    generator = np.random.default_rng(seed)
     interpreter.allocate_tensors()
-    arrays = {d["index"]: draw(d, generator) for d in interpreter.get_input_details()}
+    details = interpreter.get_input_details()
+    drawn = draw_all(details, seed, interpreter._program.limits)
+    arrays = {d["index"]: array for d, array in zip(details, drawn, strict=True)}
     for index, array in arrays.items():
         interpreter.set_tensor(index, array)
     found = profile(interpreter, repeat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,15 @@ import numpy as np
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section, columns
 from minilite.interpreter import Interpreter, run
+from minilite.limits import Limits, too_many_elements
+from minilite.memory import too_much
 from minilite.writing import replacing
 
 Detail = dict[str, Any]
 """What the interpreter says of an input or output: its ``name``, ``shape``, ``dtype``, ``quantization`` ..."""
+
+DRAWN = 8
+"""Bytes of a random number before it gets an input's type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +65,7 @@ def named_inputs(
     if missing and seed is None:
         names = ", ".join(repr(inputs[i][0]) for i in missing)
         raise ArgumentError(f"no file for input {names}; give one with --input, or --random")
-    generator = np.random.default_rng(seed)
-    arrays |= {i: draw(detail, generator) for i, detail in missing.items()}
+    arrays |= dict(zip(missing, draw_all(missing.values(), seed, interpreter._program.limits), strict=True))
     return [(name, arrays[i]) for i, (name, _) in enumerate(inputs)]
 
 
@@ -134,6 +139,20 @@ def load_npz(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield from arrays.items()
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise ArgumentError(f"cannot read arrays from {str(path)!r}: {error}") from None
+
+
+def draw_all(details: Iterable[Detail], seed: int | None, limits: Limits) -> list[np.ndarray]:
+    """Random arrays for inputs. Raises :class:`ArgumentError` for inputs that are larger than ``limits`` allow."""
+    generator, limit = np.random.default_rng(seed), limits.max_memory
+    details = list(details)
+    for detail in details:
+        too_many = too_many_elements(tuple(map(int, detail["shape"])), limits)
+        if too_many:
+            raise ArgumentError(f"input {detail['name']!r}: {too_many}")
+    needed = sum(math.prod(map(int, d["shape"])) * (np.dtype(d["dtype"]).itemsize + DRAWN) for d in details)
+    if limit is not None and needed > limit:
+        raise ArgumentError(f"random inputs take {needed / 2**30:.1f} GiB: {too_much(limit)} Or give files.")
+    return [draw(detail, generator) for detail in details]
 
 
 def draw(detail: Detail, generator: np.random.Generator) -> np.ndarray:

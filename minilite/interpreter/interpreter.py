@@ -318,13 +318,14 @@ def _threads(num_threads: Any) -> int:
 
 def _load(path: Any, content: Any, limits: Limits) -> tuple[str, Model]:
     """A name for the model, and the model."""
-    if path and content:
+    given = _is_given(path), _is_given(content)
+    if all(given):
         raise ArgumentError("Can't both provide `model_path` and `model_content`")
-    if content:
+    if given[1]:
         if not isinstance(content, bytes):
             raise ArgumentTypeError(f"expected bytes, {type(content).__name__} found: model_content must be bytes.")
         return f"{len(content)} bytes", read(content, limits=limits)
-    if not path:
+    if not given[0]:
         raise ArgumentError("`model_path` or `model_content` must be specified.")
     if isinstance(path, Model):
         return "a Model", path
@@ -333,6 +334,11 @@ def _load(path: Any, content: Any, limits: Limits) -> tuple[str, Model]:
     if isinstance(path, bytes):
         _refuse_content(path)
     return repr(os.fsdecode(path)), read(os.fsdecode(path), limits=limits)
+
+
+def _is_given(argument: Any) -> bool:
+    """Whether it says anything. An array does; it has no truth of its own."""
+    return hasattr(argument, "__array__") or bool(argument)
 
 
 def _refuse_content(path: bytes) -> None:
