@@ -122,7 +122,8 @@ def real(info: TensorInfo, array: Array) -> Array:
     scales = info.scales.astype(np.float64)
     if array.ndim:
         scales, zeros = scales.reshape(shape), zeros.reshape(shape if zeros.size > 1 else [1] * array.ndim)
-    return np.asarray(scales * (array.astype(np.float64) - zeros)).reshape(array.shape)
+    with np.errstate(all="ignore"):  # a damaged file's scales may be anything
+        return np.asarray(scales * (array.astype(np.float64) - zeros)).reshape(array.shape)
 
 
 def rounded(info: TensorInfo, reals: Array) -> Array:

@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 from minilite.errors import ArgumentTypeError, ModelError
 from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, to_raise
 from minilite.model import Model
+from minilite.references import check_references
 from minilite.schema.decode import Decoder
 from minilite.schema.layout import layout_of
 from minilite.schema.problems import Damage
-from minilite.soundness import check_references
 
 INVALID = "The model is not a valid Flatbuffer buffer"
 """How LiteRT begins when the bytes are not a model."""

@@ -1,13 +1,14 @@
 """What must hold between the parts of a model: indices in range, constants as large as their shapes, and so on.
 
-Two steps, because a file that no LiteRT runs can still be looked at, repaired or run by another runtime:
+Three steps, because a file that no LiteRT runs can still be looked at, repaired or run by another runtime:
 
-* :func:`check_references` is what reading checks: every index leads somewhere.
+* :func:`~minilite.references.check_references` is what reading checks: every index leads somewhere.
 * :func:`check` adds what LiteRT refuses when it constructs an interpreter, for reasons that lie in the file alone,
   in LiteRT's words and then in ours.
+* :func:`check_throughout` adds the indices that LiteRT follows later or never.
 
-What LiteRT carries without looking is carried: unknown operators, types and options; signatures and metadata that
-point nowhere; constants with more bytes than they need.
+What LiteRT carries without looking is carried by the first two: unknown operators, types and options; signatures and
+metadata that point nowhere; constants with more bytes than they need.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from minilite.errors import ModelError
-from minilite.model import Model, Operator, Options, Quantization, Subgraph, Tensor
+from minilite.model import Model, Options, Quantization, Subgraph, Tensor
+from minilite.references import check_carried, check_references, place_of
 
 SCHEMA_VERSION = 3
 
@@ -50,18 +52,6 @@ UNSIZED = ("STRING", "RESOURCE", "VARIANT")
 SIZE_LIMIT = 2**64
 
 
-def check_references(model: Model) -> None:
-    """Raise :class:`~minilite.errors.ModelError` for the first index of a tensor, buffer or operator code that
-    leads nowhere."""
-    for index, subgraph in enumerate(model.subgraphs):
-        where = f"subgraphs[{index}]"
-        _check_buffers(model, subgraph, where)
-        _check_indices(subgraph.inputs, len(subgraph.tensors), 0, "inputs", where)
-        _check_indices(subgraph.outputs, len(subgraph.tensors), 0, "outputs", where)
-        for place, operator in enumerate(subgraph.operators):
-            _check_operator(model, operator, len(subgraph.tensors), f"{where}.operators[{place}]")
-
-
 def check(model: Model) -> None:
     """Raise :class:`~minilite.errors.ModelError` for the first reason why LiteRT would not construct an interpreter,
     missing operators apart."""
@@ -85,44 +75,11 @@ def check(model: Model) -> None:
             raise ModelError(f"Missing exported method name for SignatureDef. signatures[{index}] has no key.")
 
 
-def _check_buffers(model: Model, subgraph: Subgraph, where: str) -> None:
-    count = len(model.buffers)
-    for index, tensor in enumerate(subgraph.tensors):
-        if not 0 <= tensor.buffer < max(count, 1):
-            raise ModelError(
-                f"Tensor {index} specifies out of range buffer {tensor.buffer} (only {count} buffers)."
-                f" {_place(tensor, index, where)}"
-            )
-
-
-def _check_operator(model: Model, operator: Operator, count: int, where: str) -> None:
-    codes = model.operator_codes
-    if not 0 <= operator.opcode_index < len(codes):
-        raise ModelError(
-            f"Missing registration for opcode_index {operator.opcode_index}. {where} is of a kind the model does"
-            f" not list; it lists {len(codes)}."
-        )
-    name = codes[operator.opcode_index].name
-    for part in ("inputs", "outputs", "intermediates"):
-        _check_indices(getattr(operator, part), count, -1, part, where, name)
-
-
-def _check_indices(
-    indices: tuple[int, ...] | None, count: int, least: int, part: str, where: str, operator: str = ""
-) -> None:
-    """``least`` is -1 where an index may say that there is no tensor."""
-    if indices and not (least <= min(indices) and max(indices) < count):
-        wrong = next(index for index in indices if not least <= index < count)
-        label, name = (f"node {part}", f" ({operator})") if operator else (part, "")
-        raise ModelError(
-            f"Invalid tensor index {wrong} in {label}. The subgraph has {count} tensors."
-            f" {where}.{part}[{indices.index(wrong)}]{name} must be from {least} to {count - 1}."
-        )
-
-
-def _place(tensor: Tensor, index: int, where: str) -> str:
-    name = f" ({tensor.name!r})" if tensor.name else ""
-    return f"This is {where}.tensors[{index}]{name}."
+def check_throughout(model: Model) -> None:
+    """:func:`check`, and the indices that LiteRT carries wherever they lead: what is asked of models that are taken
+    apart, compared, explained or quantized. Raises :class:`~minilite.errors.ModelError`."""
+    check(model)
+    check_carried(model)
 
 
 def _check_tensors(model: Model, subgraph: Subgraph, where: str) -> None:
@@ -130,7 +87,7 @@ def _check_tensors(model: Model, subgraph: Subgraph, where: str) -> None:
         try:
             _check_tensor(model, subgraph, index, tensor)
         except ModelError as error:
-            raise ModelError(f"{error} {_place(tensor, index, where)}") from None
+            raise ModelError(f"{error} {place_of(tensor, index, where)}") from None
 
 
 def _check_tensor(model: Model, subgraph: Subgraph, index: int, tensor: Tensor) -> None:

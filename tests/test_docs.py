@@ -19,7 +19,7 @@ LAYERS = (
     ("custom", "gemmlowp"),
     ("ops",),
     ("model", "kernel_sets", "delegate", "refusals", "tflm"),
-    ("limits",),
+    ("limits", "references"),
     ("schema", "soundness", "sparsity", "memory"),
     ("reader", "writer", "constants"),
     ("engines", "ideal"),

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minilite.errors import ArgumentError
+from minilite.inspection.reals import comparable
 from minilite.inspection.sources import Key
 from minilite.model import Model, Operator, Subgraph, Tensor
 from minilite.quantization.inputs import nearest
@@ -148,7 +149,9 @@ class _Aligner:
 
     def _pass_on(self, source: int, target: int) -> None:
         if target not in self.found and source in self.found and target not in self._constants[1]:
-            self.found[target] = self.found[source]
+            i = self.found[source]
+            if comparable(self.first.tensors[i], self.second.tensors[target]):
+                self.found[target] = i
 
     def _name(self, model: Model, operator: Operator) -> str:
         return model.operator_codes[operator.opcode_index].name
@@ -187,9 +190,10 @@ def _ends(operator: Operator) -> tuple[int, int]:
 
 
 def _fit(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors could have the same shape."""
+    """Whether two tensors could have the same shape, and values that can be held against each other."""
     one, other = (t.shape_signature or t.shape or () for t in (a, b))
-    return len(one) == len(other) and all(m == n or -1 in (m, n) for m, n in zip(one, other, strict=True))
+    same = len(one) == len(other) and all(m == n or -1 in (m, n) for m, n in zip(one, other, strict=True))
+    return same and comparable(a, b)
 
 
 def _strangers(a: Model, b: Model, results_a: list[Key], results_b: list[Key]) -> ArgumentError:

@@ -29,7 +29,7 @@ from minilite.limits import DEFAULT, Limits, check_limits, check_tensors, time_i
 from minilite.memory import too_much
 from minilite.model import Model
 from minilite.program import Program
-from minilite.quantization.source import as_model
+from minilite.quantization.source import loaded
 from minilite.soundness import check
 from minilite.spec import Shape
 
@@ -120,7 +120,7 @@ def memory_plan(
     operators do not take, and beyond the limits."""
     if runtime not in ALIGNMENT:
         raise ArgumentError(f"expected a runtime of {', '.join(get_args(Runtime))}, got {runtime!r}.")
-    model = as_model(model, check_limits(limits))
+    model = loaded(model, check_limits(limits))
     check_tensors(model, limits)
     check(model)
     sizes = _sizes(model, _wished(model, batch, shapes or {}), runtime, limits)

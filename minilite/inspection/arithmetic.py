@@ -96,7 +96,8 @@ def arithmetic(step: Step) -> Arithmetic:
     if step.node.kernels == "tflm" and word == "fixed point":
         meaning = "gemmlowp's fixed-point functions"
     clamp = (requantizer.low, requantizer.high) if requantizer else _limits(step.prepared)
-    multipliers = tuple(_multipliers(step, requantizer, found))
+    with np.errstate(all="ignore"):
+        multipliers = tuple(_multipliers(step, requantizer, found))
     return Arithmetic(step.node.kernels, word, rounding, meaning, step.node.delegated, multipliers, clamp, found)
 
 
@@ -190,20 +191,18 @@ def _quantized(name: str, real: Any, rounding: str, largest: float | None) -> Qu
         q = (q + (1 << 15)) >> 16 if q < 0x7FFF0000 else 0x7FFF
         stands = q * 2.0 ** (e - 15)
     once = 0.5 if e >= 0 or rounding == "int64" else 0.5 + 2.0 ** (e - 1)
-    relative = 0.0 if exact == 0 else (stands - exact) / exact
-    return Quantized(
-        name, exact, q, e, relative, once, None if largest is None else once + largest * abs(stands - exact)
-    )
+    error = None if largest is None else once + largest * abs(stands - exact)
+    return Quantized(name, exact, q, e, _relative(stands, exact), once, error)
 
 
 def _of_sum(step: Step, p: add.Prepared) -> Iterator[Quantized]:
     """ADD and SUB: the ratio of each operand's scale, and the way back to the output's."""
-    first, second, output = (float(t.scale) for t in (*step.node.inputs, *step.node.outputs) if t is not None)
+    first, second, output = (np.float64(t.scale) for t in (*step.node.inputs, *step.node.outputs) if t is not None)
     if not p.left_shift:  # XNNPACK: both ratios are to the output's scale, and there is one rounding
         shift = int(p.output.e)
         for name, real, m in zip(("M1", "M2"), (first / output, second / output), p.multipliers, strict=True):
             stands = int(m.q) * 2.0**shift
-            yield Quantized(name, real, int(m.q), shift + 31, (stands - real) / real, 0.5)
+            yield Quantized(name, float(real), int(m.q), shift + 31, _relative(stands, real), 0.5)
         return
     twice = 2 * max(first, second)
     inner = [_held(n, s / twice, m) for n, s, m in zip(("M1", "M2"), (first, second), p.multipliers, strict=True)]
@@ -215,14 +214,19 @@ def _of_sum(step: Step, p: add.Prepared) -> Iterator[Quantized]:
 def _held(name: str, real: float, m: Multiplier) -> Quantized:
     q, e = int(m.q), int(m.e)
     stands = q * 2.0 ** (e - 31)
-    return Quantized(name, real, q, e, (stands - real) / real, 0.5 if e >= 0 else 0.5 + 2.0 ** (e - 1))
+    return Quantized(name, float(real), q, e, _relative(stands, real), 0.5 if e >= 0 else 0.5 + 2.0 ** (e - 1))
+
+
+def _relative(stands: float, real: float) -> float:
+    """The relative error of what stands for a multiplier: 0 of 0 by 0, and NaN where a scale is no number."""
+    return 0.0 if stands == real else float(np.float64(stands - real) / np.float64(real))
 
 
 def _of_mean(step: Step, p: mean.Prepared) -> Quantized:
     info = step.node.inputs[0]
     assert info is not None
     count = p.reduction.count if step.op.name == "MEAN" else 1
-    real = float(info.scale) / float(step.node.outputs[0].scale) / max(count, 1)
+    real = np.float64(info.scale) / np.float64(step.node.outputs[0].scale) / max(count, 1)
     if isinstance(p.multiplier, Multiplier):
         return _held("M", real, p.multiplier)
-    return Quantized("M", real, None, None, (float(p.multiplier) - real) / real, 0.5)
+    return Quantized("M", float(real), None, None, _relative(float(p.multiplier), real), 0.5)

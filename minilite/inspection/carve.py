@@ -56,6 +56,7 @@ class Carved:
         return files
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def carve(
     model: Model | bytes | str | os.PathLike[str],
     what: int | str | Iterable[int],

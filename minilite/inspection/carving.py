@@ -16,6 +16,7 @@ from minilite import schema
 from minilite.constants import constant_array
 from minilite.model import Buffer, Model, Operator, Options, Subgraph, Tensor
 from minilite.quantization.pruning import pruned
+from minilite.references import TENSORS_OF_SCALES, subgraph_fields, subgraphs_called
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +117,9 @@ class _Builder:
         return self._with_scales(declared)
 
     def _with_scales(self, tensor: Tensor) -> Tensor:
-        """The tensor, and the tensors that hold the scales of its blocks."""
+        """The tensor, and the tensors that hold its scales, of blocks say."""
         q = tensor.quantization
-        if q is None or q.details is None or q.details.table != "BlockwiseQuantization":
+        if q is None or q.details is None or q.details.table not in TENSORS_OF_SCALES:
             return tensor
         details = q.details
         moved = {name: self._place(details[name]) for name in ("scales", "zero_points") if name in details}
@@ -142,13 +143,13 @@ def _named_once(tensor: Tensor, index: int, taken: set[str]) -> Tensor:
 def _with_called(builder: _Builder, main: Subgraph, operators: Sequence[Operator]) -> Model:
     """The main subgraph as number 0 of a model, followed by those that it calls and that they call."""
     model = builder.model
-    called: list[int] = []
-    waiting = [s for o in operators for s in _calls(o)]
+    called: dict[int, None] = {}
+    waiting = [s for o in operators for s in subgraphs_called(o)]
     while waiting:
         index = waiting.pop(0)
         if index not in called:
-            called.append(index)
-            waiting += [s for o in model.subgraphs[index].operators for s in _calls(o)]
+            called[index] = None
+            waiting += [s for o in model.subgraphs[index].operators for s in subgraphs_called(o)]
     places = {old: new for new, old in enumerate(called, 1)}
     graphs = [_recalled(g, places) for g in (main, *(model.subgraphs[i] for i in called))]
     whole = dataclasses.replace(
@@ -157,29 +158,12 @@ def _with_called(builder: _Builder, main: Subgraph, operators: Sequence[Operator
     return pruned(whole)
 
 
-def _fields(options: Options | None) -> list[str]:
-    """The fields that name subgraphs."""
-    if options is None:
-        return []
-    last = ("subgraph", "subgraph_index", "subgraph_indices")
-    return [f for f in options if f in last or f.endswith(tuple(f"_{word}" for word in last))]
-
-
-def _calls(operator: Operator) -> list[int]:
-    found: list[int] = []
-    for options in (operator.options, operator.options_2):
-        for name in _fields(options):
-            value = options[name] if options is not None else None
-            found += [int(i) for i in np.atleast_1d(value)] if value is not None else []
-    return [i for i in found if i >= 0]
-
-
 def _recalled(graph: Subgraph, places: Mapping[int, int]) -> Subgraph:
     return dataclasses.replace(graph, operators=tuple(_recalling(o, places) for o in graph.operators))
 
 
 def _recalling(operator: Operator, places: Mapping[int, int]) -> Operator:
-    if not _calls(operator):
+    if not subgraphs_called(operator):
         return operator
     one, two = (o and _moved_options(o, places) for o in (operator.options, operator.options_2))
     return dataclasses.replace(operator, options=one, options_2=two)
@@ -187,7 +171,7 @@ def _recalling(operator: Operator, places: Mapping[int, int]) -> Operator:
 
 def _moved_options(options: Options, places: Mapping[int, int]) -> Options:
     moved = {}
-    for name in _fields(options):
+    for name in subgraph_fields(options):
         value = options[name]
         if np.ndim(value) == 0:
             moved[name] = places.get(value, value)

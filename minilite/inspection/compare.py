@@ -112,6 +112,7 @@ class Comparison:
         return self.tensors[find_tensor([t.tensor for t in self.tensors], str(name))]
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def compare(
     a: Any,
     b: Any = None,

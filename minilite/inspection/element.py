@@ -96,7 +96,9 @@ class Element:
 def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Element:
     """Element ``index`` of an operator's first result; one in the middle where None is given.
 
-    Raises :class:`ArgumentError` for a place that the result does not have."""
+    Raises :class:`ArgumentError` for a place that the result does not have, and for an operator without results."""
+    if not has_result(observed, key):
+        raise ArgumentError(f"{observed.step(key).node} has no result, so there is no element to explain.")
     step = observed.step(key)
     output = observed.computed((key[0], step.outputs[0]))
     at = _telling(output) if index is None else _checked(index, output.shape)
@@ -108,7 +110,8 @@ def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Elemen
     scale = float(info.scale) if info.type in INTEGER_RANGE and info.scales.size == 1 else None
     way = _way(step)
     if way is not None:
-        lines, value, *terms = way(step, arrays, at)
+        with np.errstate(all="ignore"):
+            lines, value, *terms = way(step, arrays, at)
         return Element(at, value, computed, True, tuple(lines), real, definition, terms[0] if terms else None, scale)
     if _is_ideal(step) and definition is not None and scale is not None:
         lines, value = _rounded_once(definition, info)
@@ -116,11 +119,17 @@ def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Elemen
     return Element(at, computed, computed, False, (), real, definition, None, scale)
 
 
+def has_result(observed: Observed, key: Key) -> bool:
+    """Whether an operator computes anything that has elements to explain; CALL_ONCE, say, has no results."""
+    return next(iter(observed.step(key).outputs), -1) >= 0
+
+
 def in_other_sets(observed: Observed, key: Key, at: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """The element as the other kernel sets compute it from the same operands; those that refuse the model have none."""
     arrays, mine = observed.arrays(key), observed.step(key)
     if mine.node.outputs[0].type not in INTEGER_RANGE:
         return
+    shape = observed.computed((key[0], mine.outputs[0])).shape
     for kernels in KERNEL_SETS:
         if kernels == mine.node.kernels:
             continue
@@ -132,7 +141,9 @@ def in_other_sets(observed: Observed, key: Key, at: tuple[int, ...]) -> Iterator
                 found = step.call(*arrays)
         except WITHIN:
             continue
-        yield kernels, np.asarray(found[0] if isinstance(found, tuple) else found)[at].item()
+        values = np.asarray(found[0] if isinstance(found, tuple) else found)
+        if values.shape == shape:
+            yield kernels, values[at].item()
 
 
 def _way(step: Step) -> Way | None:
@@ -171,6 +182,8 @@ def _rounded_once(real: float, info: Any) -> tuple[list[Line], int]:
 def _definition(observed: Observed, key: Key, at: tuple[int, ...]) -> float | None:
     found = observed.real_values(key)
     if found is None or found.dtype.kind not in "fiu" or len(at) != found.ndim:
+        return None
+    if any(i >= d for i, d in zip(at, found.shape, strict=True)):  # a damaged file's shapes may be anything
         return None
     return float(found[at])
 

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from minilite.errors import ArgumentError
 from minilite.inspection.arithmetic import Arithmetic, arithmetic
-from minilite.inspection.element import Element, element, in_other_sets
+from minilite.inspection.element import Element, element, has_result, in_other_sets
 from minilite.inspection.inconsistencies import Inconsistency, inconsistencies, of_operator
 from minilite.inspection.observed import Observed
 from minilite.inspection.origins import Origin, origin
@@ -27,7 +29,7 @@ from minilite.inspection.ranges import Ranges, ranges
 from minilite.kernel_sets import kernel_set
 from minilite.model import Model
 from minilite.quantization.graph import graph
-from minilite.reader import read
+from minilite.quantization.source import as_model
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Explanation:
         return notebook.sections(sections(self))
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def explain(
     model: Model | bytes | str | os.PathLike[str],
     what: str | int,
@@ -105,7 +108,7 @@ def explain(
 
     Raises :class:`ArgumentError` that names the nearest for a tensor or an operator that does not exist, and for an
     element outside of the result; what running the model raises."""
-    loaded = model if isinstance(model, Model) else read(model)
+    loaded = as_model(model)
     kernel_set(kernels)
     known = ranges(calibration)
     place = find(loaded, what, subgraph)
@@ -141,7 +144,7 @@ def numbers_of(observed: Observed, key: Key, known: Ranges) -> Explanation:
 
 
 def _element(observed: Observed, key: Key, inputs: Any, index: Sequence[int] | None) -> Element | None:
-    if inputs is None:
+    if inputs is None or (index is None and not has_result(observed, key)):
         return None
     found = element(observed, key, index)
     return dataclasses.replace(found, others=tuple(in_other_sets(observed, key, found.index)))

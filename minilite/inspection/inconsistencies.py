@@ -66,7 +66,7 @@ def of_operator(g: Graph, node: Node) -> Iterator[Inconsistency]:
 
 def times(factor: float) -> str:
     """``"4 times"`` and ``"1/4 of"``, as they stand before what is meant."""
-    return f"{factor:.4g} times" if factor >= 1 else f"1/{1 / factor:.4g} of"
+    return f"{factor:.4g} times" if factor >= 1 or not factor else f"1/{1 / factor:.4g} of"
 
 
 # ---- a bias ----------------------------------------------------------------------------------------------------------
@@ -78,9 +78,9 @@ def _bias(g: Graph, node: Node, use: Use) -> Iterator[Inconsistency]:
     declared = scales_of(_tensor(g, use))
     if declared is None or len(parts) != 2 or scales[0] is None or scales[1] is None or is_normalized(node, use):
         return
-    with np.errstate(under="ignore"):
+    with np.errstate(all="ignore"):
         wanted = np.maximum(scales[0][0] * scales[1], LEAST).astype(f32)
-    if wanted.size not in (1, declared.size) and declared.size != 1:
+    if (wanted.size not in (1, declared.size) and declared.size != 1) or not np.isfinite(wanted).all():
         return
     declared, wanted = np.broadcast_arrays(declared, wanted)
     used = _used(g, use, declared.size)

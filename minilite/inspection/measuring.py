@@ -167,7 +167,8 @@ class Measure:
     def _sqnr(self) -> float:
         if self._ee == 0:
             return math.inf
-        return 10 * math.log10(self._xx / self._ee) if self._xx and math.isfinite(self._ee) else -math.inf
+        ratio = self._xx / self._ee
+        return 10 * math.log10(ratio) if ratio and math.isfinite(self._ee) else -math.inf
 
     def _cosine(self) -> float:
         length = math.sqrt(self._xx) * math.sqrt(self._yy)
@@ -177,7 +178,9 @@ class Measure:
 
 
 def _step(grid: Grid | None) -> float | None:
-    return float(grid.scales[0]) if grid is not None and grid.axis is None else None
+    """The step of a grid that has one: a damaged file's scales may be 0, or no numbers."""
+    scale = float(grid.scales[0]) if grid is not None and grid.axis is None else 0.0
+    return scale if 0 < scale < math.inf else None
 
 
 def _dot(x: Array, y: Array) -> float:

@@ -28,6 +28,11 @@ def weights(tensor: Tensor, values: np.ndarray) -> Origin:
         lines.append(_channel("scale", q.scales[0], values, most, at))
         text = "One scale for all channels: the largest magnitude of all of them sets it."
         return Origin("weights", text, tuple(lines))
+    if not 0 <= axis < values.ndim or values.shape[axis] != q.scales.size:
+        text = (
+            f"{q.scales.size} scales along dimension {axis} of weights of shape {list(values.shape)}: that cannot be."
+        )
+        return Origin("weights", text, agrees=False)
     wide, narrow = int(q.scales.argmax()), int(q.scales.argmin())
     for c, what in ((wide, "widest"), (narrow, "narrowest")):
         lines.append(_channel(f"scale[{c}]", q.scales[c], np.take(values, c, axis), most, f"the {what} channel"))
@@ -84,18 +89,20 @@ def bias(g: Graph, tensor: Tensor, node: Node, use: Use) -> Origin:
     if len(scales) != 2 or any(s is None for s in scales) or declared is None:
         return Origin("bias", "A bias has the product of its operands' scales, which are not all there.")
     input_, weights = (s for s in scales if s is not None)
-    with np.errstate(under="ignore"):
+    if 1 not in (weights.size, declared.size) and weights.size != declared.size:
+        said = f"The bias of {node} has {declared.size} scales and the weights have {weights.size}: that cannot be."
+        return Origin("bias", said, agrees=False)
+    declared, weights = np.broadcast_arrays(declared, weights)
+    with np.errstate(all="ignore"):
         wanted = np.maximum(input_[0] * weights, LEAST).astype(f32)
     c = int(declared.argmax())
-    other = float(weights[c if weights.size > 1 else 0])
     index = f"[{c}]" if declared.size > 1 else ""
-    numbers = f"{shown(input_[0])} · {shown(f32(other))}"
+    numbers = f"{shown(input_[0])} · {shown(f32(weights[c]))}"
     lines = (
-        Line(f"scale{index}", f"s_input · s_weights{index}", numbers, wanted[c if wanted.size > 1 else 0], "float32"),
+        Line(f"scale{index}", f"s_input · s_weights{index}", numbers, wanted[c], "float32"),
         Line("zero point", "always", "", 0),
         Line("type", "", "", str(tensor.type).lower(), "added to the accumulator as it is"),
     )
-    wanted = np.broadcast_to(wanted, declared.shape)
     apart = np.flatnonzero(wanted != declared)
     verdict = "as in the file, bit for bit"
     if apart.size:

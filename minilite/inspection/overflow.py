@@ -27,7 +27,7 @@ from minilite.kernel_sets import kernel_set
 from minilite.model import Model
 from minilite.plan import Plan
 from minilite.quantization.recording import settled
-from minilite.reader import read
+from minilite.quantization.source import as_model
 from minilite.spec import INTEGER_RANGE
 from minilite.watching import watched_runs
 
@@ -158,6 +158,7 @@ class Overflow:
         return notebook.sections(sections(self))
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def overflow(
     model: Model | bytes | str | os.PathLike[str],
     data: Any,
@@ -173,7 +174,7 @@ def overflow(
 
     Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for data that does not fit the model; what running it
     raises."""
-    loaded = model if isinstance(model, Model) else read(model)
+    loaded = as_model(model)
     kernel_set(kernels)
     counter = _Counter(loaded)
     interpreter = Interpreter(loaded, kernels=kernels, engine=settled(engine), experimental_preserve_all_tensors=True)

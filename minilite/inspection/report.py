@@ -15,6 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minilite.destinations import check_folder
 from minilite.inspection import report_plots as plots
 from minilite.inspection import report_sections as sections
@@ -34,6 +36,7 @@ LEVELS = (40.0, 30.0, 20.0, 10.0)
 """dB from which an error has the colour of level 0, 1, 2, 3; below the last one it is level 4."""
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def report(
     float_model: Any,
     quantized_model: Any,

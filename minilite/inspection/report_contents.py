@@ -25,6 +25,7 @@ from minilite.inspection.recorded import Recorded
 from minilite.inspection.sources import Key, Minilite, source
 from minilite.inspection.summary import OperatorSummary, Summary, summarize
 from minilite.model import Model, Tensor
+from minilite.quantization.inputs import Inputs
 from minilite.quantization.lint import Finding as LintFinding
 from minilite.quantization.representative import Sample
 
@@ -133,8 +134,10 @@ def given_to(side: Recorded) -> list[Any]:
 def _as_data(model: Model, sample: Sample) -> Any:
     """A sample as representative data: arrays in the model's order, or by the names of its signature."""
     for signature in model.signatures:
-        if signature.subgraph_index == sample.subgraph:
-            return signature.key, {name: sample.arrays[t] for name, t in signature.inputs}
+        key = signature.key or ""
+        entered = Inputs.of(model, key)
+        if entered.subgraph == sample.subgraph:
+            return key, {name: sample.arrays[t] for name, t in zip(entered.names, entered.indices, strict=True)}
     return [sample.arrays[t] for t in model.subgraphs[sample.subgraph].inputs]
 
 

@@ -126,9 +126,16 @@ def _int64(acc: int, real: Any) -> tuple[Lines, int]:
     ], steps
 
 
+def _whole(steps: Any) -> int:
+    """Rounded steps as an integer: what is infinite is beyond every clamp, what is no number below every one, as in
+    the kernel."""
+    far = 2**62
+    return int(np.clip(np.nan_to_num(steps, nan=-far, posinf=far, neginf=-far), -far, far))
+
+
 def _float64(acc: int, real: Any) -> tuple[Lines, int]:
     product = np.float64(acc) * real
-    steps = int(round_half_away(product))
+    steps = _whole(round_half_away(product))
     return [
         Line("product", "float64(acc) · M", f"{shown(acc)} · {shown(real)}", float(product)),
         Line("steps", "round(product)", f"round({shown(float(product))})", steps, "one rounding, ties away from zero"),
@@ -138,7 +145,7 @@ def _float64(acc: int, real: Any) -> tuple[Lines, int]:
 def _float32(acc: int, real: Any) -> tuple[Lines, int]:
     held, m = np.float32(acc), np.float32(real)
     product = held * m
-    steps = int(np.rint(product))
+    steps = _whole(np.rint(product))
     lost = f"float32 holds {shown(acc)} as {int(held):,}" if int(held) != acc else ""
     return [
         Line("product", "float32(acc) · float32(M)", f"{shown(acc)} · {shown(m)}", product, lost),

@@ -28,6 +28,7 @@ from minilite.quantization.inputs import nearest
 from minilite.quantization.representative import Sample
 from minilite.quantization.source import as_model
 from minilite.reader import read
+from minilite.soundness import check_throughout
 from minilite.watching import watched
 
 Key = tuple[int, int]
@@ -185,7 +186,14 @@ def source(what: Any, kernels: str = "reference", engine: str = "auto", *, same_
     With ``same_as``, words that name what else is to compute its model: a kernel set (``"xnnpack"``), with an engine if
     need be (``"reference:numpy"``), or a resolver of LiteRT (``"litert:AUTO"``).
 
-    Raises :class:`ArgumentError` and :class:`ArgumentTypeError` for anything else."""
+    Raises :class:`ModelError` where a model's indices lead nowhere, :class:`ArgumentError` and
+    :class:`ArgumentTypeError` for anything else."""
+    found = _source(what, kernels, engine, same_as)
+    check_throughout(found.model)
+    return found
+
+
+def _source(what: Any, kernels: str, engine: str, same_as: Source | None) -> Source:
     if isinstance(what, Interpreter):
         return Minilite(what._model, what._kernels.name, what._engine.name, what._name, what._program.custom_ops)
     if isinstance(what, Model | bytes):

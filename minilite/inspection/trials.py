@@ -143,7 +143,8 @@ class _Sums:
                 self._add(i, x.astype(np.float64), y.astype(np.float64))
         if exact and exact[0].dtype.kind == "f" and exact[0].ndim == 2 and exact[0].shape[1] > 1:
             self.rows += len(exact[0])
-            self.agreeing += int((exact[0].argmax(1) == found[0].argmax(1)).sum())
+            same = exact[0].shape == found[0].shape  # shapes may depend on values
+            self.agreeing += int((exact[0].argmax(1) == found[0].argmax(1)).sum()) if same else 0
 
     def _add(self, output: int, x: Array, y: Array) -> None:
         error = float(((x - y) ** 2).sum()) if x.shape == y.shape else math.inf

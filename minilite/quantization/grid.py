@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilite.errors import ArgumentError
 from minilite.model import Quantization
 from minilite.spec import DTYPES, INTEGER_RANGE
 
@@ -49,8 +50,19 @@ class Grid:
             return vector.reshape(())
         return vector.reshape([-1 if i == self.axis else 1 for i in range(rank)])
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise :class:`ArgumentError` for values of a shape that several scales do not fit."""
+        if self.axis is not None and (self.axis >= len(shape) or shape[self.axis] != self.scales.size):
+            raise ArgumentError(
+                f"the model contradicts itself: a tensor has {self.scales.size} scales along dimension {self.axis}, "
+                f"and its values have shape {list(shape)}."
+            )
+
     def dequantize(self, q: Array) -> Array:
-        """``scale * (q - zero_point)`` in float32, as DEQUANTIZE has it: the product is rounded once."""
+        """``scale * (q - zero_point)`` in float32, as DEQUANTIZE has it: the product is rounded once.
+
+        Raises :class:`ArgumentError` where the scales do not fit the shape."""
+        self.check(np.shape(q))
         steps = np.asarray(q, np.int64) - self.along(self.zero_points, np.ndim(q))
         return (self.along(self.scales, np.ndim(q)).astype(np.float64) * steps).astype(np.float32)
 

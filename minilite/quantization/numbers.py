@@ -60,7 +60,7 @@ class Numbers(ABC):
 
     def bias(self, input_scale: np.floating, weight: Grid, type_: str) -> Grid:
         """int32 (int64 beside int16): the product of the scales in float32, per axis where the weights are."""
-        with np.errstate(under="ignore"):
+        with np.errstate(under="ignore", over="ignore"):
             scales = np.maximum(f32(input_scale) * weight.scales, LEAST).astype(f32)
         return Grid(type_, scales, np.zeros(len(scales), np.int64), 0 if weight.axis is not None else None)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from minilite.errors import ArgumentError
 from minilite.quantization import recurrent
+from minilite.quantization.calibration import is_range
 from minilite.quantization.graph import Graph, Node, Place, Use
 from minilite.quantization.grid import Array, Grid
 from minilite.quantization.schemes import Scheme
@@ -62,6 +64,11 @@ def _grid(graph: Graph, node: Node, use: Use, scheme: Scheme, per_channel: bool)
         return scheme.numbers.weight(values, axis, scheme.weight_bits)
     if (node.name, use.operand.name) in SYMMETRIC and scheme.activations == "int8":
         return scheme.numbers.weight(values, None)
+    if not is_range(float(values.min(initial=0)), float(values.max(initial=0))):
+        raise ArgumentError(
+            f"{graph.name(use.tensor)}, {use.operand.name} of {node}: its values from {values.min():.4g} to "
+            f"{values.max():.4g} are too wide for a scale in float32. Leave the operator float with exclude=."
+        )
     return scheme.numbers.constant(values, scheme.activations)
 
 
@@ -106,9 +113,20 @@ def _read(node: Node, use: Use, shared: Shared) -> Grid:
 
 
 def _product(node: Node, bias: Use, scheme: Scheme, shared: Shared, grids: dict[Place, Grid]) -> Grid:
-    source, weights = _sources(node, bias)
-    weight = grids.get((node.index, weights.position)) or _read(node, weights, shared)  # weights may be computed
-    return scheme.numbers.bias(_read(node, source, shared).scales[0], weight, scheme.bias)
+    source, weight = (_own_or_read(node, use, shared, grids) for use in _sources(node, bias))
+    grid = scheme.numbers.bias(source.scales[0], weight, scheme.bias)
+    if not np.isfinite(grid.scales).all():
+        raise ArgumentError(
+            f"{node}: the scales of its input and of its weights, {source.scales[0]:.4g} and up to "
+            f"{weight.scales.max():.4g}, make a product that float32 does not hold. Leave it float with exclude=."
+        )
+    return grid
+
+
+def _own_or_read(node: Node, use: Use, shared: Shared, grids: Mapping[Place, Grid]) -> Grid:
+    """The grid of an operand: a constant's own, or that on which a result is read. Inputs may be constant, and weights
+    computed."""
+    return grids.get((node.index, use.position)) or _read(node, use, shared)
 
 
 def _fit(
@@ -125,7 +143,7 @@ def _fit(
     place = (node.index, weights.position)
     if place in grids and scheme.adjusts_bias:
         adjust = ADJUSTMENTS[scheme.adjusts_bias]
-        read = _read(node, source, shared)
+        read = _own_or_read(node, source, shared, grids)
         if scheme.adjusts_bias == "weights first":
             read = own.get(source.tensor, read)
         grids[place], grid = adjust(graph.constants[bias.tensor], read, grids[place], grid)

@@ -30,5 +30,5 @@ def pruned(model: Model) -> Model:
         buffers=buffers,
         operator_codes=tuple(model.operator_codes[i] for i in codes),
         metadata=tuple(dataclasses.replace(m, buffer=place.get(m.buffer, m.buffer)) for m in model.metadata),
-        metadata_buffer=model.metadata_buffer and tuple(place[i] for i in model.metadata_buffer),
+        metadata_buffer=model.metadata_buffer and tuple(place.get(i, i) for i in model.metadata_buffer),
     )

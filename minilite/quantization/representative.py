@@ -158,15 +158,14 @@ class RepresentativeDataset:
         inputs = self.inputs(key)
         where = f"sample {position}"
         if isinstance(values, Mapping):
-            named = values
+            arrays = {inputs.index(name, where): value for name, value in values.items()}
         else:
             values = _listed(values, inputs, where)
             if len(values) != len(inputs):
                 labels = " Labels do not belong to the samples." if len(values) > len(inputs) else ""
                 raise ArgumentError(f"{where}: expected {len(inputs)} arrays, got {len(values)}.{labels} {inputs}")
-            named = dict(zip(inputs.names, values, strict=True))
-        arrays = {inputs.index(name, where): value for name, value in named.items()}
-        missing = [name for name in inputs.names if inputs.index(name) not in arrays]
+            arrays = dict(zip(inputs.indices, values, strict=True))  # names may be alike
+        missing = [inputs.name(index) for index in inputs.indices if index not in arrays]
         if missing:
             raise ArgumentError(f"{where}: no value for input {', '.join(map(repr, missing))}. {inputs}")
         return Sample(inputs.subgraph, {i: self._array(inputs, i, value, where) for i, value in arrays.items()})

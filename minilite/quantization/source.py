@@ -11,13 +11,24 @@ from minilite.constants import constant_array
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.limits import DEFAULT, Limits
 from minilite.model import Buffer, Model, Operator, Subgraph
-from minilite.quantization.graph import Graph, graph
+from minilite.quantization.graph import Graph, Node, Use, graph
 from minilite.quantization.pruning import pruned
 from minilite.reader import read
+from minilite.soundness import check_throughout
 
 
-def as_model(model: Model | bytes | str | os.PathLike[str], limits: Limits = DEFAULT) -> Model:
-    """A model from a path, the bytes of a file, or itself. Raises :class:`ArgumentTypeError` for anything else."""
+def as_model(model: Model | bytes | str | os.PathLike[str]) -> Model:
+    """A model from a path, the bytes of a file, or itself, that can be taken apart: all its indices lead somewhere.
+
+    Raises :class:`ModelError` where they do not (:func:`minilite.soundness.check_throughout`), and
+    :class:`ArgumentTypeError` for anything that is no model."""
+    found = loaded(model)
+    check_throughout(found)
+    return found
+
+
+def loaded(model: Model | bytes | str | os.PathLike[str], limits: Limits = DEFAULT) -> Model:
+    """The same, as it is in the file."""
     if isinstance(model, Model):
         return model
     if isinstance(model, bytes | bytearray | str | os.PathLike):
@@ -25,6 +36,8 @@ def as_model(model: Model | bytes | str | os.PathLike[str], limits: Limits = DEF
     raise ArgumentTypeError(f"expected a path, the bytes of a .tflite file or a Model, got {type(model).__name__}.")
 
 
+LARGEST = float(np.finfo(np.float32).max) / 2
+"""The largest weight that has a scale."""
 QUANTIZED_TYPES = ("INT2", "INT4", "UINT4", "INT8", "UINT8", "INT16")
 
 
@@ -51,7 +64,10 @@ def _check_finite(graph: Graph) -> None:
     for node in graph.nodes:
         for use in node.inputs:
             values = graph.constants.get(use.tensor)
-            if values is None or np.isfinite(values).all():
+            if values is None:
+                continue
+            if np.isfinite(values).all():
+                _check_magnitude(graph, node, use, values)
                 continue
             if use.operand.role in ("weight", "bias") or np.isnan(values).any():
                 count = int((~np.isfinite(values)).sum())
@@ -59,6 +75,16 @@ def _check_finite(graph: Graph) -> None:
                     f"{graph.name(use.tensor)} of subgraph {graph.index}, {use.operand.name} of {node}: expected "
                     f"finite numbers, got {count} NaN or infinite ones of {values.size}. The training went wrong."
                 )
+
+
+def _check_magnitude(graph: Graph, node: Node, use: Use, values: np.ndarray) -> None:
+    """From minus the largest weight to the largest must be a width that float32 holds."""
+    largest = float(np.abs(values).max(initial=0))
+    if use.operand.role == "weight" and largest > LARGEST:
+        raise ArgumentError(
+            f"{graph.name(use.tensor)} of subgraph {graph.index}, {use.operand.name} of {node}: expected weights of at "
+            f"most {LARGEST:.4g}, got {largest:.4g}, which is too wide for a scale in float32. The training went wrong."
+        )
 
 
 def with_float32_constants(model: Model) -> Model:

@@ -18,6 +18,7 @@ from minilite.inspection import listing
 from minilite.inspection.summary import summarize, to_json
 from minilite.model import Buffer, Metadata, Model
 from minilite.soundness import check
+from tests.fuzz import inspecting
 from tests.fuzz.fences import fences
 from tests.fuzz.mutants import inputs_for
 from tests.small_models import add
@@ -90,6 +91,11 @@ def metadata(content: bytes) -> None:
             minilite.memory_plan(model, runtime=runtime)
 
 
+def inspection(content: bytes) -> None:
+    """Explaining, comparing in two kernel sets, carving, counting, reporting and stepping through a model."""
+    inspecting.inspection(content, KERNELS, LIMITS)
+
+
 def _carrying(content: bytes) -> Model:
     """A model with the bytes as its metadata, under a name that is read."""
     data = np.frombuffer(content[1:], np.uint8)
@@ -98,7 +104,9 @@ def _carrying(content: bytes) -> Model:
     return dataclasses.replace(add(), buffers=(*add().buffers, Buffer(data)), metadata=(Metadata(name, index),))
 
 
-TARGETS: dict[str, Target] = {target.__name__: target for target in (reader, plan, interpreter, flexbuffers, metadata)}
+TARGETS: dict[str, Target] = {
+    target.__name__: target for target in (reader, plan, interpreter, flexbuffers, metadata, inspection)
+}
 
 
 def attempt(target: Target, content: bytes) -> None:
