@@ -21,7 +21,7 @@ from minilite import __version__, interrupts
 from minilite.destinations import check_folder
 from minilite.errors import ArgumentError, Error
 from minilite.kernel_sets import KERNEL_SETS, kernel_set
-from minilite.terminal import visible
+from minilite.terminal import printable, tolerate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,16 +51,17 @@ def _reported(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         importlib.import_module("minilite.interpreter")  # most of what any command waits for
+        tolerate()
         try:
             interrupts.to_python()
             command(*args, **kwargs)
         except BrokenPipeError:
             raise
         except (Error, OSError) as error:
-            typer.echo(visible(f"minilite: {error}"), err=True)
+            typer.echo(printable(f"minilite: {error}"), err=True)
             raise typer.Exit(1) from None
         except MemoryError as error:
-            typer.echo(visible(f"minilite: there is not enough memory. {error}".rstrip()), err=True)
+            typer.echo(printable(f"minilite: there is not enough memory. {error}".rstrip()), err=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
@@ -161,6 +162,7 @@ def run(
     Free dimensions are as in the file, usually 1; an array from a file may have any shape the model can be resized to.
     """
     from minilite import Interpreter
+    from minilite.archives import save_arrays
     from minilite.commands import run as run_command
 
     if output is not None and output.suffix != ".npz":
@@ -172,7 +174,7 @@ def run(
     result = run_command.run_files(interpreter, input_ or [], seed if random else None, signature)
     _print(_console(), run_command.describe(result))
     if output is not None:
-        run_command.save(output, result.outputs)
+        save_arrays(output, result.outputs)
 
 
 @app.command()
@@ -334,7 +336,7 @@ def carve(
     check_folder(f"{output}.tflite", f"{output}.npz")
     settings = {"kernels": kernels, "subgraph": subgraph, "signature": signature}
     for line in carve_file(model, what, to, input_ or [], seed if random else None, output, settings):
-        typer.echo(visible(line))
+        typer.echo(printable(line))
 
 
 @app.command()
@@ -595,7 +597,7 @@ def _console() -> Console:
         """A console that writes control characters out."""
 
         def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(visible(text), **options)
+            return super().render_str(printable(text), **options)
 
     return Visible(highlight=False, emoji=False)
 

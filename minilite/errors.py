@@ -22,9 +22,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from minilite.terminal import printable
+
 
 class Error(Exception):
-    """Base class of every error minilite raises on purpose."""
+    """Base class of every error minilite raises on purpose. As text, names from a file are safe to print, and short."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ModelError(Error, ValueError):

@@ -12,6 +12,7 @@ import pytest
 
 import minilite
 from minilite import demo
+from minilite.archives import save_arrays
 from minilite.commands import run as run_command
 from minilite.model import Buffer, Model, Operator, OperatorCode, Quantization, Signature, Subgraph, Tensor
 from minilite.schema import make_options
@@ -365,7 +366,7 @@ def test_random_strings_are_refused():
 
 def test_outputs_may_have_any_name(tmp_path):
     outputs = {"file": np.arange(3), "a/b:0": np.float32(1.5), "allow_pickle": np.zeros((0, 2), bool)}
-    run_command.save(tmp_path / "out.npz", outputs)
+    save_arrays(tmp_path / "out.npz", outputs)
     found = saved(tmp_path / "out.npz")
     assert found.keys() == outputs.keys()
     for name, array in outputs.items():

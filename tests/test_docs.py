@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    ("errors", "interrupts", "mapped", "output_types", "terminal", "writing"),
+    ("interrupts", "mapped", "output_types", "terminal", "writing"),
+    ("archives", "errors"),
     ("spec",),
     ("bfloat16", "cases", "destinations", "fixed_point", "flexbuffers", "locating", "row_table", "wiring"),
     ("custom", "gemmlowp"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minilite
-from minilite.commands import run as run_command
+from minilite.archives import save_arrays
 from minilite.quantization.calibration import Calibration
 from minilite.writing import replacing
 from tests import small_models as models
@@ -20,7 +20,7 @@ from tests import small_models as models
 WRITERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "model": (lambda path: models.add().save(path), "pathlib.Path.write_bytes"),
     "calibration": (lambda path: Calibration("minmax", {}, 0, {}).save(path), "pathlib.Path.write_text"),
-    "outputs": (lambda path: run_command.save(path, {"y": np.zeros(3)}), "numpy.lib.format.write_array"),
+    "outputs": (lambda path: save_arrays(path, {"y": np.zeros(3)}), "numpy.lib.format.write_array"),
 }
 
 

@@ -32,7 +32,7 @@ from minilite.inspection.reals import quantized
 from minilite.inspection.tensor_names import nearest_name, short
 from minilite.interpreter import Interpreter
 from minilite.quantization.grid import per_tensor
-from minilite.terminal import visible
+from minilite.terminal import printable
 
 WIDTH = 80
 """Columns that every line of the session stays within, names of any length included."""
@@ -335,7 +335,7 @@ class Session(cmd.Cmd):
             self._say(line)
 
     def _say(self, text: str) -> None:
-        print(visible(text), file=self.stdout, flush=True)
+        print(printable(text), file=self.stdout, flush=True)
 
 
 def _patch_value(text: str) -> Any:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from minilite.archives import key
 from minilite.errors import ArgumentError
 from minilite.inspection.listing import Section, columns
 from minilite.interpreter import Interpreter, run
 from minilite.limits import Limits, too_many_elements
 from minilite.memory import too_much
-from minilite.writing import replacing
 
 Detail = dict[str, Any]
 """What the interpreter says of an input or output: its ``name``, ``shape``, ``dtype``, ``quantization`` ..."""
@@ -60,7 +60,7 @@ def named_inputs(
     """Every input's name (tensors' may be alike) and its array. Raises :class:`ArgumentError` for one without a file
     when there is no seed."""
     inputs = ends(interpreter, signature)[0]
-    arrays = place(load_all(files), [{name, detail["name"]} for name, detail in inputs])
+    arrays = place(load_all(files), [{*names, *map(key, names)} for names in ((n, d["name"]) for n, d in inputs)])
     missing = {i: detail for i, (_, detail) in enumerate(inputs) if i not in arrays}
     if missing and seed is None:
         names = ", ".join(repr(inputs[i][0]) for i in missing)
@@ -190,11 +190,3 @@ def _statistics(array: np.ndarray) -> tuple[str, str, str, str]:
 
 def _number(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def save(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as an .npz whose names may be anything, ``file`` included, which ``np.savez`` would not take."""
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
-        for name, array in outputs.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

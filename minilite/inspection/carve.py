@@ -11,7 +11,6 @@ or with any other runtime.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minilite.archives import save_arrays
 from minilite.errors import ArgumentError, ArgumentTypeError
 from minilite.inspection.carving import Part, cut
 from minilite.inspection.places import find, producer, tensor_name
@@ -27,7 +27,6 @@ from minilite.inspection.sources import Minilite, Values
 from minilite.interpreter import Interpreter
 from minilite.model import Model, Subgraph
 from minilite.quantization.source import as_model
-from minilite.writing import replacing
 
 Array = np.ndarray
 
@@ -52,7 +51,7 @@ class Carved:
         for end, arrays in ((".npz", self.arrays), ("_expected.npz", self.expected)):
             if arrays:
                 files.append(stem.with_name(f"{stem.name}{end}"))
-                _save(files[-1], arrays)
+                save_arrays(files[-1], arrays, compressed=True)
         return files
 
 
@@ -185,11 +184,3 @@ def _depends(graph: Subgraph, start: int, end: int) -> bool:
     for operator in graph.operators:
         _reaches(operator.inputs, operator.outputs, after)
     return end in after
-
-
-def _save(path: Path, arrays: dict[str, Array]) -> None:
-    """An .npz of any names."""
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite import schema
+from minilite.archives import key
 from minilite.constants import constant_array
 from minilite.model import Buffer, Model, Operator, Options, Subgraph, Tensor
 from minilite.quantization.pruning import pruned
@@ -129,8 +130,8 @@ class _Builder:
 
 
 def _named_once(tensor: Tensor, index: int, taken: set[str]) -> Tensor:
-    """The tensor with a name that no other has: arrays are kept by these."""
-    name = tensor.name or f"tensor_{index}"
+    """The tensor with a name that no other has, and that archives can have: arrays are kept by these."""
+    name = key(tensor.name or f"tensor_{index}")
     while name in taken:
         name += "_"
     taken.add(name)

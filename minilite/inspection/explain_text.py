@@ -13,6 +13,7 @@ from minilite.inspection.element import Element
 from minilite.inspection.explain import Explanation, OperatorExplanation, TensorExplanation
 from minilite.inspection.lines import Line, shown
 from minilite.inspection.listing import Section, columns
+from minilite.terminal import printable
 
 WIDTH = 78
 CONTRADICTED = "Scales in the file that contradict each other"
@@ -21,7 +22,7 @@ CONTRADICTED = "Scales in the file that contradict each other"
 def text(explanation: Explanation) -> str:
     """All sections, each heading over its lines."""
     parts = ([heading, *(f"  {line}" for line in lines)] for heading, lines in sections(explanation))
-    return "\n".join(line for part in parts for line in part)
+    return printable("\n".join(line for part in parts for line in part))
 
 
 def sections(explanation: Explanation) -> Iterator[Section]:
@@ -137,7 +138,7 @@ def _lines(lines: Iterable[Line]) -> list[str]:
 
 
 def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(line, WIDTH) or [""]
+    return textwrap.wrap(printable(line), WIDTH) or [""]
 
 
 def _short(name: str) -> str:

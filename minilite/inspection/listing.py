@@ -14,6 +14,7 @@ from minilite.inspection.summary import (
     TensorSummary,
     constant_bytes_by_type,
 )
+from minilite.terminal import printable
 
 Section = tuple[str, list[str]]
 """A heading and the lines under it."""
@@ -77,11 +78,12 @@ def quantization(q: QuantizationSummary | None) -> str:
 
 def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
     """Rows of cells as lines of aligned columns; those numbered in ``right`` end at the same place."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     align = [str.rjust if i in set(right) else str.ljust for i in range(len(widths))]
     return [
         "  ".join(put(cell, width) for put, cell, width in zip(align, row, widths, strict=True)).rstrip()
-        for row in rows
+        for row in cells
     ]
 
 

@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from minilite.inspection.listing import Section
 from minilite.inspection.summary import TensorSummary, summarize
 from minilite.inspection.tensor_names import short
+from minilite.terminal import printable
 
 if TYPE_CHECKING:
     from minilite.inspection.compare import Comparison
@@ -52,6 +53,11 @@ def tensor(shown: Tensor) -> str:
         if q.zero_points is not None and q.zero_points.size:
             rows.append(("zero points", _first([str(int(z)) for z in q.zero_points[:ROWS]], q.zero_points.size)))
     return _heading(shown.name or "tensor without a name") + _table(("", ""), rows)
+
+
+def escape(text: str) -> str:
+    """Text from a file as HTML."""
+    return html.escape(printable(text))
 
 
 def _first(some: Sequence[str], count: int) -> str:

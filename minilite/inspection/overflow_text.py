@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from minilite.inspection.listing import Section, columns
 from minilite.inspection.overflow import OperatorOverflow, Overflow
+from minilite.terminal import printable
 
 WIDTH = 78
 FINDINGS = 12
@@ -23,7 +24,7 @@ COLUMNS = [
 def text(found: Overflow) -> str:
     """All sections, each heading over its lines."""
     parts = ([heading, *(f"  {line}" for line in lines)] for heading, lines in sections(found))
-    return "\n".join(line for part in parts for line in part)
+    return printable("\n".join(line for part in parts for line in part))
 
 
 def sections(found: Overflow) -> Iterator[Section]:

@@ -28,6 +28,7 @@ from minilite.inspection.report_contents import Contents, Row, contents, given_t
 from minilite.inspection.report_graph import NODE, WIDTH, drawing
 from minilite.inspection.tensor_names import short
 from minilite.quantization.calibration import Calibration
+from minilite.terminal import brief, visible
 from minilite.writing import replacing
 
 DETAILED = 24
@@ -72,7 +73,7 @@ def report(
     check_folder(path, graph)
     found = contents(float_model, quantized_model, data, kernels, engine, samples, _lint(calibration))
     costs = _costs(found, sensitivity, calibration, {"kernels": kernels, "engine": engine})
-    page = str(template.render({**shown(found, detailed, calibration), "sensitivity": costs}))
+    page = visible(template.render({**shown(found, detailed, calibration), "sensitivity": costs}))
     if path is not None:
         with replacing(path) as beside:
             beside.write_text(page, encoding="utf-8")
@@ -90,6 +91,7 @@ def _template() -> Any:
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: brief(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -64,7 +64,7 @@ class Calibration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .json file with a line for each tensor; a file that is there is replaced as a whole."""
         with replacing(path) as beside:
-            beside.write_text(_text(self), encoding="utf-8")
+            beside.write_text(_text(self), encoding="utf-8", errors="backslashreplace")  # JSON escapes, too
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:

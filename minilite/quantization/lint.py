@@ -32,6 +32,7 @@ from minilite.quantization.inputs import Array
 from minilite.quantization.observers import BLOCKS, HELD_BACK, Extremes
 from minilite.quantization.recording import Key, name_of
 from minilite.quantization.representative import Sample
+from minilite.terminal import printable
 
 FEW = 100
 LARGE = 16.0
@@ -210,7 +211,7 @@ def warn(findings: Sequence[Finding]) -> None:
     counts = ", ".join(f"{n} {kind}" for kind, n in Counter(f.kind for f in findings).items())
     shown = "".join(f"\n  {f.kind}: {f.message}" for f in findings[:SHOWN])
     more = f"\n  and {len(findings) - SHOWN} more in Calibration.findings" if len(findings) > SHOWN else ""
-    warnings.warn(f"calibration: {counts}{shown}{more}", CalibrationWarning, stacklevel=_outside())
+    warnings.warn(printable(f"calibration: {counts}{shown}{more}"), CalibrationWarning, stacklevel=_outside())
 
 
 SHOWN = 5
