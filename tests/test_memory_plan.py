@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minilite
@@ -218,6 +218,7 @@ placed_by_others = st.builds(
 )
 
 
+@settings(max_examples=200)
 @given(st.lists(placed_by_others, max_size=14), st.sampled_from([16, 64]))
 def test_planners_place_each_where_the_runtimes_do(wanted, alignment):
     assert [greedy(wanted), best_fit(wanted, alignment)] == one_by_one(wanted, alignment)

@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from minilite.errors import OperatorError
 from minilite.model import Model, Quantization
+from minilite.ops import conv_2d, depthwise_conv_2d
+from minilite.ops.windows import Axis, cropped, taps_inside, touches
+from minilite.ops.windows import axis as window_over
 from minilite.testing.ours import compute
 from tests.oracle import OracleError, oracle
 from tests.small_models import Builder, one
@@ -254,3 +259,82 @@ def test_a_window_far_larger_than_the_image_takes_no_longer_than_the_image() -> 
     x = np.ones((1, 3, 3, 1), np.float32)
     options = {**WINDOW, "padding": "SAME", "filter_height": 2**30, "filter_width": 2**30}
     assert compute(model("AVERAGE_POOL_2D", "Pool2DOptions", x, **options), "reference", [x])[0].tolist() == x.tolist()
+
+
+CONVOLUTIONS = {
+    "CONV_2D": ("Conv2DOptions", (2, 5, 5, 1), {}),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (1, 5, 5, 2), {"depth_multiplier": 2}),
+}
+STEPS = {"stride_h": 1, "stride_w": 1, "padding": "SAME"}
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("corner", [NAN, INF, -INF])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_weights_that_meet_no_pixel_and_are_not_finite(name: str, corner: float, kernels: str) -> None:
+    """The reference kernels skip them, where LiteRT multiplies matrices they meet zeros."""
+    table, shape, options = CONVOLUTIONS[name]
+    weights = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    weights[0, 0, 0, 0] = corner
+    x = np.ones((1, 2, 2, 1), np.float32)
+    ours, theirs = both(model(name, table, x, weights, np.zeros(2, np.float32), **STEPS, **options), x, kernels)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    assert np.isnan(ours).any() == (name == "CONV_2D" and kernels != "reference")
+
+
+axes = st.builds(
+    lambda padding, size, filter_, stride, dilation: window_over(
+        "SAME" if size < (filter_ - 1) * dilation + 1 else padding, size, filter_, stride, dilation
+    ),
+    *(st.sampled_from(["SAME", "VALID"]), st.integers(1, 7), st.integers(1, 25), st.integers(1, 5), st.integers(1, 7)),
+)
+
+
+ONE_TAP = window_over("SAME", 2, 4, 1, 3)
+"""Four taps of which one meets the image, beside its place."""
+
+
+@settings(max_examples=100)
+@given(axes)
+def test_taps_that_meet_the_image(window: Axis) -> None:
+    meet = [tap for tap in range(window.filter) if touches(window, tap)[0] != slice(0, 0)]
+    taps = taps_inside(window)
+    assert set(meet) <= set(taps)
+    assert len(taps) <= window.size + (window.output - 1) * window.stride
+    assert cropped(window)[0].output == window.output
+
+
+@settings(max_examples=100)
+@example(ONE_TAP, ONE_TAP, 1, "any")
+@given(axes, axes, st.integers(1, 2), st.sampled_from(["sequential", "any"]))
+def test_convolutions_without_the_other_taps(rows: Axis, columns: Axis, groups: int, sums: str) -> None:
+    draw = np.random.default_rng(rows.size + 10 * columns.filter)
+    image = draw.integers(-9, 9, (1, rows.size, columns.size, groups)).astype(np.float32)
+    filter_ = draw.integers(-9, 9, (2 * groups, rows.filter, columns.filter, 1)).astype(np.float32)
+    expected = np.zeros((1, rows.output, columns.output, 2 * groups), np.float32)
+    for y, x, o in np.ndindex(expected.shape[1:]):
+        for fy, fx in np.ndindex(rows.filter, columns.filter):
+            at = [w.stride * p + w.dilation * f - w.before for w, p, f in ((rows, y, fy), (columns, x, fx))]
+            if 0 <= at[0] < rows.size and 0 <= at[1] < columns.size:
+                expected[0, y, x, o] += image[0, at[0], at[1], o // 2] * filter_[o, fy, fx, 0]
+    assert conv_2d.convolve(image, filter_, rows, columns, sums).tolist() == expected.tolist()
+    if groups == 1:
+        taps = filter_.transpose(3, 1, 2, 0)
+        assert depthwise_conv_2d.slide(image, taps, rows, columns).tolist() == expected.tolist()
+
+
+def test_a_filter_far_larger_than_the_image_takes_no_longer_than_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def counted(*given: Any) -> tuple[slice, slice]:
+        looks.append(given)
+        return touches(*given)
+
+    same = window_over("SAME", 3, 1025, 1)
+    image = np.ones((1, 3, 3, 1), np.float32)
+    for module in (conv_2d, depthwise_conv_2d):
+        monkeypatch.setattr(module, "touches", counted)
+    for sums in ("sequential", "any"):
+        assert conv_2d.convolve(image, np.ones((1, 1025, 1025, 1), np.float32), same, same, sums).max() == 9
+    assert depthwise_conv_2d.slide(image, np.ones((1, 1025, 1025, 1), np.float32), same, same).max() == 9
+    assert 0 < len(looks) <= 3 * 2 * 5 * 5

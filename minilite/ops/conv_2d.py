@@ -20,6 +20,7 @@ Sources: Jacob et al. 2018, section 2; the TensorFlow Lite 8-bit quantization sp
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from minilite.cases import Case, Draw, data
 from minilite.fixed_point import Requantizer, float_activation, output_multiplier, requantizer, wrap32
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, exactly, in_blocks
-from minilite.ops.windows import Axis, axes, image_size, touches, window_options
+from minilite.ops.windows import Axis, axes, cropped, image_size, taps_inside, touches, window_options
 from minilite.spec import QUANTIZED, Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
@@ -70,7 +71,10 @@ def convolve(input: Array, filter: Array, rows: Axis, columns: Axis, sums: str =
 
 
 def by_matrices(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
-    """Every window, as a row of a matrix, times every filter; a block of windows at a time."""
+    """Every window, as a row of a matrix, times every filter; a block of windows at a time. Outside of the image there
+    are zeros, which make NaN of weights that are not finite."""
+    (rows, ys), (columns, xs) = cropped(rows), cropped(columns)
+    nothing, filter = _not_finite(filter, ys, xs), filter[:, ys, xs]
     outputs, depth = len(filter), filter.shape[3]
     groups = input.shape[3] // depth
     matrices = [np.ascontiguousarray(k.reshape(len(k), -1).T) for k in np.split(filter, groups)]
@@ -81,12 +85,20 @@ def by_matrices(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array
             for g, matrix in enumerate(matrices):
                 part = windows[..., g * depth : (g + 1) * depth].reshape(-1, len(matrix))
                 acc[n, block, :, g] = (part @ matrix).reshape(-1, columns.output, outputs // groups)
-    return acc.reshape(*acc.shape[:3], outputs)
+    acc = acc.reshape(*acc.shape[:3], outputs)
+    acc[..., nothing] = np.nan
+    return acc
+
+
+def _not_finite(filter: Array, ys: slice, xs: slice) -> Array:
+    """The output channels with weights that are infinite or NaN beside a part of the filter."""
+    beside = filter[:, : ys.start], filter[:, ys.stop :], filter[:, ys, : xs.start], filter[:, ys, xs.stop :]
+    return np.flatnonzero(sum(np.logical_not(np.isfinite(part)).any(axis=(1, 2, 3)) for part in beside))
 
 
 def laid_out(image: Array, rows: Axis, columns: Axis, block: slice) -> Array:
     """A block of windows ``[rows, columns, filter_h, filter_w, channels]``, with zeros outside of the image."""
-    if (rows.filter, columns.filter, rows.stride, columns.stride) == (1, 1, 1, 1):
+    if (rows.filter, columns.filter, rows.stride, columns.stride, rows.before, columns.before) == (1, 1, 1, 1, 0, 0):
         return image[block, :, None, None]
     shape = (block.stop - block.start, columns.output, rows.filter, columns.filter, image.shape[2])
     windows = np.zeros(shape, image.dtype)
@@ -104,7 +116,7 @@ def term_by_term(input: Array, filter: Array, rows: Axis, columns: Axis) -> Arra
     taps = np.ascontiguousarray(np.moveaxis(filter.reshape(groups, -1, *filter.shape[1:]), (2, 3, 4), (0, 1, 2)))
     acc = np.zeros((len(input), rows.output, columns.output, groups, len(filter) // groups), input.dtype)
     for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
-        for fy, fx in np.ndindex(filter.shape[1:3]):
+        for fy, fx in itertools.product(taps_inside(rows), taps_inside(columns)):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
             part, pixels = acc[:, block][:, here_y, here_x], input[:, image_y, image_x]

@@ -17,6 +17,7 @@ Source: Tran et al. 2015, "Learning Spatiotemporal Features with 3D Convolutiona
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ from minilite import cases
 from minilite.cases import Case, Draw, data
 from minilite.fixed_point import float_activation
 from minilite.ops.accumulate import in_blocks
-from minilite.ops.windows import Axis, axis, image_size, touches
+from minilite.ops.windows import Axis, axis, image_size, taps_inside, touches
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, weight
 
 Array = np.ndarray
@@ -72,10 +73,11 @@ def axes(options: Any, volume: Sequence[int], filter_: Sequence[int]) -> list[Ax
 def taps(
     windows: Sequence[Axis], backwards: bool = False, block: slice = slice(0, None)
 ) -> Iterator[tuple[Any, Any, Any]]:
-    """Every element of the filter, with the windows and the part of the volume it touches: indices along depth, height
-    and width for filter, windows and volume. ``block`` are the windows along the depth, counted from its start."""
+    """Every element of the filter that may meet the volume, with the windows and the part of the volume it touches:
+    indices along depth, height and width for filter, windows and volume. ``block`` are the windows along the depth,
+    counted from its start."""
     depth, *others = windows
-    indices = list(np.ndindex(*(w.filter for w in windows)))
+    indices = list(itertools.product(*map(taps_inside, windows)))
     for index in reversed(indices) if backwards else indices:
         found = [touches(depth, index[0], block.start, block.stop)]
         found += [touches(w, tap) for w, tap in zip(others, index[1:], strict=True)]

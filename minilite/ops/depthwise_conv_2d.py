@@ -15,6 +15,7 @@ Sources: Howard et al. 2017 (MobileNets), section 3.1; the TensorFlow Lite 8-bit
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from minilite.fixed_point import Requantizer, float_activation, requantizer
 from minilite.ops import hybrid
 from minilite.ops.accumulate import CACHED, in_blocks
 from minilite.ops.conv_2d import check_bias, check_image, check_scales, real_multiplier, scales_case
-from minilite.ops.windows import Axis, axes, image_size, touches, window_options
+from minilite.ops.windows import Axis, axes, image_size, taps_inside, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, weight
 
 Array = np.ndarray
@@ -49,7 +50,7 @@ def slide(input: Array, filter: Array, rows: Axis, columns: Axis) -> Array:
     taps = filter.reshape(*filter.shape[1:3], channels, -1)
     acc = np.zeros((len(input), rows.output, columns.output, *taps.shape[2:]), input.dtype)
     for block in in_blocks(rows.output, acc[:, :1].size, CACHED):
-        for fy, fx in np.ndindex(taps.shape[:2]):
+        for fy, fx in itertools.product(taps_inside(rows), taps_inside(columns)):
             here_y, image_y = touches(rows, fy, block.start, block.stop)
             here_x, image_x = touches(columns, fx)
             acc[:, block][:, here_y, here_x] += input[:, image_y, image_x, :, None] * taps[fy, fx]

@@ -18,6 +18,7 @@ Source: LiteRT, xnnpack_delegate.cc; XNNPACK, argmax pooling and unpooling.
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy as np
 from minilite.cases import Case, Draw, data, fed
 from minilite.errors import OperatorError
 from minilite.ops.custom_options import struct_of
-from minilite.ops.windows import Axis, axis
+from minilite.ops.windows import Axis, axis, taps_inside
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -67,11 +68,16 @@ def pool(node: Node, input: Array) -> tuple[Array, Array]:
     rows, columns = _windows(node, input.shape)
     largest = _seen(input, rows, columns, 0, 0).copy()
     index = np.zeros(largest.shape, np.int32)
-    for place, (kx, ky) in enumerate(np.ndindex(columns.filter, rows.filter)):
+    for kx, ky in itertools.product(_telling(columns), _telling(rows)):
         seen = _seen(input, rows, columns, ky, kx)
         larger = seen > largest
-        largest[larger], index[larger] = seen[larger], place
+        largest[larger], index[larger] = seen[larger], kx * rows.filter + ky
     return largest, index.view(np.float32)
+
+
+def _telling(window: Axis) -> list[int]:
+    """The places of the window along a dimension that may see what the places before them do not."""
+    return sorted({0, *taps_inside(window)})
 
 
 def _seen(input: Array, rows: Axis, columns: Axis, ky: int, kx: int) -> Array:

@@ -24,7 +24,7 @@ import numpy as np
 from minilite import cases
 from minilite.cases import Arg, Case, Draw
 from minilite.fixed_point import activation_range, float_activation, xnnpack_activation_range
-from minilite.ops.windows import Axis, axes, touches, window_options
+from minilite.ops.windows import Axis, axes, taps_inside, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, each
 
 Array = np.ndarray
@@ -45,12 +45,6 @@ def shapes(node: Node, input: TensorInfo) -> tuple[Shape]:
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 
-def inside(window: Axis) -> range:
-    """The elements of a filter that any of its positions puts inside of the image."""
-    first = window.before - (window.output - 1) * window.stride
-    return range(max(0, first), min(window.filter, window.before + window.size))
-
-
 def over_windows(combine: Combine, input: Array, start: Any, rows: Axis, columns: Axis) -> Array:
     """``combine``, from ``start`` on, over each window's elements in the order filter_y, filter_x."""
     acc = np.full((len(input), rows.output, columns.output, input.shape[3]), start)
@@ -60,9 +54,9 @@ def over_windows(combine: Combine, input: Array, start: Any, rows: Axis, columns
 
 
 def _taps(rows: Axis, columns: Axis) -> Iterator[tuple[Any, Any]]:
-    for fy in inside(rows):
+    for fy in taps_inside(rows):
         here_y, image_y = touches(rows, fy)
-        for fx in inside(columns):
+        for fx in taps_inside(columns):
             here_x, image_x = touches(columns, fx)
             yield (slice(None), here_y, here_x), (slice(None), image_y, image_x)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,24 @@ def touches(window: Axis, tap: int, start: int = 0, stop: int | None = None) -> 
         return slice(0, 0), slice(0, 0)
     image = slice(first * window.stride + offset, (last - 1) * window.stride + offset + 1, window.stride)
     return slice(first - start, last - start), image
+
+
+def taps_inside(window: Axis) -> range:
+    """The elements of the filter that any window may put inside of the image. What lies before and after them meets
+    nothing, however many they are."""
+    first = -(-(window.before - (window.output - 1) * window.stride) // window.dilation)
+    last = -(-(window.before + window.size) // window.dilation)
+    return range(max(0, first), min(window.filter, last))
+
+
+def cropped(window: Axis) -> tuple[Axis, slice]:
+    """The same windows with a filter that has only the elements :func:`taps_inside`, or one if there are none; and
+    which they are."""
+    taps = taps_inside(window) or range(1)
+    before = window.before - taps.start * window.dilation
+    after = window.after - (window.filter - taps.stop) * window.dilation
+    kept = dataclasses.replace(window, filter=len(taps), before=before, after=after)
+    return kept, slice(taps.start, taps.stop)
 
 
 def axes(options: Any, image: Shape, filter_: Shape) -> tuple[Axis, Axis]:
