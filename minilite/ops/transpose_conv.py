@@ -16,7 +16,6 @@ Sources: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep le
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from minilite.fixed_point import Requantizer, float_activation, requantizer, wra
 from minilite.ops import hybrid
 from minilite.ops.accumulate import exactly
 from minilite.ops.conv_2d import check_bias, check_scales, real_multiplier, scales_case, wide_sums
-from minilite.ops.windows import Axis, axes, taps_inside, touches, window_options
+from minilite.ops.windows import Axis, axes, touches, window_options
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, bias_of, parameter, weight
 
 Array = np.ndarray
@@ -57,7 +56,7 @@ def paint(input: Array, weights: Array, rows: Axis, columns: Axis) -> Array:
     """The accumulators ``[batch, out_h, out_w, out_channels]``, a matrix product for each element of the filter."""
     taps = np.ascontiguousarray(np.moveaxis(weights, (1, 2, 3, 0), (0, 1, 2, 3)))
     acc = np.zeros((len(input), rows.size, columns.size, len(weights)), input.dtype)
-    for fy, fx in itertools.product(taps_inside(rows), taps_inside(columns)):
+    for fy, fx in np.ndindex(taps.shape[:2]):
         (in_y, out_y), (in_x, out_x) = touches(rows, fy), touches(columns, fx)
         acc[:, out_y, out_x] += input[:, in_y, in_x] @ taps[fy, fx]
     return acc
@@ -70,7 +69,7 @@ def paint_term_by_term(
     output: that is, from the last element of the filter to the first."""
     taps = np.ascontiguousarray(np.moveaxis(weights, (1, 2, 3, 0), (0, 1, 2, 3)))
     acc = np.zeros((len(input), rows.size, columns.size, len(weights)), input.dtype)
-    for fy, fx in reversed(list(itertools.product(taps_inside(rows), taps_inside(columns)))):
+    for fy, fx in reversed(list(np.ndindex(taps.shape[:2]))):
         (in_y, out_y), (in_x, out_x) = touches(rows, fy), touches(columns, fx)
         part, pixels = acc[:, out_y, out_x], input[:, in_y, in_x]
         for c, tap in enumerate(taps[fy, fx]):
