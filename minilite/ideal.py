@@ -122,8 +122,7 @@ def real(info: TensorInfo, array: Array) -> Array:
     scales = info.scales.astype(np.float64)
     if array.ndim:
         scales, zeros = scales.reshape(shape), zeros.reshape(shape if zeros.size > 1 else [1] * array.ndim)
-    with np.errstate(all="ignore"):  # a damaged file's scales may be anything
-        return np.asarray(scales * (array.astype(np.float64) - zeros)).reshape(array.shape)
+    return np.asarray(scales * (array.astype(np.float64) - zeros)).reshape(array.shape)
 
 
 def rounded(info: TensorInfo, reals: Array) -> Array:

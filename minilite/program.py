@@ -193,7 +193,12 @@ class Callee:
         with self.program.inside(self.index):
             self.plan.run(values)
         self._variables = {i: values[i] for i in self._variables}
-        return tuple(np.array(self.plan.value(i, values)) for i in self.graph.outputs)
+        return tuple(np.array(self._output(i, values)) for i in self.graph.outputs)
+
+    def _output(self, index: int, values: dict[int, np.ndarray]) -> np.ndarray:
+        """An output's value; zeros where nobody computes it."""
+        found, info = self.plan.value(index, values), self.plan.infos[index]
+        return zeros(info.shape, info.type) if found is None else found
 
     def reset_variables(self) -> None:
         """Set variable tensors to zero."""
@@ -206,6 +211,12 @@ def initial(info: TensorInfo) -> np.ndarray:
     filled = info.type == "int8" and info.zero_points.size == 1
     zero = info.zero_points[:1].astype(np.int8)[0] if filled else 0  # its low byte, if it does not fit
     return np.full(info.shape, zero, DTYPES[info.type])
+
+
+def zeros(shape: Shape, type_: str) -> np.ndarray:
+    """What a tensor holds that nobody has written yet; of strings it is empty ones."""
+    dtype = DTYPES.get(type_, np.uint8)
+    return np.full(shape, b"", object) if dtype is np.object_ else np.zeros(shape, dtype)
 
 
 def _alike(one: str, other: str) -> bool:

@@ -18,10 +18,11 @@ import minilite
 from minilite.cases import Call, Graph, Value
 from minilite.errors import ArgumentError, ModelError
 from minilite.inspection import report, report_contents
-from minilite.model import Model, Quantization
+from minilite.inspection.measuring import Measure
+from minilite.model import Model, OperatorCode, Quantization, Signature, Tensor
 from minilite.schema import make_options
 from minilite.testing.graph_model import graph_model
-from tests.small_models import Builder, add, one, two_signatures
+from tests.small_models import Builder, add, one, operator, two_signatures
 
 pytestmark = pytest.mark.filterwarnings("error")
 ONE = np.ones((1, 4), np.float32)
@@ -150,7 +151,11 @@ def test_inputs_may_have_one_name() -> None:
     b = Builder()
     x, y, z = (b.tensor(name, (1, 4)) for name in ("same", "same", "z"))
     model = one(b, "SUB", (x, y), (z,), "SubOptions")
-    reported(model, [ONE, 2 * ONE])
+    signed = dataclasses.replace(model, signatures=(Signature("serve", (("same", x), ("same", y)), (("z", z),)),))
+    for either in (model, signed):
+        reported(either, [ONE, 2 * ONE])
+        found = minilite.compare(either, model, [[ONE, 2 * ONE]])
+        assert found.first is None
     element = minilite.explain(model, 0, [ONE, 3 * ONE]).element
     assert element is not None
     assert element.computed == -2
@@ -178,6 +183,41 @@ def test_constants_too_wide_for_a_scale_are_refused() -> None:
     model = one(b, "ADD", (x, b.constant("c", np.float32([-3e38, 0, 0, 3e38]))), (y,), "AddOptions")
     with pytest.raises(ArgumentError, match=r"'c', input2 of .* too wide"):
         minilite.quantize(model, "int8", ranges={"x": (0, 1), "y": (0, 1)})
+
+
+def test_weights_without_elements_are_left_alone() -> None:
+    """An IndexError once."""
+    b = Builder()
+    x, y = b.tensor("x", (2, 0)), b.tensor("y", (2, 3))
+    model = one(b, "FULLY_CONNECTED", (x, b.constant("w", np.zeros((3, 0), np.float32))), (y,), "FullyConnectedOptions")
+    for scheme in ("weights_int8", "weights_int4", "dynamic_range"):
+        assert minilite.quantize(model, scheme).subgraphs[0].tensors[2].type == "FLOAT32"
+
+
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+@pytest.mark.parametrize("type_", ["float32", "int32", "string"])
+def test_what_a_called_subgraph_does_not_compute_is_zeros(type_: str, engine: str) -> None:
+    """It once was None, as an array, of which calibration was to find the lowest: a TypeError. LiteRT shows what its
+    memory held before, at best zeros."""
+    value = Value(type_, (2,))
+    call = Call("STABLEHLO_COMPOSITE", (0,), (1,), {"decomposition_subgraph_index": 1, "name": "x"})
+    model = graph_model((Graph((value, value), (call,), (0,), (1,)), Graph((value, value), (), (0,), (1,))))
+    sample = np.array([b"a", b"b"], object) if type_ == "string" else np.ones(2, type_)
+    (found,) = minilite.run(minilite.Interpreter(model, engine=engine), sample).values()
+    assert found.tolist() == ([b"", b""] if type_ == "string" else [0, 0])
+
+
+def test_a_tensor_that_is_written_twice_has_elements_that_the_first_operator_did_not_compute() -> None:
+    """Explaining it once was an IndexError."""
+    b = Builder()
+    small, large, y = (
+        b.tensor(n, s, "INT8", quantization=scaled(1)) for n, s in (("s", (1, 1)), ("l", (1, 8)), ("y", (1, 8)))
+    )
+    steps = operator(0, (small,), (y,)), operator(0, (large,), (y,))
+    model = Model((OperatorCode("ABS"),), (b.subgraph((small, large), (y,), *steps),), tuple(b.buffers))
+    element = minilite.explain(model, 0, [np.int8([[1]]), np.int8([[1, 2, 3, 4, 5, 6, 7, 8]])]).element
+    assert element is not None
+    assert (element.definition, element.others) == (None, ())
 
 
 def test_buffers_of_metadata_that_are_not_there_stay_so() -> None:
@@ -285,6 +325,27 @@ def test_values_that_scales_do_not_fit_are_the_models_fault() -> None:
         minilite.compare(model, "xnnpack", [[values]])
     with contextlib.suppress(minilite.Error):
         str(minilite.explain(model, 0, values))
+
+
+@pytest.mark.parametrize("scale", [0, math.nan, math.inf, -1])
+def test_nothing_is_counted_in_steps_that_are_no_numbers(scale: float) -> None:
+    tensor = Tensor("x", "INT8", (3,), quantization=scaled(scale))
+    measure = Measure(tensor, tensor)
+    with np.errstate(all="ignore"):
+        measure.add(0, np.int8([1, 2, 3]), np.int8([1, 2, 4]))
+    found = measure.result()
+    assert found is not None
+    assert found.steps is None
+
+
+def test_noise_far_above_the_signal_has_a_ratio() -> None:
+    """The quotient of the sums is less than the least float64: once a ValueError of the logarithm."""
+    tensor = Tensor("x", "FLOAT64", (2,))
+    measure = Measure(tensor, tensor)
+    measure.add(0, np.array([1e-160, 0]), np.array([1e-160, 1e100]))
+    found = measure.result()
+    assert found is not None
+    assert found.sqnr == -math.inf
 
 
 # ---- what is no real number ------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_lines_and_tabs_stay() -> None:
 
 # ---- names that no encoding holds, and very long ones ----------------------------------------------------------------
 
-NAMES = {"strange": "a\udcf4\udcffb\u202ec\u2066d\u200be\ufefff\0g", "long": "L" * 300_000}
+NAMES = {"strange": "é a\udcf4\udcffb\u202ec\u2066d\u200be\ufefff\0g", "long": "L" * 300_000}
 COMMANDS = (
     "inspect FILE --operators --tensors",
     "inspect FILE --json",
@@ -104,7 +104,7 @@ def test_any_name_can_be_told(command: str, named: str, capfd: pytest.CaptureFix
 @pytest.mark.parametrize("named", ["strange"], indirect=True)
 def test_what_an_encoding_lacks_is_written_out(named: str) -> None:
     command = [sys.executable, "-m", "minilite", "explain", "named.tflite", "1", "--random"]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}  # as of pipes in some places
     found = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert found.returncode == 0, found.stderr
     assert b"Operator 1: ADD" in found.stdout

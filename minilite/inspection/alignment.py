@@ -68,17 +68,20 @@ def inputs(a: Model, b: Model, subgraph: int) -> dict[int, int]:
     if len(first) != len(second):
         raise ArgumentError(
             f"the models do not correspond: subgraph {subgraph} has {len(first)} inputs in one "
-            f"({', '.join(map(repr, first))}) and {len(second)} in the other ({', '.join(map(repr, second))})."
+            f"({', '.join(repr(n) for n, _ in first)}) and {len(second)} in the other "
+            f"({', '.join(repr(n) for n, _ in second)})."
         )
-    if first.keys() == second.keys():
-        return {j: first[name] for name, j in second.items()}
-    return dict(zip(second.values(), first.values(), strict=True))
+    named, wanted = dict(first), dict(second)
+    if named.keys() == wanted.keys() and len(named) == len(first):
+        return {j: named[name] for name, j in second}
+    return {j: i for (_, i), (_, j) in zip(first, second, strict=True)}
 
 
-def _named_inputs(model: Model, subgraph: int) -> dict[str, int]:
+def _named_inputs(model: Model, subgraph: int) -> list[tuple[str, int]]:
+    """Names, which may be alike, and tensors."""
     graph = model.subgraphs[subgraph]
     called = {t: name for s in model.signatures if s.subgraph_index == subgraph for name, t in s.inputs}
-    return {called.get(t) or graph.tensors[t].name or f"input {i}": t for i, t in enumerate(graph.inputs)}
+    return [(called.get(t) or graph.tensors[t].name or f"input {i}", t) for i, t in enumerate(graph.inputs)]
 
 
 def _itself(model: Model) -> Alignment:

@@ -68,8 +68,7 @@ class OperatorCount:
         self.highs = np.maximum(self.highs, rows.max(axis=0))
         self.values += len(rows)
         self.elements += output.size
-        with np.errstate(all="ignore"):
-            cut = self._cut(plan, values, output)
+        cut = self._cut(plan, values, output)
         if cut is not None:
             self.exact = True
             self.activation = self.activation + self._count(cut.activation)

@@ -20,16 +20,14 @@ def real_definition(step: Step) -> Real | None:
     defined = ideal.definition(step.op, step.node)
     if defined.compute is not ideal.compute:
         return None
-    with np.errstate(all="ignore"):
-        prepared = defined.prepare(step.node, *_operands(step), *step.node.outputs)
+    prepared = defined.prepare(step.node, *_operands(step), *step.node.outputs)
 
     def compute(arrays: Sequence[Array | None]) -> Array:
         infos = (*prepared.inputs, *[None] * (len(arrays) - len(prepared.inputs)))
         reals = [a if i is None or a is None else ideal.real(i, a) for i, a in zip(infos, arrays, strict=True)]
         if prepared.floats is None:
             return np.asarray(reals[0], np.float64)
-        with np.errstate(all="ignore"):
-            found = prepared.floats.compute(prepared.prepared, *reals)
+        found = prepared.floats.compute(prepared.prepared, *reals)
         return np.asarray(found[0] if isinstance(found, tuple) else found)
 
     return compute

@@ -110,8 +110,7 @@ def element(observed: Observed, key: Key, index: Sequence[int] | None) -> Elemen
     scale = float(info.scale) if info.type in INTEGER_RANGE and info.scales.size == 1 else None
     way = _way(step)
     if way is not None:
-        with np.errstate(all="ignore"):
-            lines, value, *terms = way(step, arrays, at)
+        lines, value, *terms = way(step, arrays, at)
         return Element(at, value, computed, True, tuple(lines), real, definition, terms[0] if terms else None, scale)
     if _is_ideal(step) and definition is not None and scale is not None:
         lines, value = _rounded_once(definition, info)

@@ -91,6 +91,7 @@ class Contents:
     kernels: str
 
 
+@np.errstate(all="ignore")  # a damaged file's scales may be anything
 def contents(
     float_model: Any,
     quantized_model: Any,
@@ -132,12 +133,12 @@ def given_to(side: Recorded) -> list[Any]:
 
 
 def _as_data(model: Model, sample: Sample) -> Any:
-    """A sample as representative data: arrays in the model's order, or by the names of its signature."""
+    """A sample as representative data: arrays in the model's order, for its signature if there is one."""
     for signature in model.signatures:
         key = signature.key or ""
         entered = Inputs.of(model, key)
         if entered.subgraph == sample.subgraph:
-            return key, {name: sample.arrays[t] for name, t in zip(entered.names, entered.indices, strict=True)}
+            return key, [sample.arrays[t] for t in entered.indices]
     return [sample.arrays[t] for t in model.subgraphs[sample.subgraph].inputs]
 
 

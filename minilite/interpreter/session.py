@@ -19,7 +19,7 @@ from minilite.constants import constant_array
 from minilite.errors import ArgumentError, Error, ResizeError, StateError
 from minilite.interpreter.values import tensor_array
 from minilite.plan import LARGEST_TENSOR, Plan
-from minilite.program import initial
+from minilite.program import initial, zeros
 from minilite.spec import DTYPES, Shape
 
 Loans = set["weakref.ref[Loan]"]
@@ -139,8 +139,7 @@ class Session:
     def _zeros(self, index: int) -> np.ndarray:
         shape = self.shape(index)
         _check_bytes(shape, self.type_of(index))
-        dtype = DTYPES.get(self.type_of(index).lower(), np.uint8)
-        return np.full(shape, b"", object) if dtype is np.object_ else np.zeros(shape, dtype)
+        return zeros(shape, self.type_of(index).lower())
 
     def constant(self, index: int) -> np.ndarray | None:
         """The constant in the file, of a sparse one what is stored, or what planning has already computed."""

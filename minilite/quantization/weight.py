@@ -99,8 +99,10 @@ Want = Callable[[GraphEdit, int, int], tuple[int | None, int] | None]
 
 
 def weights(graph: GraphEdit, want: Want, exclude: Excluded = ()) -> Iterator[Weight]:
-    """Every form in which a float32 constant is wanted, constant by constant."""
+    """Every form in which a float32 constant that has elements is wanted, constant by constant."""
     for tensor, values in graph.constants():
+        if not values.size:  # there is nothing to quantize
+            continue
         forms: dict[tuple[int | None, int], list[Use]] = {}
         for use in graph.uses(tensor):
             form = None if (graph.index, use[0]) in exclude else want(graph, *use)
