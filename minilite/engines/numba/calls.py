@@ -25,9 +25,9 @@ Word = int | Place | np.ndarray
 """A number of a kernel's row; arrays and places stand for their addresses."""
 
 
-PIECES = 8
+PIECES = 16
 """Into how many pieces work is cut for two threads."""
-WORTH_SHARING = 5000
+WORTH_SHARING = 4000
 """Nanoseconds of work from which on it is shared."""
 
 

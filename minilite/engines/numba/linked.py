@@ -181,6 +181,8 @@ class Linked:
         rows, second, _, scratch = program.start
         for part in program.parts:
             self.plan.program.look_at_the_clock(part.step.node)
+            if self.threads > 1:
+                team.team.call()
             start, count = time.perf_counter(), len(part.calls or ())
             self._run(rows, second, count, scratch)
             yield part.step, "numba", time.perf_counter() - start

@@ -166,32 +166,38 @@ def hybrid_tile(dot: str, rounding: str, height: int, width: int) -> Any:
     return _tile(generate)
 
 
-def float_tile(step_of: str, activation: str, height: int, width: int, lanes: int = LANES) -> Any:
+def float_tile(step_of: str, activation: str, height: int, width: int, halved: bool) -> Any:
     """A tile of float32; ``constants`` is the address of low and high, float32 each. With fused sums the bias comes
-    first, with separate ones last, as in the kernels that have them. With 8 lanes half of a panel is left alone."""
-    floats = vector(F32, lanes)
+    first, with separate ones last, as in the kernels that have them. If it is ``halved``, the last vector has 8 lanes:
+    the rest of the panel is left alone."""
+    lanes = [*[LANES] * (width - 1), LANES // 2 if halved else LANES]
+    types_ = [vector(F32, n) for n in lanes]
     multiply_add = MULTIPLY_ADD[step_of]
 
     def generate(builder: Builder, tile: Tile) -> None:
         def body(rows: Value, taps: Value, sums: list[list[Value]]) -> None:
-            filters = [load(builder, floats, taps, 64 * v, 64) for v in range(width)]
+            filters = [load(builder, floats, taps, 64 * v, 64) for v, floats in enumerate(types_)]
             for row in range(height):
                 at = builder.add(rows, builder.mul(tile.stride, constant(I64, row)))
-                one = splat(builder, load(builder, F32, at, 0, 4), lanes)
+                one = load(builder, F32, at, 0, 4)
                 for v in range(width):
                     acc = builder.load(sums[row][v])
-                    builder.store(multiply_add(builder, acc, one, filters[v]), sums[row][v])
+                    builder.store(multiply_add(builder, acc, splat(builder, one, lanes[v]), filters[v]), sums[row][v])
 
-        biases = [load(builder, floats, tile.channels, 64 * v, 4) for v in range(width)]
-        zeros = [constant(floats, 0.0)] * width
+        biases = [load(builder, floats, tile.channels, 64 * v, 4) for v, floats in enumerate(types_)]
+        zeros = [constant(floats, 0.0) for floats in types_]
         sums = _sums(builder, tile, height, width, biases if step_of == "fused" else zeros, body)
-        low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4), lanes) for i in range(2))
+        limits = [load(builder, F32, tile.constants, 4 * i, 4) for i in range(2)]
         for row in range(height):
             values = sums[row]
             if step_of == "separate":
                 values = [builder.fadd(acc, b) for acc, b in zip(values, biases, strict=True)]
+            ends = [
+                activated(builder, activation, x, *(splat(builder, limit, n) for limit in limits))
+                for x, n in zip(values, lanes, strict=True)
+            ]
             at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
-            _stored(builder, [activated(builder, activation, x, low, high) for x in values], at, tile.columns, 4)
+            _stored(builder, ends, at, tile.columns, 4)
 
     return _tile(generate)
 
@@ -241,6 +247,50 @@ def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
     return rows_of
 
 
+def _by_width(one: Any, two: Any, three: Any, four: Any) -> Any:
+    """A panel of so many vectors."""
+
+    @register_jitable
+    def panel(width: int, given: tuple[int, ...]) -> None:
+        if width == 4:
+            four(*given)
+        elif width == 3:
+            three(*given)
+        elif width == 2:
+            two(*given)
+        else:
+            one(*given)
+
+    return panel
+
+
+def _by_halves(one: Any, two: Any, three: Any, four: Any, half: Any, one_half: Any, two_half: Any) -> Any:
+    """A panel of so many vectors, of which the last is a half one where that is enough. (Of 64 channels, 8 are not
+    worth compiling that.)"""
+
+    @register_jitable
+    def panel(width: int, given: tuple[int, ...]) -> None:
+        is_half = given[10] <= width * LANES - LANES // 2
+        if width == 4:
+            four(*given)
+        elif width == 3:
+            if is_half:
+                two_half(*given)
+            else:
+                three(*given)
+        elif width == 2:
+            if is_half:
+                one_half(*given)
+            else:
+                two(*given)
+        elif is_half:
+            half(*given)
+        else:
+            one(*given)
+
+    return panel
+
+
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 
 
@@ -250,30 +300,34 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
 
     Its row: image, output, weights, channels, constants (addresses); output rows of the product; output channels; bytes
     of a segment's terms (whole steps), segments; bytes from row to row and from segment to segment; rows of a block,
-    bytes between output rows; flip, padding; the layout; then the numbers of :func:`gather` and, for bands, output rows
-    of the image in a block and bytes of a line."""
+    bytes between output rows; flip, padding; the layout; units that share a block's panels, panels of each; then the
+    numbers of :func:`gather` and, for bands, output rows of the image in a block and bytes of a line."""
     is_float, is_hybrid = kind == "float32", rounding in TO_FLOATS
     size = 4 if is_float or is_hybrid else 1
     channel_bytes = 64 if is_float else CHANNEL_BYTES[rounding]
 
     def tile(height: int, width: int) -> Any:
-        return (float_tile if is_float else hybrid_tile if is_hybrid else integer_tile)(how, rounding, height, width)
+        if is_float:
+            return float_tile(how, rounding, height, width, halved=False)
+        return (hybrid_tile if is_hybrid else integer_tile)(how, rounding, height, width)
 
-    def narrow(height: int, width: int) -> Any:
-        return float_tile(how, rounding, height, width, LANES // 2) if is_float else tile(height, width)
+    def halved(height: int, width: int) -> Any:
+        return float_tile(how, rounding, height, width, halved=True)
 
     one, two, three, four = (sweep(tile, width, how == "portable") for width in (1, 2, 3, 4))
-    half = sweep(narrow, 1, False) if is_float else one
+    times = _by_width(one, two, three, four)
+    if is_float:
+        times = _by_halves(one, two, three, four, *(sweep(halved, width, False) for width in (1, 2, 3)))
 
     @register_jitable
-    def panels(count: int, lines: int, out: int, row: int) -> None:
-        """So many rows times all panels."""
+    def panels(count: int, lines: int, out: int, row: int, skipped: int, wanted: int) -> None:
+        """So many rows times ``wanted`` panels, or those there are, after the first ``skipped``."""
         panel, channels, constants = get_i64(row + 16), get_i64(row + 24), get_i64(row + 32)
         columns, segment, segments = get_i64(row + 48), get_i64(row + 56), get_i64(row + 64)
         stride, segment_stride, out_stride = get_i64(row + 72), get_i64(row + 80), get_i64(row + 96)
         steps = segment // 4
-        column = 0
-        while column < columns:
+        column, index = 0, 0
+        while column < columns and index < skipped + wanted:
             left = columns - column
             vectors = (left + LANES - 1) // LANES
             width = min(vectors, 4)
@@ -281,47 +335,38 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
                 cuts = (vectors + 3) // 4
                 width = quotient(vectors + cuts - 1, cuts)
             table, to = channels + column // LANES * channel_bytes, out + column * size
-            if width == 4:
-                four(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
-                    constants)  # fmt: skip
-            elif width == 3:
-                three(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
-                    constants)  # fmt: skip
-            elif width == 2:
-                two(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
-                    constants)  # fmt: skip
-            elif is_float and left <= LANES // 2:
-                half(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
-                     constants)  # fmt: skip
-            else:
-                one(count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
-                    constants)  # fmt: skip
+            if index >= skipped:
+                given = (count, lines, stride, segments, segment_stride, steps, panel, table, to, out_stride, left,
+                         constants)  # fmt: skip
+                times(width, given)
             panel += width * LANES * segments * segment
             column += width * LANES
+            index += 1
 
     def matmul(row: int, first: int, last: int, scratch: int) -> None:
         image, out, rows = get_i64(row), get_i64(row + 8), get_i64(row + 40)
         stride, block, out_stride = get_i64(row + 72), get_i64(row + 88), get_i64(row + 96)
-        flip, padding, layout, window = get_i64(row + 104), get_i64(row + 112), get_i64(row + 120), row + 128
+        flip, padding, layout, window = get_i64(row + 104), get_i64(row + 112), get_i64(row + 120), row + 144
+        parts, wanted = get_i64(row + 128), get_i64(row + 136)
         if is_hybrid:
             padding = get_i32(get_i64(row + 32) + NUMBERS)
         for unit in range(first, last):
+            place, skipped = quotient(unit, parts), remainder(unit, parts) * wanted
             if layout == BAND:
                 height, width, pixel = get_i64(window), get_i64(window + 8), get_i64(window + 16)
                 out_height, out_width = get_i64(window + 32), get_i64(window + 40)
                 some, line = get_i64(window + 112), get_i64(window + 120)
-                parts = quotient(out_height + some - 1, some)
-                top = remainder(unit, parts) * some
-                batch = quotient(unit, parts)
+                bands = quotient(out_height + some - 1, some)
+                top, batch = remainder(place, bands) * some, quotient(place, bands)
                 many = min(some, out_height - top)
                 step, reach = get_i64(window + 64), (get_i64(window + 48) - 1) * get_i64(window + 80)
                 band(scratch, top * step - get_i64(window + 96), (many - 1) * step + reach + 1, line,
                      image + batch * height * width * pixel, window, flip, padding)  # fmt: skip
                 for y in range(many):
                     to = out + (batch * out_height + top + y) * out_width * out_stride
-                    panels(out_width, scratch + y * step * line, to, row)
+                    panels(out_width, scratch + y * step * line, to, row, skipped, wanted)
                 continue
-            start = unit * block
+            start = place * block
             stop = min(start + block, rows)
             lines = scratch
             if layout == IN_PLACE:
@@ -330,6 +375,6 @@ def kernel(kind: str, how: str, rounding: str) -> Callable[[int, int, int, int],
                 copy(scratch, image + start * stride, (stop - start) * stride, flip)
             else:
                 gather(scratch, stride, start, stop, image, window, flip, padding)
-            panels(stop - start, lines, out + start * out_stride, row)
+            panels(stop - start, lines, out + start * out_stride, row, skipped, wanted)
 
     return matmul

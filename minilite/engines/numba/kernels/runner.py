@@ -1,8 +1,9 @@
 """The runner: one compiled call for all steps of a program; and the worker that takes its share of them.
 
 They meet in a block of eight int64, whose first says how it stands: the worker is away, waiting, asked for by a runner
-that is writing what there is to do, or at work; its last counts the runners. Units are taken from a shared count, so
-that neither waits for the other longer than for the last piece.
+that is writing what there is to do, or at work; its last counts the runners. The runner takes pieces from the front and
+the worker from the back until none are left: neither waits for the other longer than for the last piece, and what one
+has written it mostly reads itself in the next step, from its own caches.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from minilite.engines.numba.kernels.vectors import (
     pause,
     put_atomic,
     put_i64,
+    quotient,
     take,
 )
 from minilite.engines.numba.packing import AT_WORK, AWAY, CLAIMED, HEAD, ROW, WAITING
 
 
 @register_jitable
-def _share(block: int, scratch: int) -> None:
+def _share(block: int, scratch: int, from_back: bool) -> None:
     """Take pieces of the work described in the block until there are none."""
     function, row, units, piece = (
         get_i64(block + 16),
@@ -33,10 +35,12 @@ def _share(block: int, scratch: int) -> None:
         get_i64(block + 32),
         get_i64(block + 40),
     )
-    first = take(block + 8, piece)
-    while first < units:
+    pieces = quotient(units + piece - 1, piece)
+    done = 0
+    while take(block + 8, 1) < pieces:
+        first = (pieces - 1 - done if from_back else done) * piece
         jump(function, row, first, min(first + piece, units), scratch)
-        first = take(block + 8, piece)
+        done += 1
 
 
 def _run() -> Callable[[int, int, int, int], None]:
@@ -70,7 +74,7 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
             put_i64(block + 40, piece)
             put_i64(block + 48, get_i64(row + 24))
             put_atomic(block, AT_WORK)
-            _share(block, scratch)
+            _share(block, scratch, False)
             while get_atomic(block) == AT_WORK:
                 pause()
         take(block + 56, -1)
@@ -86,7 +90,7 @@ def _work() -> Callable[[int, int, int, int], None]:
         idle = 0
         while True:
             if get_atomic(block) == AT_WORK:
-                _share(block, get_i64(block + 48))
+                _share(block, get_i64(block + 48), True)
                 put_atomic(block, WAITING)
                 idle = 0
             else:

@@ -168,7 +168,7 @@ def kernel(size: str, activation: str) -> Callable[[int, int, int, int], None]:
     forth, back = _forth(output), _back(output, activation)
 
     def tile(height: int, width: int) -> Any:
-        return float_tile("fused", "none", height, width)
+        return float_tile("fused", "none", height, width, halved=False)
 
     one, two, three, four = (sweep(tile, width, False) for width in (1, 2, 3, 4))
 

@@ -174,6 +174,8 @@ def binary(task: Task) -> list[Call] | None:
     if runs is None:
         return None
     (count, *inner), outer = runs
+    if outer[0][0] * outer[1][0] * outer[2][0] == 1:
+        count, outer = _cut(count, inner, outer)
     outer = _balanced(count, outer)
     numbers = [number * size if position else number for dim in outer for position, number in enumerate(dim)]
     units = outer[0][0] * outer[1][0]
@@ -208,7 +210,15 @@ def _balanced(count: int, outer: list[tuple[int, int, int, int]]) -> list[tuple[
     return [outer[0], (parts, steps[0] * each, steps[1] * each, steps[2] * each), (each, steps[0], steps[1], steps[2])]
 
 
-UNIT = 1 << 14
+def _cut(count: int, inner: list[int], outer: list[tuple[int, int, int, int]]) -> tuple[int, list[Any]]:
+    """A single run in pieces of whole vectors, so that there are units to share."""
+    pieces = (p for p in range(count // UNIT, 1, -1) if count % (p * packing.LANES) == 0)
+    parts = next(pieces, 1)
+    each = count // parts
+    return each, [(parts, inner[0] * each, inner[1] * each, each), *outer[1:]]
+
+
+UNIT = 1 << 13
 """Elements that are worth a unit of their own."""
 
 

@@ -134,15 +134,19 @@ def softmax_(task: Task) -> list[Call] | None:
     if compute == "softmax.float_" and set(task.types) == {"float32"}:
         numbers = np.array([task.node.options.beta, np.finfo(np.float32).min], np.float32)
         how = "float32" if task.node.sums == "sequential" else "fast"
-        return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64)]
+        return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64, work=units * count)]
     if set(task.types) != {"int8"}:
         return None
     if compute == "softmax.from_table" and p.zero_point == -128:
         exponentials, scale = np.ascontiguousarray(p.exp, np.float32), np.array([p.output_scale], np.float32)
-        return [Call(("softmax", "table"), units, (*places, exponentials, scale, count))]
+        return [Call(("softmax", "table"), units, (*places, exponentials, scale, count), work=2 * units * count)]
     if compute == "softmax.fixed_point" and count < 1 << 16:
         terms = rounding_divide_by_pot(p.exp, softmax.SUM_BITS).astype(np.int64)
-        return [Call(("softmax", "gemmlowp"), units, (*places, p.exp.astype(np.int64), terms, count))]
+        return [
+            Call(
+                ("softmax", "gemmlowp"), units, (*places, p.exp.astype(np.int64), terms, count), work=2 * units * count
+            )
+        ]
     return None
 
 

@@ -15,12 +15,18 @@ from minilite.ops.windows import Axis
 
 Array = np.ndarray
 
-BLOCK = 48
+BLOCK = 50
 """Output pixels that go through all filters together."""
+PARTS = 16
+"""Into how many units the panels of a single block are put, about."""
 BANDS = 64 * 1024
 """Bytes of a band of the image that is worth having at once."""
 GATHERING = 16
 """What gathering a line of a window takes, in dot products."""
+FEW = 12
+"""Rows up to which they are a single block, whose channels are cut, although each part takes all rows together anew."""
+TILE = 100
+"""What beginning and ending a tile takes, in steps of one vector of channels."""
 SCRATCH = 256 * 1024
 """Bytes of gathered rows that stay in a processor's second cache."""
 
@@ -83,6 +89,7 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
     window = _window(rows, columns, pixel, pixel // groups)
     segments, segment = 1, packing.padded(terms, per_step) * size
     stride, segment_stride = segment + images.behind, 0
+    panels = packing.panels(packing.padded(each, packing.LANES), matrix.dtype == np.int8)
     if _in_a_band(rows, columns, each, groups, terms):
         layout, segments, matrix = packing.BAND, rows.filter, _segments(matrix, rows.filter, per_step)
         segment = packing.padded(columns.filter * pixel, 4)
@@ -96,27 +103,30 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
         own = groups == 1 and segment == terms * size and all(map(_is_one_pixel, (rows, columns)))
         own = own or images.behind > 0
         layout = packing.GATHERED if not own else packing.ROWS if flip else packing.IN_PLACE
-        most = max(6, min(BLOCK, SCRATCH // stride) // 6 * 6)
-        blocks = -(-count // most)
-        block = -(-count // blocks)
+        most = max(packing.HEIGHTS[4][0], min(BLOCK, SCRATCH // stride))
+        width = panels[0][1] // packing.LANES
+        heights = packing.HEIGHTS[width]
+        block = count if count <= FEW else rows_of_a_block(count, most, heights, segment // 4 * width)
         blocks = -(-count // block)
         scratch = block * stride
     first = images.before * per_image * units * out_size
+    wanted = max(1, len(panels) // PARTS) if blocks == 1 and layout != packing.BAND else len(panels)
+    parts = -(-len(panels) // wanted)
     calls = []
     for group in range(groups):
-        part = slice(group * each, (group + 1) * each)
+        own_channels = slice(group * each, (group + 1) * each)
         row: tuple[Word, ...] = (
             images.from_(group * (pixel // groups)),
             Place(task.output.index, first + group * each * out_size),
-            packing.in_panels(matrix[part], per_step, product.to_floats),
-            product.channels(part),
+            packing.in_panels(matrix[own_channels], per_step, product.to_floats),
+            product.channels(own_channels),
             images.constants,
             *(count, each, segment, segments, stride, segment_stride, block, units * out_size),
-            *(flip, product.padding, layout),
+            *(flip, product.padding, layout, parts, wanted),
             *window,
         )
         work = count * terms * each // (100 if size == 1 else 25)
-        calls.append(Call(kind, blocks, row, scratch + 64 * packing.LANES, work))
+        calls.append(Call(kind, blocks * parts, row, scratch + 64 * packing.LANES, work))
     return calls
 
 
@@ -128,6 +138,31 @@ def whole(task: Task, rows: Axis, columns: Axis, product: Product, constants: Ar
 
 def _is_one_pixel(axis: Axis) -> bool:
     return (axis.filter, axis.stride, axis.before) == (1, 1, 0) and axis.output == axis.size
+
+
+def rows_of_a_block(count: int, most: int, heights: tuple[int, int], steps: int) -> int:
+    """Rows of a block, of ``most`` at most: those that let tiles of two heights, of so many steps, compute few rows
+    twice, and keep two threads equally busy."""
+    tile = TILE / steps
+
+    def cost(size: int) -> float:
+        whole, rest = divmod(count, size)
+        each, last = (_computed(rows, *heights, tile) for rows in (size, rest))
+        half = -(-(whole + (rest > 0)) // 2) * each if whole else last
+        return whole * each + last + 2 * half
+
+    return min(range(min(most, count), min(most, count) // 2, -1), key=cost)
+
+
+def _computed(rows: int, many: int, few: int, tile: float) -> float:
+    """What so many rows take in tiles of two heights, each of which takes as long as ``tile`` rows more."""
+    if rows < few:
+        return rows * (1 + tile)
+    small = next((n for n in range(many) if rows >= n * few and (rows - n * few) % many == 0), 0)
+    if rows < many:
+        small = -(-rows // few)
+    large = -(-max(rows - small * few, 0) // many)
+    return small * (few + tile) + large * (many + tile)
 
 
 def _in_a_band(rows: Axis, columns: Axis, units: int, groups: int, terms: int) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Place
+from minilite.engines.numba.lowering.products import rows_of_a_block
 from minilite.engines.numba.lowering.task import Task, value
 from minilite.ops.windows import Axis
 
@@ -15,7 +16,7 @@ LEAST_CHANNELS = 32
 """Below, transforming tiles takes longer than it saves."""
 LEAST_TILES = 16
 """Below, a matrix product has too few rows for what its filters take to read."""
-SCRATCH = 640 * 1024
+SCRATCH = 720 * 1024
 """Bytes of transformed tiles and their products that stay in a processor's second cache."""
 INFINITIES = np.array([-np.inf, np.inf], np.float32)
 
@@ -45,8 +46,8 @@ def call(task: Task, rows: Axis, columns: Axis, size: int, biases: Array, bounds
     each = across * _tiles(rows, size)
     count = batch * each
     per_tile = pixels * 4 * (depth + packing.PANEL)
-    blocks = -(-count // max(LEAST_TILES, SCRATCH // per_tile))
-    block = -(-count // blocks)
+    most = max(LEAST_TILES, SCRATCH // per_tile)
+    block = count if count <= LEAST_TILES else rows_of_a_block(count, most, packing.HEIGHTS[4], depth * 4)
     blocks = -(-count // block)
     parts = min(-(-units // packing.PANEL), max(1, 4 // blocks))
     row = (
