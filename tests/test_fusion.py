@@ -175,3 +175,19 @@ def test_layer_normalization_is_one_call(case: str, rows: int, width: int, seed:
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5 * float(np.abs(a).max()))
     assert (("layer_norm",) in kinds(interpreter)) == together
+
+
+@pytest.mark.parametrize("outputs, fused, how", [((3,), True, "NONE"), ((2, 3), False, "NONE"), ((3,), False, "RELU")])
+def test_a_number_before_softmax(outputs: tuple[int, ...], fused: bool, how: str) -> None:
+    """As attention has it: the product with a number is part of SOFTMAX, unless somebody looks at it."""
+    shape, number = (2, 5, 19), np.float32(0.1767767)
+    values = [Value("float32", shape), Value("float32", (), np.array(number)), *[Value("float32", shape)] * 2]
+    product = Call("MUL", (1, 0), (2,), {"fused_activation_function": how})
+    calls = (product, Call("SOFTMAX", (2,), (3,), {"beta": 1.5}))
+    content = graph_model([Graph(tuple(values), calls, (0,), outputs)]).to_bytes()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32) * 20
+    slow, _ = ran(content, x, "numpy")
+    fast, interpreter = ran(content, x, "numba")
+    assert (("binary", "float32", "mul") in kinds(interpreter)) != fused
+    for a, b in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-7)

@@ -40,7 +40,9 @@ def lowered(plan: Plan, variables: Variables | None) -> list[Lowered]:
         return parts
     seen = {*plan.subgraph.inputs, *plan.subgraph.outputs}
     layer_norm.merge(parts, seen)
-    _activate(parts, seen)
+    readers = _readers(parts, seen)
+    _activate(parts, readers)
+    _scale(parts, readers)
     _rename(parts, seen)
     return _needed(parts, seen)
 
@@ -92,12 +94,39 @@ def _table(task: Task, tables: dict[int, tuple[int, Array]]) -> tuple[int, Array
     return sources.pop(), np.ascontiguousarray(task.definition.compute(task.prepared, *values))
 
 
-def _activate(parts: list[Lowered], seen: set[int]) -> None:
-    """Have layers of floats end in the activation behind them."""
-    readers: dict[int, list[Lowered | None]] = {tensor: [None] for tensor in seen}
+Readers = dict[int, list[Lowered | None]]
+
+
+def _readers(parts: list[Lowered], seen: set[int]) -> Readers:
+    """The parts that read each tensor; None for the caller."""
+    readers: Readers = {tensor: [None] for tensor in seen}
     for part in parts:
         for tensor in part.step.inputs:
             readers.setdefault(tensor, []).append(part)
+    return readers
+
+
+def _scale(parts: list[Lowered], readers: Readers) -> None:
+    """Have SOFTMAX multiply its input with the number that alone comes before it."""
+    for product in parts:
+        if _kind(product) != ("binary", "float32", "mul") or _bounded(product):
+            continue
+        reading = readers.get(product.writes[0], [])
+        softmax = reading[0] if [_kind(part) for part in reading] == [("softmax", "fast")] else None
+        operands = [i for i in product.step.node.inputs if i is not None]
+        numbers = [i.value for i in operands if i.value is not None and i.value.size == 1]
+        others = [i for i in operands if i.shape == product.step.node.outputs[0].shape]
+        if softmax is None or not softmax.calls or len(numbers) != 1 or len(others) != 1:
+            continue
+        call = softmax.calls[0]
+        constants = np.array(call.row[3], np.float32)
+        constants[2] = numbers[0].reshape(())
+        softmax.calls = [replace(call, row=(Place(others[0].index), *call.row[1:3], constants))]
+        product.calls, product.writes = [], ()
+
+
+def _activate(parts: list[Lowered], readers: Readers) -> None:
+    """Have layers of floats end in the activation behind them."""
     for layer in parts:
         name, last = _activation(layer, readers)
         if last is None:
@@ -118,7 +147,7 @@ LAYERS = (
 )
 
 
-def _activation(layer: Lowered, readers: dict[int, list[Lowered | None]]) -> tuple[str, Lowered | None]:
+def _activation(layer: Lowered, readers: Readers) -> tuple[str, Lowered | None]:
     """The activation that alone reads a layer's output, and the part that ends it."""
     calls = layer.calls or ()
     if len(calls) != 1 or not any(calls[0].kind[: len(kind)] == kind for kind in LAYERS):

@@ -27,11 +27,11 @@ from minilite.engines.numba.kernels.vectors import (
     lanes_below,
     least,
     load,
+    masked_store,
     put_f32,
     put_u8,
     splat,
     store,
-    store_some,
     sum_of_lanes,
 )
 
@@ -96,43 +96,57 @@ def _float() -> Callable[[int, int, int, int], None]:
 
 @intrinsic
 def _fast_row(typing: Any, source: Any, target: Any, count: Any, constants: Any) -> Any:
-    """A row, 16 elements at a time; ``constants`` is beta's address."""
+    """A row, 16 elements at a time; ``constants`` is the address of beta and, 8 bytes behind it, of what elements are
+    multiplied with before all else."""
 
     def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
         source, target, count, constants = arguments
-        beta, lowest = splat(builder, load(builder, F32, constants)), constant(FLOATS, -float("inf"))
-        vectors = builder.ashr(builder.add(count, constant(I64, 15)), constant(I64, 4))
+        beta, scale = (splat(builder, load(builder, F32, constants, offset)) for offset in (0, 8))
+        lowest, none = constant(FLOATS, -float("inf")), constant(FLOATS, 0.0)
+        whole = builder.ashr(count, constant(I64, 4))
+        rest = builder.sub(count, builder.mul(whole, constant(I64, LANES)))
 
-        def each(body: Callable[[Value, tuple[Value, Value]], Value], start: Value) -> Value:
-            """Over vectors: their offset, and how many elements are left."""
+        def each(body: Callable[[Value, Value, Value | None], Value], start: Value) -> Value:
+            """Over vectors: what there was so far, the vector's offset, and its lanes if not all count."""
             place = cgutils.alloca_once_value(builder, start)
             builder.store(start, place)
-            with cgutils.for_range(builder, vectors, intp=I64) as loop:
-                left = builder.sub(count, builder.mul(loop.index, constant(I64, LANES)))
-                builder.store(body(builder.load(place), (builder.mul(loop.index, constant(I64, 64)), left)), place)
+            with cgutils.for_range(builder, whole, intp=I64) as loop:
+                offset = builder.mul(loop.index, constant(I64, 4 * LANES))
+                builder.store(body(builder.load(place), offset, None), place)
+            with builder.if_then(builder.icmp_signed(">", rest, constant(I64, 0))):
+                offset = builder.mul(whole, constant(I64, 4 * LANES))
+                builder.store(body(builder.load(place), offset, lanes_below(builder, rest)), place)
             return builder.load(place)
 
-        def largest(so_far: Value, at: tuple[Value, Value]) -> Value:
-            x = load(builder, FLOATS, builder.add(source, at[0]))
-            return least(builder, so_far, builder.select(lanes_below(builder, at[1]), x, lowest), most=True)
+        def put(value: Value, offset: Value, lanes: Value | None) -> None:
+            address = builder.add(target, offset)
+            store(builder, value, address) if lanes is None else masked_store(builder, value, address, lanes)
+
+        def only(lanes: Value | None, value: Value, otherwise: Value) -> Value:
+            return value if lanes is None else builder.select(lanes, value, otherwise)
+
+        def scaled(offset: Value) -> Value:
+            return builder.fmul(load(builder, FLOATS, builder.add(source, offset)), scale)
+
+        def largest(so_far: Value, offset: Value, lanes: Value | None) -> Value:
+            x = scaled(offset)
+            return least(builder, so_far, only(lanes, x, lowest), most=True)
 
         top = splat(builder, call(builder, "llvm.vector.reduce.fmax.v16f32", F32, each(largest, lowest)))
 
-        def exponentials(total: Value, at: tuple[Value, Value]) -> Value:
-            x = load(builder, FLOATS, builder.add(source, at[0]))
-            y = fast_exp(builder, builder.fmul(builder.fsub(x, top), beta))
-            store_some(builder, y, builder.add(target, at[0]), at[1])
-            return builder.fadd(total, builder.select(lanes_below(builder, at[1]), y, constant(FLOATS, 0.0)))
+        def exponentials(total: Value, offset: Value, lanes: Value | None) -> Value:
+            y = fast_exp(builder, builder.fmul(builder.fsub(scaled(offset), top), beta))
+            put(y, offset, lanes)
+            return builder.fadd(total, only(lanes, y, none))
 
-        total = each(exponentials, constant(FLOATS, 0.0))
+        total = each(exponentials, none)
         factor = splat(builder, builder.fdiv(constant(F32, 1.0), sum_of_lanes(builder, total)))
 
-        def scaled(unused: Value, at: tuple[Value, Value]) -> Value:
-            place = builder.add(target, at[0])
-            store_some(builder, builder.fmul(load(builder, FLOATS, place), factor), place, at[1])
+        def divided(unused: Value, offset: Value, lanes: Value | None) -> Value:
+            put(builder.fmul(load(builder, FLOATS, builder.add(target, offset)), factor), offset, lanes)
             return unused
 
-        each(scaled, factor)
+        each(divided, factor)
         return context.get_dummy_value()
 
     return types.void(*[INT64] * 4), generate

@@ -132,7 +132,7 @@ def softmax_(task: Task) -> list[Call] | None:
     places = (Place(input.index), Place(output.index))
     units = int(np.prod(input.shape)) // count
     if compute == "softmax.float_" and set(task.types) == {"float32"}:
-        numbers = np.array([task.node.options.beta, np.finfo(np.float32).min], np.float32)
+        numbers = np.array([task.node.options.beta, np.finfo(np.float32).min, 1.0], np.float32)
         how = "float32" if task.node.sums == "sequential" else "fast"
         return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64, work=units * count)]
     if set(task.types) != {"int8"}:

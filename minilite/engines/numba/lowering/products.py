@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite.engines.numba import packing
-from minilite.engines.numba.calls import Call, Place, Word
+from minilite.engines.numba.calls import WORTH_SHARING, Call, Place, Word
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import Kind
 from minilite.ops.windows import Axis
@@ -110,7 +110,9 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
         blocks = -(-count // block)
         scratch = block * stride
     first = images.before * per_image * units * out_size
-    wanted = max(1, len(panels) // PARTS) if blocks == 1 and layout != packing.BAND else len(panels)
+    work = count * terms * each // (100 if size == 1 else 25)
+    shared = blocks == 1 and layout != packing.BAND and work >= WORTH_SHARING
+    wanted = max(1, len(panels) // PARTS) if shared else len(panels)
     parts = -(-len(panels) // wanted)
     calls = []
     for group in range(groups):
@@ -125,7 +127,6 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
             *(flip, product.padding, layout, parts, wanted),
             *window,
         )
-        work = count * terms * each // (100 if size == 1 else 25)
         calls.append(Call(kind, blocks * parts, row, scratch + 64 * packing.LANES, work))
     return calls
 
