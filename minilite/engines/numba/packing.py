@@ -15,7 +15,7 @@ LANES = 16
 PANEL = 64
 """Output channels that are computed together, at most. Of integers the last panel may have 16, 32 or 48; floats are cut
 into panels that differ by 16 at most."""
-HEIGHTS = {1: (24, 7), 2: (12, 7), 3: (8, 7), 4: (6, 5)}
+HEIGHTS = {1: (28, 7), 2: (14, 7), 3: (8, 7), 4: (6, 5)}
 """Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers; the second size is
 for what the first leaves over. (Halving 224 five times leaves 7, and 49 is 4 times 6 and 5 times 5.)"""
 CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192, "product": 192, "factors": 192}

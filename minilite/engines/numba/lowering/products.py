@@ -15,7 +15,7 @@ from minilite.ops.windows import Axis
 
 Array = np.ndarray
 
-BLOCK = 50
+BLOCK = 56
 """Output pixels that go through all filters together."""
 PARTS = 16
 """Into how many units the panels of a single block are put, about."""
