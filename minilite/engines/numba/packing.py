@@ -15,9 +15,9 @@ LANES = 16
 PANEL = 64
 """Output channels that are computed together, at most. Of integers the last panel may have 16, 32 or 48; floats are cut
 into panels that differ by 16 at most."""
-HEIGHTS = {1: (28, 7), 2: (14, 7), 3: (8, 7), 4: (6, 5)}
-"""Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers; the second size is
-for what the first leaves over. (Halving 224 five times leaves 7, and 49 is 4 times 6 and 5 times 5.)"""
+HEIGHTS = {1: (28, 8), 2: (14, 8), 3: (8, 7), 4: (6, 5)}
+"""Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers. The two sizes
+together leave little over of 7 and of 8, doubled any number of times."""
 CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192, "product": 192, "factors": 192}
 """Bytes that 16 channels take in an integer kernel's table, by its rounding."""
 TO_FLOATS = ("product", "factors")
@@ -29,6 +29,23 @@ NUMBERS = 16
 GATHERED, ROWS, IN_PLACE, BAND = range(4)
 """Where a matrix product's rows lie: gathered in scratch memory; copied there as they are; in the image; in a band of
 the image, whose lines have their padding."""
+
+
+def few(count: int, many: int, few_: int) -> int:
+    """How many tiles of the second size go before those of the first so that both cover ``count`` rows, the fewest of
+    them twice. (Kernels ask this for each block; what they need of division is one.)"""
+    left, least, found = count % many, many, 0
+    for tiles in range(many):
+        covered = tiles * few_
+        over = covered - count if covered > count else many - left if left > 0 else 0
+        if over < least:
+            least, found = over, tiles
+        if over == 0 or covered > count:
+            break
+        left -= few_
+        if left < 0:
+            left += many
+    return found
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: Any, boundary: int = 64) -> Array:

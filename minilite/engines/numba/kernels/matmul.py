@@ -49,7 +49,7 @@ from minilite.engines.numba.kernels.vectors import (
     store_some,
     vector,
 )
-from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, HEIGHTS, IN_PLACE, NUMBERS, ROWS, TO_FLOATS
+from minilite.engines.numba.packing import BAND, CHANNEL_BYTES, HEIGHTS, IN_PLACE, NUMBERS, ROWS, TO_FLOATS, few
 
 # ---- tiles -----------------------------------------------------------------------------------------------------------
 
@@ -205,44 +205,37 @@ def float_tile(step_of: str, activation: str, height: int, width: int, halved: b
 # ---- sweeps ----------------------------------------------------------------------------------------------------------
 
 
-@register_jitable
-def _few(count: int, many: int, few: int) -> int:
-    """How many tiles of the second size go before those of the first so that both cover all rows; 0 where none do."""
-    for tiles in range(many):
-        rest = count - tiles * few
-        if rest >= 0 and remainder(rest, many) == 0:
-            return tiles
-    return 0
+_few = register_jitable(few)
 
 
 def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
     """All rows of a block times one panel that is ``width`` vectors wide, by the tiles of ``tile(height, width)``."""
-    many, few = (max(2, 8 // width), 1) if portable else HEIGHTS[width]
-    large, small, single = tile(many, width), tile(few, width), tile(1, width)
+    tall, low = (max(2, 8 // width), 1) if portable else HEIGHTS[width]
+    large, small, single = tile(tall, width), tile(low, width), tile(1, width)
 
     @register_jitable
     def rows_of(count: int, rows: int, stride: int, segments: int, segment_stride: int, steps: int, weights: int,
                 channels: int, out: int, out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
         i = 0
-        if count < few:
+        if count < low:
             while i < count:
                 single(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
                        out + i * out_stride, out_stride, columns, constants)  # fmt: skip
                 i += 1
             return
-        first = _few(count, many, few) * few
-        if count < many:
+        first = min(_few(count, tall, low) * low, count)
+        if count < tall:
             first = count
         while i < first:
-            i = min(i, count - few)
+            i = min(i, count - low)
             small(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
                   out + i * out_stride, out_stride, columns, constants)  # fmt: skip
-            i += few
+            i += low
         while i < count:
-            i = min(i, count - many)
+            i = min(i, count - tall)
             large(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
                   out + i * out_stride, out_stride, columns, constants)  # fmt: skip
-            i += many
+            i += tall
 
     return rows_of
 

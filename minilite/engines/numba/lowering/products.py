@@ -159,9 +159,7 @@ def _computed(rows: int, many: int, few: int, tile: float) -> float:
     """What so many rows take in tiles of two heights, each of which takes as long as ``tile`` rows more."""
     if rows < few:
         return rows * (1 + tile)
-    small = next((n for n in range(many) if rows >= n * few and (rows - n * few) % many == 0), 0)
-    if rows < many:
-        small = -(-rows // few)
+    small = -(-rows // few) if rows < many else packing.few(rows, many, few)
     large = -(-max(rows - small * few, 0) // many)
     return small * (few + tile) + large * (many + tile)
 
