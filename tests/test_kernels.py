@@ -16,7 +16,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import minilite
@@ -31,9 +31,11 @@ linked = pytest.importorskip("minilite.engines.numba.linked")
 arena = pytest.importorskip("minilite.engines.numba.arena")
 objects = pytest.importorskip("minilite.engines.numba.objects")
 kinds = pytest.importorskip("minilite.engines.numba.kinds")
+packing = pytest.importorskip("minilite.engines.numba.packing")
+blocks_of = pytest.importorskip("minilite.engines.numba.lowering.products")
 
 SETS = ("reference", "builtin", "xnnpack")
-CHANNELS = (1, 3, 8, 15, 16, 17, 24, 32, 33, 48, 63, 64, 65, 80, 100, 130)
+CHANNELS = (1, 3, 8, 15, 16, 17, 24, 32, 33, 40, 48, 56, 63, 64, 65, 72, 80, 100, 130)
 
 
 def window(draw: Draw, filter_: tuple[int, int]) -> dict[str, object]:
@@ -69,7 +71,7 @@ def depthwise(draw: Draw) -> Case:
 
 def dense(draw: Draw) -> Case:
     terms, units = draw.choice((1, 3, 64, 130, 515)), draw.choice(CHANNELS)
-    rows_ = draw.choice((1, 2, 7, 60))
+    rows_ = draw.choice((1, 2, 7, 33, 60, 121))
     weights = data((units, terms), constant=True)
     return Case((data((rows_, terms)), weights, data((units,), constant=True)), activated(draw))
 
@@ -388,3 +390,31 @@ def test_memory_is_shared_over_time() -> None:
     sizes = dict.fromkeys(range(4), 1000)
     _, total = arena.places(sizes, {i: (i, i + 1) for i in range(4)})
     assert total <= 2 * math.ceil((1000 + arena.SLACK) / arena.ALIGNMENT) * arena.ALIGNMENT
+
+
+@given(st.sampled_from(list(packing.HEIGHTS.values())), st.integers(1, 500))
+def test_tiles_of_two_heights(heights: tuple[int, int], count: int) -> None:
+    """As the kernels take them: no other number of small tiles computes fewer rows twice."""
+    tall, low = heights
+    assume(count >= tall)
+
+    def computed(small: int) -> int:
+        return small * low + -(-max(count - small * low, 0) // tall) * tall
+
+    small = packing.few(count, tall, low)
+    assert count <= computed(small) == min(computed(n) for n in range(tall))
+
+
+@given(st.sampled_from(list(packing.HEIGHTS.values())), st.integers(1, 20_000), st.integers(1, 2000))
+def test_blocks_keep_two_threads_busy(heights: tuple[int, int], count: int, steps: int) -> None:
+    """Of two threads, each from its end, none has a block more than half of the rows; of images of the usual sizes
+    none has more."""
+
+    def half(count: int) -> int:
+        block = int(blocks_of.rows_of_a_block(count, 56, heights, steps))
+        assert 1 <= block <= min(56, count)
+        return block * math.ceil(math.ceil(count / block) / 2)
+
+    assert half(count) <= count / 2 + 56
+    for side in (7, 14, 28, 56):
+        assert half(side * side) <= 1.15 * (side * side + 1) / 2

@@ -31,6 +31,11 @@ WORTH_SHARING = 4000
 """Nanoseconds of work from which on it is shared."""
 
 
+def is_worth_sharing(work: int) -> bool:
+    """Whether so many nanoseconds of work are."""
+    return work >= WORTH_SHARING
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of a kernel: its units of work, the row it reads, the bytes of scratch memory it needs. ``work`` is what
@@ -45,7 +50,7 @@ class Call:
     @property
     def piece(self) -> int:
         """How many units are worth handing to another thread; 0 where it is quicker to do them all at once."""
-        return max(1, self.units // PIECES) if self.units > 1 and self.work >= WORTH_SHARING else 0
+        return max(1, self.units // PIECES) if self.units > 1 and is_worth_sharing(self.work) else 0
 
     @property
     def places(self) -> list[Place]:

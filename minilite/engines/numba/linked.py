@@ -170,6 +170,8 @@ class Linked:
             array = values[index]
             if array is not home:
                 np.copyto(home, array)
+                if index in self.homes:
+                    values[index] = home
         program.run()
         values.update(program.outputs)
 

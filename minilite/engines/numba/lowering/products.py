@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilite.engines.numba import packing
-from minilite.engines.numba.calls import WORTH_SHARING, Call, Place, Word
+from minilite.engines.numba.calls import Call, Place, Word, is_worth_sharing
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import Kind
 from minilite.ops.windows import Axis
@@ -111,7 +111,7 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
         scratch = block * stride
     first = images.before * per_image * units * out_size
     work = count * terms * each // (100 if size == 1 else 25)
-    shared = blocks == 1 and layout != packing.BAND and work >= WORTH_SHARING
+    shared = blocks == 1 and layout != packing.BAND and is_worth_sharing(work)
     wanted = max(1, len(panels) // PARTS) if shared else len(panels)
     parts = -(-len(panels) // wanted)
     calls = []
