@@ -110,7 +110,7 @@ def prepare_hybrid(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorI
 def hybrid_(p: HybridPrepared, lhs: Array, rhs: Array) -> Array:
     a, b = straight(p.node, lhs, rhs)
     steps, scales = hybrid.quantize_rows(a, a.ndim - 1, p.way)
-    return integer_dot(steps, b).astype(np.float32) * (scales * p.scales)
+    return hybrid.to_floats(integer_dot(steps, b), scales, p.scales, None, p.way)
 
 
 def case(draw: Draw, definition: Definition) -> Case:

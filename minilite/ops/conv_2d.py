@@ -219,9 +219,11 @@ def prepare_hybrid(
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
     steps, scales = hybrid.quantize_rows(input, p.leading, p.way)
     x, w = exactly(filter[0].size, steps, filter)
-    acc = convolve(x, w, p.rows, p.columns).astype(np.float32)
-    acc = acc * (scales * p.scales) if p.way == "symmetric" else acc * p.scales * scales
-    return float_activation(p.node, acc if bias is None else acc + bias)
+    acc = convolve(x, w, p.rows, p.columns)
+    if p.way != "asymmetric":
+        return float_activation(p.node, hybrid.to_floats(acc, scales, p.scales, bias, p.way))
+    real = acc.astype(np.float32) * p.scales * scales
+    return float_activation(p.node, real if bias is None else real + bias)
 
 
 # ---- cases -----------------------------------------------------------------------------------------------------------

@@ -177,8 +177,8 @@ def hybrid_(p: HybridPrepared | InBlocks | Sparse, input: Array, weights: Array,
         return sparse(p, input, weights, bias)
     steps, scales = hybrid.quantize_rows(input.reshape(-1, weights.shape[1]), 1, p.way)
     w = weights.view(np.int8)  # uint8 weights hold int8 values: what the first converters wrote
-    acc = integer_dot(steps, w.T).astype(np.float32) * (scales * p.scales)
-    return float_activation(p.node, acc if bias is None else acc + bias).reshape(p.output_shape)
+    real = hybrid.to_floats(integer_dot(steps, w.T), scales, p.scales, bias, p.way)
+    return float_activation(p.node, real).reshape(p.output_shape)
 
 
 def prepare_shuffled(

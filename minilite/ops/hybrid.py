@@ -1,7 +1,7 @@
 """Hybrid operators: float32 activations times int8 weights, computed in integers.
 
 The activations are quantized on the way in, a row at a time (an image, for convolutions), with a scale that fits the
-row. Sums of products are integers; the result is a float:
+row. Sums of products are integers; the result is a float (:func:`to_floats` says how it is rounded):
 
     output = float32(sum over i of (q[row, i] - z[row]) * weight[o, i]) * s[row] * s_weight[o] + bias[o]
 
@@ -86,6 +86,32 @@ def xnnpack(x: Array) -> tuple[Array, Array, Array]:
 
 def _range(x: Array) -> tuple[Array, Array]:
     return x.min(axis=1, initial=0, keepdims=True), x.max(axis=1, initial=0, keepdims=True)
+
+
+def to_floats(acc: Array, rows: Array, channels: Array, bias: Array | None, how: str) -> Array:
+    """Integer sums as real numbers: times the scales of rows and channels, plus the bias, all float32.
+
+    The built-in kernels multiply the scales first. XNNPACK multiplies a sum with its row's scale, and with the
+    channel's in one rounding with the bias."""
+    x: Array = acc.astype(F32)
+    if how != "xnnpack":
+        x = x * (rows * channels)
+        return x if bias is None else x + bias
+    return multiply_add(x * rows, channels, F32(0) if bias is None else bias)
+
+
+def multiply_add(a: Array, b: Array, c: Array | np.float32) -> Array:
+    """``a * b + c`` of float32, rounded once.
+
+    In float64 the product is exact and the sum is not: where its error says that the last bit decides between two
+    float32, the sum is rounded to odd (Boldo and Melquiond 2008), so that rounding it again rounds right."""
+    product, c = a.astype(np.float64) * b, np.asarray(c, np.float64)
+    total = product + c
+    back = total - product
+    error = (product - (total - back)) + (c - back)
+    even = (total.view(np.int64) & 1) == 0
+    odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+    return np.where((error != 0) & even, odd, total).astype(F32)
 
 
 def way(node: Node, builtin: str) -> str:

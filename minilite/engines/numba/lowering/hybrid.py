@@ -23,14 +23,14 @@ def layer(task: Task, rows: Axis, columns: Axis, dot: str, bounds: Array) -> lis
     """FULLY_CONNECTED: each row has its own range."""
     if not _is_taken(task):
         return None
-    return _by_rows(task, rows, columns, _product(task, dot, "product"), bounds)
+    return _by_rows(task, rows, columns, _product(task, dot), bounds)
 
 
 def convolution(task: Task, rows: Axis, columns: Axis, dot: str, bounds: Array) -> list[Call] | None:
     """CONV_2D: each image has its own range, or, where it is a layer, each pixel."""
     if not _is_taken(task):
         return None
-    product = _product(task, dot, "product" if task.prepared.way == "symmetric" else "factors")
+    product = _product(task, dot, asymmetric="factors")
     return (_by_rows if task.prepared.leading == 3 else _by_images)(task, rows, columns, product, bounds)
 
 
@@ -43,13 +43,16 @@ def _is_taken(task: Task) -> bool:
     return weights.value[0].size <= MOST_TERMS
 
 
-def _product(task: Task, dot: str, order: str) -> Product:
-    """The product with channels whose bias, where there is none, is the zero that adds nothing to either zero."""
+def _product(task: Task, dot: str, asymmetric: str = "product") -> Product:
+    """The product with its channels. Where there is no bias it is the zero that adds nothing to either zero; XNNPACK's
+    is +0."""
+    order = {"symmetric": "product", "asymmetric": asymmetric, "xnnpack": "fused"}[task.prepared.way]
     weights, bias = value(task.input(1)), task.optional(2)
     matrix = weights.view(np.int8).reshape(len(weights), -1)
     sums = matrix.sum(axis=1, dtype=np.int64)
     scales = np.broadcast_to(task.prepared.scales, len(matrix))
-    biases = np.full(len(matrix), -0.0, np.float32) if bias is None else value(bias)
+    none = np.full(len(matrix), 0.0 if order == "fused" else -0.0, np.float32)
+    biases = none if bias is None else value(bias)
 
     def channels(part: slice) -> Array:
         return packing.hybrid_table(sums[part], scales[part], biases[part])
