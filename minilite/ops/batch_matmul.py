@@ -110,7 +110,7 @@ def prepare_hybrid(node: Node, lhs: TensorInfo, rhs: TensorInfo, output: TensorI
 def hybrid_(p: HybridPrepared, lhs: Array, rhs: Array) -> Array:
     a, b = straight(p.node, lhs, rhs)
     steps, scales = hybrid.quantize_rows(a, a.ndim - 1, p.way)
-    return hybrid.to_floats(integer_dot(steps, b), scales, p.scales, None, p.way)
+    return hybrid.to_floats(integer_dot(steps, b), scales, p.scales, None, "row" if p.way == "xnnpack" else "product")
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -202,6 +202,7 @@ class HybridPrepared:
     way: str
     leading: int
     scales: Array
+    order: str
 
 
 def prepare_hybrid(
@@ -213,17 +214,16 @@ def prepare_hybrid(
     way = hybrid.way(node, "asymmetric" if per_axis else "symmetric")
     one_pixel = (*filter.shape[1:], rows.stride, columns.stride) == (1, 1, input.shape[3], 1, 1)
     a_layer = node.delegated and one_pixel and input.shape[3] + output.shape[3] > 2
-    return HybridPrepared(node, rows, columns, way, 3 if a_layer else 1, scales)
+    channel_first = per_axis and (node.sums == "sequential" or filter.shape[3] != input.shape[3])
+    order = "fused" if node.delegated else "channel" if channel_first else "product"
+    return HybridPrepared(node, rows, columns, way, 3 if a_layer else 1, scales, order)
 
 
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
     steps, scales = hybrid.quantize_rows(input, p.leading, p.way)
     x, w = exactly(filter[0].size, steps, filter)
     acc = convolve(x, w, p.rows, p.columns)
-    if p.way != "asymmetric":
-        return float_activation(p.node, hybrid.to_floats(acc, scales, p.scales, bias, p.way))
-    real = acc.astype(np.float32) * p.scales * scales
-    return float_activation(p.node, real if bias is None else real + bias)
+    return float_activation(p.node, hybrid.to_floats(acc, scales, p.scales, bias, p.order))
 
 
 # ---- cases -----------------------------------------------------------------------------------------------------------

@@ -114,8 +114,13 @@ def prepare_hybrid(
 
 def hybrid_(p: HybridPrepared, input: Array, filter: Array, bias: Array | None) -> Array:
     steps, scales = hybrid.quantize_rows(input, 1, "asymmetric")
-    acc = slide(steps, filter.astype(np.int32), p.rows, p.columns).astype(np.float32) * (p.scales * scales)
-    return float_activation(p.node, acc if bias is None else acc + bias)
+    acc = slide(steps, filter.astype(np.int32), p.rows, p.columns)
+    real = hybrid.to_floats(acc, scales, p.scales, bias, "product")
+    if p.node.sums != "sequential":  # LiteRT's optimized kernel takes four channels at a time, and then the others
+        fours = acc.shape[-1] // 4 * 4
+        real[..., :fours] = hybrid.to_floats(acc, scales, p.scales, bias, "channel")[..., :fours]
+        real[..., fours:] = hybrid.to_floats(acc, scales, p.scales, bias, "row")[..., fours:]
+    return float_activation(p.node, real)
 
 
 def case(draw: Draw, definition: Definition) -> Case:

@@ -156,6 +156,11 @@ class HybridPrepared:
     way: str
     scales: Array
 
+    @property
+    def order(self) -> str:
+        """See :func:`minilite.ops.hybrid.to_floats`."""
+        return "fused" if self.way == "xnnpack" else "product"
+
 
 def prepare_hybrid(
     node: Node, input: TensorInfo, weights: TensorInfo, bias: TensorInfo | None, output: TensorInfo
@@ -177,7 +182,7 @@ def hybrid_(p: HybridPrepared | InBlocks | Sparse, input: Array, weights: Array,
         return sparse(p, input, weights, bias)
     steps, scales = hybrid.quantize_rows(input.reshape(-1, weights.shape[1]), 1, p.way)
     w = weights.view(np.int8)  # uint8 weights hold int8 values: what the first converters wrote
-    real = hybrid.to_floats(integer_dot(steps, w.T), scales, p.scales, bias, p.way)
+    real = hybrid.to_floats(integer_dot(steps, w.T), scales, p.scales, bias, p.order)
     return float_activation(p.node, real).reshape(p.output_shape)
 
 

@@ -88,16 +88,22 @@ def _range(x: Array) -> tuple[Array, Array]:
     return x.min(axis=1, initial=0, keepdims=True), x.max(axis=1, initial=0, keepdims=True)
 
 
-def to_floats(acc: Array, rows: Array, channels: Array, bias: Array | None, how: str) -> Array:
-    """Integer sums as real numbers: times the scales of rows and channels, plus the bias, all float32.
+def to_floats(acc: Array, rows: Array, channels: Array, bias: Array | None, order: str) -> Array:
+    """Integer sums A as real numbers: times the scales s of rows and sw of channels, plus the bias, all float32.
 
-    The built-in kernels multiply the scales first. XNNPACK multiplies a sum with its row's scale, and with the
-    channel's in one rounding with the bias."""
+    product  f32(A * f32(s * sw)) + bias
+    channel  f32(f32(A * sw) * s) + bias
+    row      f32(f32(A * s) * sw) + bias
+    fused    f32(f32(A * s) * sw + bias), the product not rounded (XNNPACK)
+    """
     x: Array = acc.astype(F32)
-    if how != "xnnpack":
+    if order == "fused":
+        return multiply_add(x * rows, channels, F32(0) if bias is None else bias)
+    if order == "product":
         x = x * (rows * channels)
-        return x if bias is None else x + bias
-    return multiply_add(x * rows, channels, F32(0) if bias is None else bias)
+    else:
+        x = x * channels * rows if order == "channel" else x * rows * channels
+    return x if bias is None else x + bias
 
 
 def multiply_add(a: Array, b: Array, c: Array | np.float32) -> Array:

@@ -18,9 +18,9 @@ into panels that differ by 16 at most."""
 HEIGHTS = {1: (28, 8), 2: (14, 8), 3: (8, 7), 4: (6, 5)}
 """Rows of a tile by the vectors of a panel: the tile has at most 24 vectors of sums in registers. The two sizes
 together leave little over of 7 and of 8, doubled any number of times."""
-CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192, "product": 192, "factors": 192, "fused": 192}
+CHANNEL_BYTES = {"float32": 128, "fixed": 384, "float64": 192, "product": 192, "channel": 192, "fused": 192}
 """Bytes that 16 channels take in an integer kernel's table, by its rounding."""
-TO_FLOATS = ("product", "factors", "fused")
+TO_FLOATS = ("product", "channel", "fused")
 """The roundings that give floats, whose channels are in their own order."""
 NUMBERS = 16
 """Where zero point and scale of an image lie in a hybrid kernel's constants."""

@@ -13,7 +13,7 @@ float64  scale, twice as wide: ``round(float64(acc) * scale)``, ties away from z
 Hybrid layers end in floats. Their channels have the sum of their weights, scale and bias:
 
 product  ``float32(acc - z * sum) * (s_row * scale) + bias``
-factors  ``float32(acc - z * sum) * scale * s_row + bias``
+channel  ``float32(acc - z * sum) * scale * s_row + bias``
 fused    ``float32(acc - z * sum) * s_row``, times the scale and plus the bias in one rounding (XNNPACK)
 """
 

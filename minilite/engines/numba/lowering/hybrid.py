@@ -30,7 +30,7 @@ def convolution(task: Task, rows: Axis, columns: Axis, dot: str, bounds: Array) 
     """CONV_2D: each image has its own range, or, where it is a layer, each pixel."""
     if not _is_taken(task):
         return None
-    product = _product(task, dot, asymmetric="factors")
+    product = _product(task, dot)
     return (_by_rows if task.prepared.leading == 3 else _by_images)(task, rows, columns, product, bounds)
 
 
@@ -43,21 +43,20 @@ def _is_taken(task: Task) -> bool:
     return weights.value[0].size <= MOST_TERMS
 
 
-def _product(task: Task, dot: str, asymmetric: str = "product") -> Product:
+def _product(task: Task, dot: str) -> Product:
     """The product with its channels. Where there is no bias it is the zero that adds nothing to either zero; XNNPACK's
     is +0."""
-    order = {"symmetric": "product", "asymmetric": asymmetric, "xnnpack": "fused"}[task.prepared.way]
     weights, bias = value(task.input(1)), task.optional(2)
     matrix = weights.view(np.int8).reshape(len(weights), -1)
     sums = matrix.sum(axis=1, dtype=np.int64)
     scales = np.broadcast_to(task.prepared.scales, len(matrix))
-    none = np.full(len(matrix), 0.0 if order == "fused" else -0.0, np.float32)
+    none = np.full(len(matrix), 0.0 if task.prepared.order == "fused" else -0.0, np.float32)
     biases = none if bias is None else value(bias)
 
     def channels(part: slice) -> Array:
         return packing.hybrid_table(sums[part], scales[part], biases[part])
 
-    return Product(("matmul", "int8", dot, order), matrix, channels)
+    return Product(("matmul", "int8", dot, task.prepared.order), matrix, channels)
 
 
 def _constants(bounds: Array, count: int, behind: bool) -> Array:
