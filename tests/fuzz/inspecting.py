@@ -36,11 +36,19 @@ class Inspected:
     random: Random
     kernels: tuple[str, str]
     signature: str | None
-    arrays: Any
+    named: list[tuple[str, np.ndarray]]
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        return [array for _, array in self.named]
 
     @property
     def samples(self) -> list[Any]:
         return [self.arrays if self.signature is None else (self.signature, self.arrays)]
+
+    @property
+    def inputs(self) -> Any:
+        return self.arrays if self.signature is None else dict(self.named)
 
     @property
     def operator(self) -> int:
@@ -61,20 +69,19 @@ def inspection(content: bytes, kernel_sets: tuple[str, ...], limits: minilite.Li
             look(inspected)
 
 
-def drawn(model: Model, random: Random) -> tuple[str | None, Any]:
-    """Values for the inputs of one of the signatures, where there are several, by name; else in the model's order."""
-    key = random.choice(model.signatures).key or "" if len(model.signatures) > 1 else None
+def drawn(model: Model, random: Random) -> tuple[str | None, list[tuple[str, np.ndarray]]]:
+    """One of the signatures, if there are any, and values for its inputs by name, in the model's order."""
+    key = random.choice(model.signatures).key or "" if model.signatures else None
     try:
         entered = Inputs.of(model, key)
     except IndexError:  # for minilite itself, signatures and models have been looked at by then
         return None, []
     declared = [(i, entered.tensor(i)) for i in dict.fromkeys(entered.indices)]
-    declared = [(i, t) for i, t in declared if max(t.shape or (), default=0) <= 2**24]
     details = [
         {"index": i, "shape": t.shape or (), "dtype": DTYPES.get(str(t.type).lower(), np.object_)} for i, t in declared
     ]
-    given = dict(inputs_for(details, 0))
-    return key, list(given.values()) if key is None else {entered.name(i): array for i, array in given.items()}
+    variable = {i for i, t in declared if t.is_variable}  # which begin anew in what compares
+    return key, [(entered.name(i), array * (i not in variable)) for i, array in inputs_for(details, 0)]
 
 
 def meets_a_limit(i: Inspected, limits: minilite.Limits) -> bool:
@@ -82,7 +89,7 @@ def meets_a_limit(i: Inspected, limits: minilite.Limits) -> bool:
     try:
         minilite.run(
             minilite.Interpreter(i.model, kernels=i.kernels[0], engine="numpy", limits=limits),
-            i.arrays,
+            i.inputs,
             signature=i.signature,
         )
     except minilite.Error as error:
@@ -135,7 +142,7 @@ def counted(i: Inspected) -> None:
 
 
 def stepped(i: Inspected) -> None:
-    debugger = minilite.Debugger(i.model, i.arrays, i.kernels[0], signature=i.signature)
+    debugger = minilite.Debugger(i.model, i.inputs, i.kernels[0], signature=i.signature)
     for _ in range(3):
         debugger.step()
     debugger.back()

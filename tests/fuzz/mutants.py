@@ -51,7 +51,11 @@ def inputs_for(details: list[dict[str, Any]], number: int) -> Iterator[tuple[int
     random = np.random.default_rng(number)
     for detail in details:
         dtype, shape = np.dtype(detail["dtype"]), tuple(detail["shape"])
-        if np.prod(shape, dtype=float) > 2**24 or min(shape, default=0) < 0 or dtype.kind not in "fiub":
+        if (
+            np.prod([max(d, 1) for d in shape], dtype=float) > 2**24
+            or min(shape, default=0) < 0
+            or dtype.kind not in "fiub"
+        ):
             continue
         if dtype.kind == "f":
             yield detail["index"], random.normal(size=shape).astype(dtype)
