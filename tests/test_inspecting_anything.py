@@ -37,8 +37,8 @@ LOOKS: dict[str, Callable[[Model, Any], object]] = {
     "explain": lambda model, inputs: str(minilite.explain(model, 0, inputs)),
     "carve": lambda model, inputs: minilite.carve(model, 0).model.to_bytes(),
     "carve with values": lambda model, inputs: minilite.carve(model, 0, inputs=[inputs]),
-    "compare": lambda model, inputs: minilite.compare(model, "xnnpack", [inputs]),
-    "overflow": lambda model, inputs: str(minilite.overflow(model, [inputs])),
+    "compare": lambda model, inputs: minilite.compare(model, "xnnpack", [inputs], engine="numpy"),
+    "overflow": lambda model, inputs: str(minilite.overflow(model, [inputs], engine="numpy")),
     "report": reported,
 }
 
@@ -277,8 +277,8 @@ def test_scales_may_be_anything(case: str, kernels: str) -> None:
         str(minilite.explain(model, f"tensor {tensor}", kernels=kernels))
     for look in (
         lambda: str(minilite.explain(model, 0, inputs, kernels=kernels)),
-        lambda: minilite.compare(model, "reference", [inputs], kernels=kernels),
-        lambda: str(minilite.overflow(model, [inputs], kernels=kernels)),
+        lambda: minilite.compare(model, "reference:numpy", [inputs], kernels=kernels, engine="numpy"),
+        lambda: str(minilite.overflow(model, [inputs], kernels=kernels, engine="numpy")),
         lambda: reported(model, inputs),
     ):
         with contextlib.suppress(minilite.Error):
