@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minilite.engines.numba import arena, objects, team
+from minilite.engines.numba import arena, large_pages, objects, team
 from minilite.engines.numba.calls import Call, Lowered, Place, Word
 from minilite.engines.numba.fusion import lowered
 from minilite.engines.numba.packing import HEAD, ROW, aligned
@@ -292,7 +292,8 @@ class Parts:
 def _parts(plan: Plan, keep: bool) -> Parts:
     """With ``keep`` all tensors are looked at afterwards."""
     variables = None if keep else Variables(plan)
-    return Parts(lowered(plan, variables), variables)
+    with large_pages.reserved(sum(tensor_bytes(info) for info in plan.infos if info.constant)):
+        return Parts(lowered(plan, variables), variables)
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minilite.engines.numba import large_pages
 from minilite.fixed_point import Multiplier
 
 Array = np.ndarray
@@ -51,7 +52,7 @@ def few(count: int, many: int, few_: int) -> int:
 def aligned(shape: tuple[int, ...] | int, dtype: Any, boundary: int = 64) -> Array:
     """Zeros whose first byte is at a multiple of ``boundary``; 64 bytes behind the last one may be read."""
     bytes_ = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
-    memory = np.zeros(bytes_ + 2 * boundary, np.uint8)
+    memory = large_pages.zeros(bytes_ + 2 * boundary)
     start = -memory.ctypes.data % boundary
     return memory[start : start + bytes_].view(dtype).reshape(shape)
 
