@@ -19,9 +19,10 @@ from random import Random
 
 import atheris
 
-# what Numba compiles must stay as it is written
-COMPILED = ["minilite.engines.numba.kernels", "minilite.engines.numba.packing"]
-with atheris.instrument_imports(include=["minilite"], exclude=COMPILED):
+with atheris.instrument_imports(
+    include=["minilite"],
+    exclude=["minilite.engines.numba.kernels", "minilite.engines.numba.packing"],  # what Numba compiles stays as it is
+):
     import minilite
 
     for module in pkgutil.walk_packages(minilite.__path__, "minilite."):
