@@ -20,7 +20,7 @@ from minilite.constants import blocks, check_sparse, dense_constant
 from minilite.errors import Error, OperatorError
 from minilite.limits import Limits, too_many_elements
 from minilite.locating import say_where
-from minilite.memory import alive_bytes, check_step, tensor_bytes, too_much
+from minilite.memory import alive_bytes, check_step, held_bytes, tensor_bytes, too_much
 from minilite.model import Subgraph, Tensor
 from minilite.ops import OPS
 from minilite.resolve import Step, refuse_custom, resolve
@@ -56,6 +56,7 @@ class Plan:
         self.schedule: list[Step] = []
         self.rewritten: set[int] = set()
         self._folds = True
+        self._held = 0
         self._linked: dict[bool, Linked | Patient | None] = {}
 
     # ---- preparing -------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class Plan:
                 _as_declared(outputs, shapes)
             outputs = tuple(_sized(o, shape, self._limits) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(step.op, dataclasses.replace(node, outputs=outputs))
-            check_step(node, self._limits.max_memory)
+            check_step(node, self._limits.max_memory, self._held)
             as_ideal = self.kernels.ideal and _is_own(step.op)
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             if self.kernels.micro and _is_own(step.op):
@@ -237,6 +238,11 @@ class Plan:
             alive += sum(tensor_bytes(o) for o in step.node.outputs)
             alive -= sum(tensor_bytes(self.infos[i]) for i in step.releases)
 
+    @property
+    def max_memory(self) -> int | None:
+        """The limit of that name, None where shapes are the caller's own wish."""
+        return self._limits.max_memory
+
     # ---- running ---------------------------------------------------------------------------------------------
 
     def run(self, values: dict[int, np.ndarray], keep: bool = False) -> None:
@@ -315,13 +321,13 @@ class Plan:
             if array is not None:
                 self.infos[i] = dataclasses.replace(info, value=array, shape=array.shape)
         dynamic, self.dynamic = self.dynamic, set()
-        self._folds = False
+        self._folds, self._held = False, held_bytes(map(np.asarray, values.values()))
         try:
             self._prepare(step)
         except ValueNeeded as missing:
             raise OperatorError(f"{step.node}: {missing} has no value: nothing computes it.") from None
         finally:
-            self.dynamic, self._folds = dynamic, True
+            self.dynamic, self._folds, self._held = dynamic, True, 0
             for i, info in saved.items():
                 self.infos[i] = dataclasses.replace(info, shape=self.infos[i].shape)
 

@@ -55,6 +55,10 @@ class Program:
         return sum(call.work for call in self.calls)
 
 
+class TooLarge(Exception):
+    """Raised when a plan's programs together need more than ``max_memory``; step by step it may need less."""
+
+
 class Linked:
     """What runs a plan: programs, and steps between them that have no kernel.
 
@@ -91,6 +95,9 @@ class Linked:
         lives = self._lives(seen, keep)
         sizes = {t: tensor_bytes(infos[t]) for t in lives}
         offsets, total = arena.places(sizes, lives)
+        fed = sum(sizes[t] for t in graph.inputs if t in sizes)  # which lie outside, too
+        if self.plan.max_memory is not None and total + fed > self.plan.max_memory:
+            raise TooLarge
         scratch = max((c.scratch for p in self.programs for c in p.calls), default=0)
         scratch = -(-(scratch + arena.SLACK) // 64) * 64
         self.arena = aligned(total + arena.SLACK, np.uint8)
@@ -255,7 +262,7 @@ class Patient:
         assert self._parts is not None
         try:
             self.linked = Linked(self.plan, self._parts, self.keep, self.threads)
-        except objects.CannotCompile:
+        except (objects.CannotCompile, TooLarge):
             self._spent = -math.inf
 
     def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
@@ -297,10 +304,16 @@ def _parts(plan: Plan, keep: bool) -> Parts:
 
 
 def link(plan: Plan, keep: bool, patient: bool, threads: int) -> Linked | Patient | None:
-    """What runs the plan with its compiled steps, or None where it has none; ``ideal`` has definitions of its own."""
+    """What runs the plan with its compiled steps, or None where it has none or they need too much memory; ``ideal``
+    has definitions of its own."""
     if plan.kernels.ideal or len(plan.schedule) > MOST_STEPS:
         return None
     if patient:
         return Patient(plan, keep, threads)
     parts = _parts(plan, keep)
-    return Linked(plan, parts, keep, threads) if any(part.calls is not None for part in parts.parts) else None
+    if all(part.calls is None for part in parts.parts):
+        return None
+    try:
+        return Linked(plan, parts, keep, threads)
+    except TooLarge:
+        return None
