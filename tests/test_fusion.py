@@ -191,3 +191,26 @@ def test_a_number_before_softmax(outputs: tuple[int, ...], fused: bool, how: str
     assert (("binary", "float32", "mul") in kinds(interpreter)) != fused
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-7)
+
+
+def test_reading_that_is_put_off_finds_what_was_read() -> None:
+    """A step without a kernel is the last to read a tensor in the file's order, a compiled one reads it later."""
+    shape, number, turned = (3, 20), np.array(1, np.float32), np.array([20, 3], np.int32)
+    values = (
+        *[Value("float32", shape)] * 2, Value("int32", (2,), turned), Value("float32", (20, 3)),
+        Value("float32", shape), Value("float32", (), number), Value("float32", (20, 3)),
+    )  # fmt: skip
+    calls = (Call("SIN", (0,), (1,)), Call("RESHAPE", (1, 2), (3,)), Call("SIN", (1,), (4,)), Call("ADD", (3, 5), (6,)))
+    content = graph_model([Graph(values, calls, (0,), (4, 6))]).to_bytes()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    slow, _ = ran(content, x, "numpy")
+    for _ in range(2):
+        fast, _ = ran(content, x, "numba")
+        assert [a.tobytes() for a in slow] == [b.tobytes() for b in fast]
+
+
+def test_a_number_of_the_shape_of_the_output_before_softmax() -> None:
+    values = (Value("float32", (1,)), Value("float32", (1, 1), np.full((1, 1), 0.5, np.float32)))
+    calls = (Call("MUL", (0, 1), (2,)), Call("SOFTMAX", (2,), (3,), {"beta": 1.0}))
+    content = graph_model([Graph((*values, *[Value("float32", (1, 1))] * 2), calls, (0,), (3,))]).to_bytes()
+    assert ran(content, np.ones(1, np.float32), "numba")[0] == [1]

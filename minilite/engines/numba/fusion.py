@@ -115,7 +115,7 @@ def _scale(parts: list[Lowered], readers: Readers) -> None:
         softmax = reading[0] if [_kind(part) for part in reading] == [("softmax", "fast")] else None
         operands = [i for i in product.step.node.inputs if i is not None]
         numbers = [i.value for i in operands if i.value is not None and i.value.size == 1]
-        others = [i for i in operands if i.shape == product.step.node.outputs[0].shape]
+        others = [i for i in operands if i.value is None and i.shape == product.step.node.outputs[0].shape]
         if softmax is None or not softmax.calls or len(numbers) != 1 or len(others) != 1:
             continue
         call = softmax.calls[0]

@@ -211,12 +211,16 @@ class Linked:
                 yield self.plan.timed_step(block, values, keep)
 
     def _run_step(self, step: Step, values: dict[int, Array], keep: bool) -> None:
-        """A step without a kernel. One that keeps what it is given must not be given a program's memory."""
+        """A step without a kernel. One that keeps what it is given must not be given a program's memory; and what it is
+        the last to read by the schedule, a program may still read, where reading was put off to a later step."""
         if not step.op.foldable or len(step.writes) > len(step.outputs):
             for index in step.inputs:
                 if index in self._shared and index in values:
                     values[index] = values[index].copy()
+        needed = {i: values[i] for i in step.inputs if i in self._shared and i in values}
         self.plan.run_step(step, values, keep)
+        for index, array in needed.items():
+            values.setdefault(index, array)
 
 
 def _number(word: Word, views: Mapping[int, Array]) -> int:
