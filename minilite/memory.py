@@ -125,11 +125,12 @@ def tensor_bytes(info: TensorInfo) -> int:
     return math.prod(info.shape) * np.dtype(DTYPES.get(info.type, np.int8)).itemsize
 
 
-def check_step(node: Node, limit: int | None, alive: int = 0) -> None:
-    """Raise :class:`OperatorError` when the node needs more than ``limit`` bytes beside the ``alive`` ones."""
+def check_step(node: Node, limit: int | None, alive: int = 0, own: bool = True) -> None:
+    """Raise :class:`OperatorError` when the node needs more than ``limit`` bytes beside the ``alive`` ones. What a row
+    of the caller's takes is not known here; its outputs are guessed at."""
     if limit is None:
         return
-    needed = alive + step_bytes(node)
+    needed = alive + (step_bytes(node) if own else _largest(node) * WORKING)
     if needed > limit:
         shapes = ", ".join(str(list(o.shape)) for o in node.outputs[:4])
         raise OperatorError(f"computing outputs of shape {shapes} may take {needed / 2**30:.1f} GiB: {too_much(limit)}")
@@ -137,13 +138,17 @@ def check_step(node: Node, limit: int | None, alive: int = 0) -> None:
 
 def step_bytes(node: Node) -> int:
     """What computing a node takes beside its inputs: its outputs, and the definition's intermediates."""
-    largest = max((math.prod(o.shape) for o in node.outputs), default=0)
+    largest = _largest(node)
     if node.op in MULTIPLYING:
         return _multiplying(node, largest) + (_windows(node) if node.op == "CONV_2D" else 0)
     read = sum(math.prod(i.shape) for i in node.inputs if i is not None)
     working, reading = _working(node)
     most = max(largest * working, read * reading)
     return most + _padded(node) if node.op == "STABLEHLO_REDUCE_WINDOW" else most
+
+
+def _largest(node: Node) -> int:
+    return max((math.prod(o.shape) for o in node.outputs), default=0)
 
 
 def _multiplying(node: Node, largest: int) -> int:

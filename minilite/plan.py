@@ -152,7 +152,7 @@ class Plan:
                 _as_declared(outputs, shapes)
             outputs = tuple(_sized(o, shape, self._limits) for o, shape in zip(outputs, shapes, strict=True))
             node = self._placed(step.op, dataclasses.replace(node, outputs=outputs))
-            check_step(node, self._limits.max_memory, self._held)
+            check_step(node, self._limits.max_memory, self._held, _is_own(step.op))
             as_ideal = self.kernels.ideal and _is_own(step.op)
             step.definition = ideal.definition(step.op, node) if as_ideal else step.op.definition(node)
             if self.kernels.micro and _is_own(step.op):
@@ -232,7 +232,7 @@ class Plan:
             if step.call is None:
                 return
             try:
-                check_step(step.node, limit, alive)
+                check_step(step.node, limit, alive, _is_own(step.op))
             except OperatorError as error:
                 say_where(error, step.node, "failed to prepare")
             alive += sum(tensor_bytes(o) for o in step.node.outputs)
