@@ -84,7 +84,7 @@ REFUSED = (minilite.Error, ArithmeticError, LookupError, MemoryError, TypeError,
 """What a number that was no size brings about."""
 
 
-def enlarged(op: Op, definition: Definition, most: int = 2) -> Iterator[OneOperator]:
+def enlarged(op: Op, definition: Definition, most: int = 1) -> Iterator[OneOperator]:
     """Cases of a row with some operand that is large: each of the first numbers that are drawn, enlarged."""
     plain = Enlarged(1)
     before = max(elements(op.cases(plain, definition)), 1)
@@ -136,7 +136,7 @@ SHAPES: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] 
     ),
     "filters": ("CONV_2D", (1, 1, 1, 1500), (1500, 1, 1, 1500), IMAGES),
     "images": ("CONV_2D", (1, 400, 400, 8), (2, 3, 3, 8), IMAGES),
-    "long windows": ("CONV_2D", (1, 10, 400, 1), (1, 10, 400, 1), IMAGES),
+    "long windows": ("CONV_2D", (1, 8, 400, 1), (1, 8, 400, 1), IMAGES),
     "channels": ("DEPTHWISE_CONV_2D", (1, 300, 300, 16), (1, 3, 3, 16), CHANNELS),
 }
 """Operator, shapes of both factors, options."""
