@@ -85,6 +85,16 @@ APART = {
         ],
         False,
     ),
+    "what is read is written once more": (
+        [
+            main(
+                ONCE, *READ, Call("ADD", (2, 0), (3,)), Call("ABS", (0,), (2,)), Call("MUL", (0, 0), (6,)),
+                outputs=(3, 2, 6),
+            ),
+            START,
+        ],
+        False,
+    ),
 }  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import minilite
-from minilite.cases import Case, Draw, activated, constant, data
+from minilite.cases import Call, Case, Draw, Graph, Value, activated, constant, data
 from minilite.engines import is_disabled
 from minilite.spec import Definition, Op
+from minilite.testing.graph_model import graph_model
 from minilite.testing.kit import rows
 from minilite.testing.one_operator import OneOperator, build
 from minilite.testing.strategies import HypothesisDraw
@@ -238,6 +239,25 @@ def test_tiles_equal_definitions(size: str, data: st.DataObject) -> None:
     if size == "4" or ("winograd", "2", "none") in kinds_used:
         assert kinds_used == [("winograd", size, "none")]
     assert_same(case, "xnnpack", slow, fast)
+
+
+@pytest.mark.parametrize("beta", [-0.5, 0.0, float("nan")])
+@pytest.mark.parametrize("kernels", SETS)
+def test_softmax_of_unusual_beta(beta: float, kernels: str) -> None:
+    """Exponentials are of numbers of 0 or less unless beta is negative."""
+    shape = (3, 20)
+    values = (Value("float32", shape), Value("float32", shape))
+    graph = Graph(values, (Call("SOFTMAX", (0,), (1,), {"beta": beta}),), (0,), (1,))
+    content = graph_model([graph]).to_bytes()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32) * 100
+    found = []
+    for engine in ("numpy", "numba"):
+        interpreter = minilite.Interpreter(model_content=content, kernels=kernels, engine=engine)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(0, x)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(1))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-7)
 
 
 @given(data=st.data())

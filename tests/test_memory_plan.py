@@ -227,7 +227,10 @@ def test_planners_place_each_where_the_runtimes_do(wanted, alignment):
 def test_a_planted_fault_is_seen(monkeypatch):
     """A lifetime that ends one operator early lets buffers overlap that are in use together."""
     add = Placed.add
-    early = lambda self, need, offset: add(self, dataclasses.replace(need, last=need.last - 1), offset)  # noqa: E731
+
+    def early(self, need, offset):
+        return add(self, dataclasses.replace(need, last=need.last - 1), offset)
+
     monkeypatch.setattr(Placed, "add", early)
     with pytest.raises(AssertionError):
         test_nothing_in_use_is_overwritten("branched", "tflm")

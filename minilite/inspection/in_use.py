@@ -39,14 +39,17 @@ class InUse:
 
     def _held(self, times: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The weights of what is in use at each moment: what has begun, without what has ended."""
-        sums = []
-        for marks, side in ((self._first, "right"), (self._last, "left")):
-            order = np.argsort(marks)
-            passed = np.concatenate([[0], np.cumsum(weight[order])])
-            sums.append(passed[np.searchsorted(marks[order], times, side=side)])  # type: ignore[call-overload]  # a str
-        return np.asarray(sums[0] - sums[1])
+        begun, ended = np.argsort(self._first), np.argsort(self._last)
+        entered = np.searchsorted(self._first[begun], times, side="right")
+        left = np.searchsorted(self._last[ended], times, side="left")
+        return _sums(weight[begun])[entered] - _sums(weight[ended])[left]
 
     def at(self, time: int) -> tuple[int, int, tuple[int, ...]]:
         """Bytes in use, the highest end, and the numbers of the buffers."""
         used = (self._first <= time) & (self._last >= time)
         return int(self._size[used].sum()), int(self._end[used].max(initial=0)), tuple(self._numbers[used].tolist())
+
+
+def _sums(weights: np.ndarray) -> np.ndarray:
+    """Of none of the weights, of the first, of the first two, and so on."""
+    return np.concatenate([[0], np.cumsum(weights)])

@@ -263,12 +263,14 @@ def last_number(log: Path) -> int:
 
 
 def table(logs: list[Path]) -> Iterator[str]:
-    """Counts by phase."""
+    """Counts by phase, and the mutants of which one engine makes something else than the other."""
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     worst: dict[str, float] = collections.defaultdict(float)
+    became: dict[tuple[str, int], set[str]] = collections.defaultdict(set)
     for log in logs:
         for line in log.read_text().splitlines():
             run = json.loads(line)
+            became[log.name, run["number"]].add(run["became"])
             counts[run["phase"]][run["became"]] += 1
             counts[run["phase"]]["after others"] += bool(run.get("after_others"))
             counts[run["phase"]]["retold"] += run["said"].startswith("retold")
@@ -276,6 +278,9 @@ def table(logs: list[Path]) -> Iterator[str]:
     for phase, count in counts.items():
         total = sum(n for what, n in count.items() if what not in ("after others", "retold"))
         yield f"{phase}: {total} runs; {dict(count)}; slowest {worst[phase]} s"
+    for (log_name, number), what in became.items():
+        if len(what) > 1:
+            yield f"{log_name}: mutant {number} became {' and '.join(sorted(what))}"
 
 
 def main() -> None:

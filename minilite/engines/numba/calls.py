@@ -10,6 +10,7 @@ import numpy as np
 from minilite.engines.numba.objects import Kind
 
 if TYPE_CHECKING:
+    from minilite.plan import Plan
     from minilite.resolve import Step
 
 
@@ -67,6 +68,16 @@ class Lowered:
     calls: list[Call] | None
     writes: tuple[int, ...]
     lasting: bool = False
+
+
+def is_settled(plan: Plan, step: Step) -> bool:
+    """Whether all tensors of a step are what it was prepared for, from the beginning of a run to its end.
+
+    Kernels check nothing, and a tensor has one place in memory: it must be as large as every step takes it to be, and
+    written once."""
+    tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
+    alike = all((plan.infos[t.index].shape, plan.infos[t.index].type) == (t.shape, t.type) for t in tensors)
+    return alike and plan.rewritten.isdisjoint((*step.inputs, *step.outputs))
 
 
 def words(values: object) -> np.ndarray:

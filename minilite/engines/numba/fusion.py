@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minilite.engines.numba import layer_norm
-from minilite.engines.numba.calls import Lowered, Place, Word
+from minilite.engines.numba.calls import Lowered, Place, Word, is_settled
 from minilite.engines.numba.lowering import lower
 from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, entries, table_call
 from minilite.engines.numba.lowering.task import Task
@@ -32,7 +32,7 @@ def lowered(plan: Plan, variables: Variables | None) -> list[Lowered]:
     tables: dict[int, tuple[int, Array]] = {}
     parts = [
         (variables and variables.lower(step)) or _lowered(step, tables)
-        if _is_settled(plan, step)
+        if is_settled(plan, step)
         else Lowered(step, None, tuple(step.outputs))
         for step in plan.schedule
     ]
@@ -45,16 +45,6 @@ def lowered(plan: Plan, variables: Variables | None) -> list[Lowered]:
     _scale(parts, readers)
     _rename(parts, seen)
     return _needed(parts, seen)
-
-
-def _is_settled(plan: Plan, step: Step) -> bool:
-    """Whether all tensors of a step are what it was prepared for, from the beginning of a run to its end.
-
-    Kernels check nothing, and a tensor has one place in memory: it must be as large as every step takes it to be, and
-    written once."""
-    tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
-    alike = all((plan.infos[t.index].shape, plan.infos[t.index].type) == (t.shape, t.type) for t in tensors)
-    return alike and plan.rewritten.isdisjoint((*step.inputs, *step.outputs))
 
 
 def _lowered(step: Step, tables: dict[int, tuple[int, Array]]) -> Lowered:

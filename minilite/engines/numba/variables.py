@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minilite.engines.numba import packing
-from minilite.engines.numba.calls import Call, Lowered, Place, Word
+from minilite.engines.numba.calls import Call, Lowered, Place, Word, is_settled
 from minilite.spec import TensorInfo
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Variables:
         for step in steps:
             for tensor in handles.keys() & set(step.inputs):
                 value, key = _value(step), handles[tensor]
-                if value is None or not _alike(found.setdefault(key, value), value):
+                if value is None or not is_settled(plan, step) or not _alike(found.setdefault(key, value), value):
                     refused.add(key)
         self._handles = {tensor: key for tensor, key in handles.items() if key not in refused}
         self.homes = {k: packing.aligned(i.shape, i.dtype) for k, i in found.items() if k not in refused}

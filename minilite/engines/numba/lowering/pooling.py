@@ -134,6 +134,8 @@ def softmax_(task: Task) -> list[Call] | None:
     if compute == "softmax.float_" and set(task.types) == {"float32"}:
         numbers = np.array([task.node.options.beta, np.finfo(np.float32).min, 1.0], np.float32)
         how = "float32" if task.node.sums == "sequential" else "fast"
+        if how == "fast" and not numbers[0] >= 0:
+            return None  # its exponentials are of numbers of 0 or less
         return [Call(("softmax", how), units, (*places, count, numbers), 4 * count + 64, work=units * count)]
     if set(task.types) != {"int8"}:
         return None
