@@ -19,7 +19,7 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.functions import activated
-from minilite.engines.numba.kernels.matmul import float_tile, sweep
+from minilite.engines.numba.kernels.tiles import float_tile, sweep
 from minilite.engines.numba.kernels.vectors import (
     F32,
     I64,
