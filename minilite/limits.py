@@ -6,6 +6,7 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Limits:
         for name, limit in vars(self).items():
             _check(name, limit, name == "max_seconds")
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """``max_seconds``, as a number to add to a clock's."""
         return math.inf if self.max_seconds is None else float(min(self.max_seconds, sys.float_info.max))

@@ -282,10 +282,12 @@ class Plan:
 
     def linked(self, keep: bool = False) -> Linked | Patient | None:
         """What the engine made of the schedule; None where it runs step by step."""
-        if keep not in self._linked:
+        try:
+            return self._linked[keep]
+        except KeyError:
             with np.errstate(all="ignore"):
-                self._linked[keep] = self.engine.link(self, keep)
-        return self._linked[keep]
+                found = self._linked[keep] = self.engine.link(self, keep)
+            return found
 
     def run_step(self, step: Step, values: dict[int, np.ndarray], keep: bool) -> None:
         """Compute one step of the schedule."""

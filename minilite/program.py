@@ -74,7 +74,8 @@ class Program:
 
     def begin(self) -> None:
         """An invoke or allocation from outside begins, and with it the count of its rounds and its time."""
-        self._spent.clear()
+        if self._spent:
+            self._spent.clear()
         self._deadline = time.monotonic() + self.limits.seconds
 
     def look_at_the_clock(self, node: Node) -> None:

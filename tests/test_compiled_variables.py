@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minilite
 from minilite.cases import Call, Graph, Value
@@ -22,6 +24,10 @@ FIRST = Value("float32", (2, 3), np.arange(6, dtype=np.float32).reshape(2, 3))
 WIDE = Value("float32", (3, 2))
 ONCE = Call("CALL_ONCE", (), (), {"init_subgraph_index": 1})
 START = Graph((HANDLE, FIRST), (Call("VAR_HANDLE", (), (0,), NAME), Call("ASSIGN_VARIABLE", (0, 1), ())), (), ())
+BOTH = Graph(
+    (*START.values, HANDLE),
+    (*START.calls, Call("VAR_HANDLE", (), (2,), OTHER), Call("ASSIGN_VARIABLE", (2, 1), ())), (), (),
+)  # fmt: skip
 READ = Call("VAR_HANDLE", (), (1,), NAME), Call("READ_VARIABLE", (1,), (2,))
 COUNT = (*READ, Call("ADD", (2, 0), (3,)), Call("ASSIGN_VARIABLE", (1, 3), ()))
 CALLED = {"name": "a.b", "decomposition_subgraph_index": 2}
@@ -154,6 +160,58 @@ def test_reading_what_was_never_assigned_is_refused_each_time() -> None:
         for _ in range(2):
             with pytest.raises(minilite.OperatorError, match="expected a variable that was assigned"):
                 run(interpreter, inputs(1)[0])
+
+
+@given(st.data())
+def test_any_order_of_reading_moving_and_assigning(data: st.DataObject) -> None:
+    """Copies that are left out, and made elsewhere, are never seen."""
+    values: list[Value] = [DATA, HANDLE, HANDLE, Value("int32", (1,), np.array([0], np.int32))]
+    calls = [ONCE, Call("VAR_HANDLE", (), (1,), NAME), Call("VAR_HANDLE", (), (2,), OTHER)]
+    tensors = [0]
+    for _ in range(data.draw(st.integers(1, 12))):
+        handle, some = data.draw(st.sampled_from([1, 2])), st.sampled_from(tensors)
+        what = data.draw(st.sampled_from(["READ_VARIABLE", "ASSIGN_VARIABLE", "REVERSE_V2", "ADD"]))
+        inputs = {
+            "READ_VARIABLE": st.just((handle,)),
+            "ASSIGN_VARIABLE": st.tuples(st.just(handle), some),
+            "REVERSE_V2": st.tuples(some, st.just(3)),
+            "ADD": st.tuples(some, some),
+        }
+        output = () if what == "ASSIGN_VARIABLE" else (len(values),)
+        calls.append(Call(what, data.draw(inputs[what]), output))
+        values += [DATA] * len(output)
+        tensors += output
+    outputs = data.draw(st.lists(st.sampled_from(tensors), min_size=1, max_size=3, unique=True))
+    graphs = [Graph(tuple(values), tuple(calls), (0,), tuple(outputs)), BOTH]
+    follow(made(graphs, "numba"), made(graphs, "numpy"), 4)
+
+
+MOVED = Call("REVERSE_V2", (0, 6), (7,))
+STREAMS = {
+    "both": ((*READ, Call("ADD", (2, 0), (3,)), MOVED, Call("ASSIGN_VARIABLE", (1, 7), ())), ["binary", "moving"]),
+    "what is moved is read": (
+        (*READ, MOVED, Call("ADD", (2, 7), (3,)), Call("ASSIGN_VARIABLE", (1, 7), ())), ["moving", "binary", "moving"]
+    ),
+    "moved too early": (
+        (READ[0], MOVED, READ[1], Call("ADD", (2, 0), (3,)), Call("ASSIGN_VARIABLE", (1, 7), ())),
+        ["moving", "binary", "moving"],
+    ),
+    "read too late": (
+        (*READ, MOVED, Call("ASSIGN_VARIABLE", (1, 7), ()), Call("ADD", (2, 0), (3,))), ["moving", "moving", "binary"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_a_stream_copies_no_more_than_it_must(case: str) -> None:
+    """What is moved into a variable, or read of it, is not copied once more."""
+    calls, wanted = STREAMS[case]
+    values = (DATA, DATA, DATA, DATA, Value("int32", (1,), np.array([0], np.int32)), DATA)
+    graphs = [main(ONCE, *calls, values=values), START]
+    interpreter = made(graphs, "numba")
+    follow(interpreter, made(graphs, "numpy"))
+    (program,) = linked(interpreter).programs
+    assert [call.kind[0] for call in program.calls] == wanted
 
 
 def test_a_state_is_restored() -> None:

@@ -233,6 +233,26 @@ for turn in range(40):
         sys.exit(f"child {turn} failed")
 """
 
+CLOSED = """
+import os, sys, time, signal
+import numpy as np, minilite
+from minilite.engines.numba import calls
+from minilite.engines.numba.team import team
+calls.WORTH_SHARING = 0
+signal.alarm(100)
+x = np.random.default_rng(0).integers(-128, 128, (1, 28, 28, 1)).astype(np.int8)
+interpreter = minilite.Interpreter(sys.argv[1], engine="numba", num_threads=2)
+(wanted,) = minilite.run(interpreter, x).values()
+for turn in range(20):
+    closed = team._pipe
+    for end in closed:
+        os.close(end)
+    while team._pipe == closed:
+        assert np.array_equal(list(minilite.run(interpreter, x).values())[0], wanted)
+        time.sleep(0.001)
+    interpreter.invoke()
+"""
+
 
 def child(source: str, *arguments: str, **environment: str) -> str:
     """What a script printed."""
@@ -283,6 +303,12 @@ if child == 0:
 thread.join()
 sys.exit(os.waitpid(child, 0)[1] != 0)
 """
+
+
+@needs_numba
+def test_a_second_thread_whose_pipe_was_closed() -> None:
+    """By a program that closes all files it did not open. The next run has another."""
+    child(CLOSED, str(MODEL))
 
 
 @needs_numba

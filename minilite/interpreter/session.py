@@ -41,7 +41,8 @@ class Session:
 
     ``ready`` says that it is prepared and nothing was resized since, ``untouched`` that it was neither allocated nor
     resized yet. ``values`` holds arrays by tensor index. An array may be shared (a RESHAPE's output is a view of its
-    input), so arrays are replaced, not written to, unless their index is in ``owned``.
+    input), so arrays are replaced, not written to, unless their index is in ``owned``, or the array is the tensor's
+    home in the memory of compiled programs.
     """
 
     def __init__(self, plan: Plan, keep: bool):
@@ -169,8 +170,8 @@ class Session:
     def _invoke(self) -> None:
         linked = self.plan.linked(self.keep)
         self._homes = linked.homes if linked else {}
-        if not self._homes.keys() >= self.owned:
-            self.owned.intersection_update(self._homes)
+        if self.owned:
+            self.owned.clear()
         self.plan.program.begin()
         self.plan.run(self.values, self.keep)
 
@@ -209,12 +210,12 @@ class Session:
             self._put(index, self._checked(index, value))
 
     def _put(self, index: int, array: np.ndarray) -> None:
-        if index in self.owned:
-            np.copyto(self.values[index], array)
-        elif index in self._homes:
-            self.values[index] = home = self._homes[index]
+        home = self._homes.get(index)
+        if home is not None:
             np.copyto(home, array)
-            self.owned.add(index)
+            self.values[index] = home
+        elif index in self.owned:
+            np.copyto(self.values[index], array)
         else:
             self.values[index] = np.array(array, order="C")
             self.owned.add(index)
@@ -265,7 +266,8 @@ class Session:
     def lend(self, index: int, loans: Loans) -> Any:
         """A live view of the tensor, writable unless it is a constant; a NumPy scalar when it has no dimensions."""
         array = self.array(index)
-        if self.constant(index) is None and index not in self.owned:
+        is_own = index in self.owned or array is self._homes.get(index)
+        if self.constant(index) is None and not is_own:
             array = self.values[index] = np.array(array, order="C")
             self.owned.add(index)
         if array.ndim == 0 and array.dtype != object:

@@ -20,6 +20,7 @@ import numpy as np
 
 from minilite.cases import Call, Case, Draw, Graph, Value
 from minilite.errors import OperatorError
+from minilite.resources import Values
 from minilite.spec import Definition, Node, Op, Shape, TensorInfo, activation, parameter
 
 Array = np.ndarray
@@ -44,10 +45,10 @@ def handle(resource: Array) -> Array:
     return resource
 
 
-def variables(node: Node) -> dict[int, Array]:
-    """The variables of the interpreter by id."""
+def variables(node: Node) -> Values:
+    """The variables of the interpreter."""
     assert node.runtime is not None
-    found: dict[int, Array] = node.runtime.resources.setdefault("variables", {})
+    found: Values = node.runtime.resources.setdefault("variables", Values())
     return found
 
 

@@ -44,6 +44,7 @@ def lowered(plan: Plan, variables: Variables | None) -> list[Lowered]:
     _activate(parts, readers)
     _scale(parts, readers)
     _rename(parts, seen)
+    variables.shorten(parts, seen)
     return _needed(parts, seen)
 
 

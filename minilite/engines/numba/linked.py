@@ -155,7 +155,7 @@ class Linked:
             self.plan.run_steps(values, keep)
             return
         if self.threads > 1:
-            team.team.call()
+            team.team.gather()
         if self._whole is not None:
             self._run_program(self._whole, values)
             return
@@ -191,7 +191,7 @@ class Linked:
         for part in program.parts:
             self.plan.program.look_at_the_clock(part.step.node)
             if self.threads > 1:
-                team.team.call()
+                team.team.gather()
             start, count = time.perf_counter(), len(part.calls or ())
             self._run(rows, second, count, scratch)
             yield part.step, "numba", time.perf_counter() - start

@@ -252,5 +252,5 @@ def depthwise_table(rounding: str, table: Array) -> Array:
 
 ROW, HEAD = 512, 32
 """Bytes of a step in a program, and of what comes before its kernel's row."""
-AWAY, WAITING, CLAIMED, AT_WORK = range(4)
+ABSENT, AWAY, CALLED, WAITING, CLAIMED, AT_WORK = range(6)
 """How it stands with the second thread."""

@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import sys
 import threading
 
 import numpy as np
 
 from minilite.engines.numba import objects
-from minilite.engines.numba.packing import AWAY, aligned
+from minilite.engines.numba.packing import ABSENT, aligned
 
 PATIENCE = 4000
 """Moments (some 20 ns each) that the worker waits for more before it goes to sleep."""
+TRIES = 1000
+"""How often in a row reading from the pipe may fail, or be interrupted."""
 
 
 class Team:
     """The worker, and the block of memory in which runners meet it, for as long as the process lives.
 
-    Runners never wait for a worker that is away: they do the work themselves until it is there."""
+    It sleeps in compiled code, where a runner wakes it by a pipe: no thread waits for Python's lock. Runners never wait
+    for a worker that is away: they do the work themselves until it is there."""
 
     def __init__(self) -> None:
-        self.block = aligned(8, np.int64)
+        self.block = aligned(16, np.int64)
         self.address = self.block.ctypes.data
+        self._pipe: tuple[int, ...] = ()
         self.begin()
 
     def begin(self) -> None:
         """Have no worker, and nothing to do. The block stays where it is: programs know its address."""
-        self.block[:] = AWAY
-        self._asleep = threading.Lock()  # not an Event: an interrupt in one of its methods may leave it locked
-        self._asleep.acquire()
-        self._thread: threading.Thread | None = None
+        self.block[:] = ABSENT
+        for end in self._pipe:
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._pipe = ()
         self._start = threading.Lock()
 
-    def call(self) -> None:
-        """Have the worker come."""
-        if self.block[0] != AWAY:
+    def gather(self) -> None:
+        """Have a worker."""
+        if self._pipe:
             return
-        if self._thread is None:
-            with self._start:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="minilite worker", daemon=True)
-                    self._thread.start()
-        try:
-            self._asleep.release()
-        except RuntimeError:  # called already
-            return
+        with self._start:
+            if not self._pipe:
+                self._pipe = reading, writing = os.pipe()
+                self.block[8:12] = _in_c("write"), writing, _in_c("read"), reading
+                threading.Thread(target=self._work, name="minilite worker", daemon=True).start()
 
     def _work(self) -> None:
-        work = objects.function(("runner", "worker"))
-        while True:
-            self._asleep.acquire()
-            work(self.address, PATIENCE, 0, 0)
+        objects.function(("runner", "worker"))(self.address, PATIENCE, TRIES, 0)
+        self.begin()  # somebody has closed the pipe
+
+
+def _in_c(name: str) -> int:
+    """The address of a function in C's library, of which Windows has the one of Python."""
+    library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+    function = getattr(library, f"_{name}" if sys.platform == "win32" else name)
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 team = Team()

@@ -8,13 +8,14 @@ and so is the first, in which CALL_ONCE has something to do.
 
 from __future__ import annotations
 
-import operator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minilite.engines.numba import packing
 from minilite.engines.numba.calls import Call, Lowered, Place, Word, is_settled
+from minilite.resources import Values
 from minilite.spec import TensorInfo
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from minilite.resolve import Step
 
 Array = np.ndarray
+NONE = Values()
 USERS = ("READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
@@ -64,21 +66,70 @@ class Variables:
         call = Call(("moving", "pieces"), 1, (whole, source, target), work=home.nbytes // 16)
         return Lowered(step, [call], tuple(step.outputs), lasting=not step.outputs)
 
+    def shorten(self, parts: list[Lowered], seen: set[int]) -> None:
+        """Have what comes from a variable be read there, and what goes to it be written there, where nobody could tell:
+        no step between needs the variable as it was, or is yet to become."""
+        fixed = seen.union(*((*p.step.inputs, *p.step.outputs) for p in parts if p.calls is None))
+        users: dict[Word, list[int]] = {}
+        for at, part in enumerate(parts):
+            for place in {place for call in part.calls or () for place in call.places}:
+                users.setdefault(Place(place.tensor), []).append(at)
+                if place.offset:
+                    fixed.add(place.tensor)
+        for tensor in fixed:
+            users.pop(Place(tensor), None)
+        for at, part in enumerate(parts):
+            if part.step.node.op == "ASSIGN_VARIABLE" and part.calls:
+                _, source, home = part.calls[0].row
+                if not isinstance(source, Place):
+                    continue
+                using = users.get(source, [])
+                if len(using) == 2 and _copies(parts[using[0]], source) and not _use(parts[using[0] : at], home):
+                    _exchange(parts[using[0]], source, home)
+                    parts[using[0]].writes, parts[using[0]].lasting, part.calls = (), True, []
+        for at, part in enumerate(parts):
+            if part.step.node.op == "READ_VARIABLE" and part.calls:
+                _, home, value = part.calls[0].row
+                using = users.get(value, []) if isinstance(value, Place) else []
+                if using and not any(p.lasting and _use([p], home) for p in parts[at : using[-1] + 1]):
+                    for reader in using[1:]:
+                        _exchange(parts[reader], value, home)
+                    part.calls, part.writes = [], ()
+
     def ready(self) -> bool:
         """Whether a compiled run may begin."""
         resources = self.plan.program.resources
+        present: Values = resources.get("variables", NONE)
+        if present.holder is self:
+            return True
         if not self._once.issubset(resources.get("initialized", ())):
             return False
-        present = resources.get("variables", {})
-        if all(map(operator.is_, map(present.get, self.homes), self.homes.values())):
-            return True
         for key, home in self.homes.items():
             array = present.get(key)
             if array is None or (array.dtype, array.shape) != (home.dtype, home.shape):
                 return False
-            np.copyto(home, array)
-            present[key] = home
+            if array is not home:
+                np.copyto(home, array)
+                present[key] = home
+        present.holder = self
         return True
+
+
+def _copies(part: Lowered, output: Place) -> bool:
+    """Whether a part does nothing but to copy what is in an output."""
+    return part.writes == (output.tensor,) and [call.kind for call in part.calls or ()] == [("moving", "pieces")]
+
+
+def _use(parts: list[Lowered], home: Word) -> bool:
+    """Whether one of these parts has a variable in its rows."""
+    return any(word is home for part in parts for call in part.calls or () for word in call.row)
+
+
+def _exchange(part: Lowered, place: Word, home: Word) -> None:
+    """Have a part use a variable instead of a tensor."""
+    assert part.calls
+    rows = [tuple(home if isinstance(word, Place) and word == place else word for word in c.row) for c in part.calls]
+    part.calls = [replace(call, row=row) for call, row in zip(part.calls, rows, strict=True)]
 
 
 def _calls(step: Step) -> bool:

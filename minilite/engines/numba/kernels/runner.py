@@ -1,9 +1,10 @@
 """The runner: one compiled call for all steps of a program; and the worker that takes its share of them.
 
-They meet in a block of eight int64, whose first says how it stands: the worker is away, waiting, asked for by a runner
-that is writing what there is to do, or at work; its last counts the runners. The runner takes pieces from the front and
-the worker from the back until none are left: neither waits for the other longer than for the last piece, and what one
-has written it mostly reads itself in the next step, from its own caches.
+They meet in a block of int64, whose first says how it stands: there is no worker, or it is away (it sleeps until there
+is something to read in a pipe), has been called back, waits, is asked for by a runner that is writing what there is to
+do, or is at work; the eighth counts the runners. The runner takes pieces from the front and the worker from the back
+until none are left: neither waits for the other longer than for the last piece, and what one has written it mostly
+reads itself in the next step, from its own caches.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from numba.extending import register_jitable
 
 from minilite.engines.numba.kernels.vectors import (
+    call_c,
     exchange,
     get_atomic,
     get_i64,
@@ -23,7 +25,7 @@ from minilite.engines.numba.kernels.vectors import (
     quotient,
     take,
 )
-from minilite.engines.numba.packing import AT_WORK, AWAY, CLAIMED, HEAD, ROW, WAITING
+from minilite.engines.numba.packing import AT_WORK, AWAY, CALLED, CLAIMED, HEAD, ROW, WAITING
 
 
 @register_jitable
@@ -61,6 +63,8 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
 
     def run(rows: int, block: int, last: int, scratch: int) -> None:
         take(block + 56, 1)
+        if get_atomic(block) == AWAY and exchange(block, AWAY, CALLED):
+            call_c(get_i64(block + 64), get_i64(block + 72), block + 96, 1)
         for step in range(last):
             row = rows + step * ROW
             piece = get_i64(row + 16)
@@ -83,12 +87,13 @@ def _run_shared() -> Callable[[int, int, int, int], None]:
 
 
 def _work() -> Callable[[int, int, int, int], None]:
-    """``work(block, patience, _, _)``: do what runners ask for until there has been none for so many moments."""
+    """``work(block, patience, tries, _)``: do what runners ask for; sleep when there has been none for so many moments.
+    It ends when so many times there was nothing to be read: somebody has closed the pipe."""
 
-    def work(block: int, patience: int, unused: int, also: int) -> None:
+    def work(block: int, patience: int, tries: int, unused: int) -> None:
         put_atomic(block, WAITING)
-        idle = 0
-        while True:
+        idle = failed = 0
+        while failed < tries:
             if get_atomic(block) == AT_WORK:
                 _share(block, get_i64(block + 48), True)
                 put_atomic(block, WAITING)
@@ -97,7 +102,12 @@ def _work() -> Callable[[int, int, int, int], None]:
                 pause()
                 idle = idle + 1 if get_atomic(block + 56) == 0 else 0
                 if idle > patience and exchange(block, WAITING, AWAY):
-                    return
+                    while failed < tries and get_atomic(block) == AWAY:
+                        read = call_c(get_i64(block + 80), get_i64(block + 88), block + 96, 1)
+                        failed = 0 if read == 1 else failed + 1
+                    idle = 0
+                    if failed < tries:
+                        put_atomic(block, WAITING)
 
     return work
 

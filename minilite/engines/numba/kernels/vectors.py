@@ -18,6 +18,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minilite.engines.numba.entry import call_kernel
+
 LANES = 16
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32, F64 = ir.FloatType(), ir.DoubleType()
@@ -195,17 +197,24 @@ copy_chunk, fill_chunk = _copy_chunk, _fill_chunk
 
 @intrinsic
 def jump(typing: Any, function: Any, row: Any, first: Any, last: Any, scratch: Any) -> Any:
-    """Call a kernel by its address, the way Numba's functions call each other: places for a result and an exception
-    come first, of which there are none."""
+    """Call a kernel by its address."""
 
     def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        place = ir.PointerType(I8)
-        nowhere = cgutils.alloca_once(builder, place)
-        type_ = ir.FunctionType(I32, [nowhere.type, nowhere.type, *[I64] * 4])
-        builder.call(builder.inttoptr(arguments[0], type_.as_pointer()), [nowhere, nowhere, *arguments[1:]])
+        call_kernel(builder, *arguments)
         return context.get_dummy_value()
 
     return types.void(*[INT64] * 5), generate
+
+
+@intrinsic
+def call_c(typing: Any, function: Any, a: Any, b: Any, c: Any) -> Any:
+    """What a function of C's library gives for three numbers."""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        type_ = ir.FunctionType(I64, [I64] * 3)
+        return builder.call(builder.inttoptr(arguments[0], type_.as_pointer()), arguments[1:])
+
+    return types.int64(*[INT64] * 4), generate
 
 
 @intrinsic
