@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = (
     ("interrupts", "mapped", "output_types", "terminal", "writing"),
-    ("archives", "errors"),
+    ("archives", "errors", "resources"),
     ("spec",),
     ("bfloat16", "cases", "destinations", "fixed_point", "flexbuffers", "locating", "row_table", "wiring"),
     ("custom", "gemmlowp"),
