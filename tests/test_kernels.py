@@ -64,10 +64,10 @@ def conv(draw: Draw) -> Case:
 
 def depthwise(draw: Draw) -> Case:
     filter_ = draw.choice(((3, 3), (5, 5), (3, 1), (2, 4), (4, 3), (9, 9)))
-    depth = draw.choice(CHANNELS)
-    options = window(draw, filter_) | activated(draw) | {"depth_multiplier": 1}
-    weights = data((1, *filter_, depth), constant=True)
-    return Case((data(image(draw, depth, filter_)), weights, data((depth,), constant=True)), options)
+    depth, multiplier = draw.choice((*((c, 1) for c in CHANNELS), (1, 8), (3, 21), (16, 2)))
+    options = window(draw, filter_) | activated(draw) | {"depth_multiplier": multiplier}
+    weights = data((1, *filter_, depth * multiplier), constant=True)
+    return Case((data(image(draw, depth, filter_)), weights, data((depth * multiplier,), constant=True)), options)
 
 
 def dense(draw: Draw) -> Case:
@@ -146,7 +146,7 @@ DRAWN = {
 ROWS = [
     pytest.param(op, definition, id=f"{op.name}-{definition.label}")
     for op, definition in rows()
-    if op.name in DRAWN and definition.label in ("int8", "float32")
+    if op.name in DRAWN and definition.label in ("int8", "uint8", "float32")
 ]
 
 

@@ -8,6 +8,7 @@ from minilite.engines.numba.objects import Kind, dot, features
 from minilite.engines.numba.packing import TO_FLOATS
 
 FLOATS_OF_TWO = ("add", "sub", "mul", "div", "squared difference", "max", "min", "prelu")
+BYTES = ("int8", "uint8")
 ROUNDINGS = ("float32", "fixed", "float64")
 FUNCTIONS = (
     *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
@@ -24,10 +25,13 @@ def every() -> list[Kind]:
     binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed", "max", "min")]
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
-        *(("matmul", "int8", dot(), rounding) for rounding in ROUNDINGS),
+        *(("matmul", type_, dot(), rounding) for type_, rounding in product(BYTES, ROUNDINGS)),
         *(("matmul", "float32", *how) for how in floats),
         *(("winograd", size, activation) for size, (_, activation) in product("24", floats[1:])),
-        *(("depthwise", dot(), rounding, taps) for rounding, taps in product(("float32", "fixed"), ("3", "0"))),
+        *(
+            ("depthwise", type_, dot(), *how)
+            for type_, how in product(BYTES, product(("float32", "fixed"), ("3", "0")))
+        ),
         *(("depthwise_float", *how, *steps) for how, steps in product(floats, (*product("35", "12"), ("0", "0")))),
         *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
         *((module, "int8", what) for module, what in product(("pooling", "row_mean"), ("bias", "fixed"))),

@@ -1,4 +1,4 @@
-"""Depthwise convolutions of int8: every channel with filters of its own.
+"""Depthwise convolutions of bytes: every channel with filters of its own.
 
 For each output row the image rows under it are interleaved four by four, ``[column, group of 4 rows, channel, 4]``, so
 that a dot product of four bytes takes four rows of one column at once; neighbouring outputs share columns. Channels go
@@ -7,6 +7,8 @@ in blocks of 64, the last one of 16 or 32 where that is enough.
 Interleaving stays within 16 bytes (what ``punpck`` does on x86): of a block's four vectors, vector ``v`` holds channels
 ``16 l + 4 v .. 16 l + 4 v + 3`` for every ``l``. Channel tables and filters are packed in that order; packing sums to
 bytes takes it back.
+
+Filters of uint8 are packed less 128; what their zero point takes of a sum is a multiple of the sum of the window.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from minilite.engines.numba.kernels.vectors import (
     Builder,
     Value,
     constant,
+    flipped,
     get_i64,
     load,
     put_i64,
@@ -93,9 +96,10 @@ def interleave(width: int) -> Any:
     return columns
 
 
-def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
+def outputs(dot: str, rounding: str, width: int, taps: int, unsigned: bool) -> Any:
     """``outputs(columns, count, step, tap, taps, weights, channels, out, out_step, left, constants)``: the outputs of a
-    row. ``taps`` 0 leaves their number to the argument; else filters stay in registers."""
+    row. ``taps`` 0 leaves their number to the argument; else filters stay in registers. ``unsigned``: windows are
+    summed, too, and their sums times the number at ``constants + 24`` added; outputs are stored xor 128."""
 
     @intrinsic
     def row(typing: Any, columns: Any, count: Any, step: Any, tap: Any, number: Any, weights: Any, channels: Any,
@@ -105,28 +109,37 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
             lanes = width // 4
             bytes_ = vector(I8, width)
             block = CHANNEL_BYTES[rounding] * lanes // 16
-            bounds = Bounds(builder, constants, lanes)
+            bounds, ones = Bounds(builder, constants, lanes), constant(bytes_, 1)
+            if unsigned:
+                factor = splat(builder, builder.trunc(load(builder, I64, constants, 24), I32), lanes)
             rounded = [ROUNDINGS[rounding](builder, channels, v * block, lanes) for v in range(4)]
             filters = [[load(builder, bytes_, weights, (4 * t + v) * width, 1) for v in range(4)] for t in range(taps)]
             with cgutils.for_range(builder, count, intp=I64) as loop:
                 here = builder.add(columns, builder.mul(loop.index, step))
                 sums = [r.bias for r in rounded]
+                windows = [constant(s.type, 0) for s in sums] if unsigned else []
                 for t in range(taps):
                     at = builder.add(here, builder.mul(tap, constant(I64, t)))
                     for v in range(4):
                         column = load(builder, bytes_, at, v * width)
                         sums[v] = dot4(builder, dot, sums[v], column, filters[t][v])
+                        if unsigned:
+                            windows[v] = dot4(builder, dot, windows[v], column, ones)
                 if not taps:
-                    places = [cgutils.alloca_once_value(builder, s) for s in sums]
+                    places = [cgutils.alloca_once_value(builder, s) for s in (*sums, *windows)]
                     with cgutils.for_range(builder, number, intp=I64) as inner:
                         at = builder.add(here, builder.mul(tap, inner.index))
                         filter_ = builder.add(weights, builder.mul(inner.index, constant(I64, 4 * width)))
                         for v in range(4):
                             column, values = (load(builder, bytes_, p, v * width) for p in (at, filter_))
-                            builder.store(dot4(builder, dot, builder.load(places[v]), column, values), places[v])
-                    sums = [builder.load(place) for place in places]
+                            for place, factors in zip(places[v::4], (values, ones), strict=False):
+                                builder.store(dot4(builder, dot, builder.load(place), column, factors), place)
+                    sums, windows = ([builder.load(place) for place in some] for some in (places[:4], places[4:]))
+                if unsigned:
+                    sums = [builder.add(s, builder.mul(w, factor)) for s, w in zip(sums, windows, strict=True)]
                 steps = [r.steps(builder, s, bounds) for r, s in zip(rounded, sums, strict=True)]
                 result = bounds.packed(builder, steps, packs=dot == "vnni")
+                result = flipped(builder, result) if unsigned else result
                 store_some(builder, result, builder.add(out, builder.mul(loop.index, out_step)), left)
             return context.get_dummy_value()
 
@@ -135,26 +148,27 @@ def outputs(dot: str, rounding: str, width: int, taps: int) -> Any:
     return row
 
 
-def kernel(dot: str, rounding: str, taps: str) -> Callable[[int, int, int, int], None]:
-    """A unit is an output row. Its row: image, output, weights, channels, constants, a pixel of padding (addresses);
-    channels; input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding
-    above and left; flip. Scratch holds 64 bytes for addresses, then the interleaved columns of a block.
+def kernel(type_: str, dot: str, rounding: str, taps: str) -> Callable[[int, int, int, int], None]:
+    """Of int8 or uint8. A unit is an output row. Its row: image, output, weights, channels, constants, a pixel of
+    padding, one of zeros (addresses); channels; input rows and columns; output rows and columns; filter rows and
+    columns; strides, dilations, padding above and left; flip. Scratch holds 64 bytes for addresses, then the
+    interleaved columns of a block.
 
     ``taps``: columns of the filter if it has at most 4 rows, else "0". Filters are packed ``[block, column, group of 4
     rows, vector, 4 lanes..]``; with more than 4 rows the groups of a column are taps of their own."""
     interleave16, interleave32, interleave64 = (interleave(width) for width in BLOCKS)
-    row16, row32, row64 = (outputs(dot, rounding, width, int(taps)) for width in BLOCKS)
+    row16, row32, row64 = (outputs(dot, rounding, width, int(taps), type_ == "uint8") for width in BLOCKS)
     channel_bytes = CHANNEL_BYTES[rounding] // 16
 
     def depthwise(row: int, first: int, last: int, scratch: int) -> None:
         image, out, weights = get_i64(row), get_i64(row + 8), get_i64(row + 16)
-        channels, constants, outside = get_i64(row + 24), get_i64(row + 32), get_i64(row + 40)
-        depth, height, width = get_i64(row + 48), get_i64(row + 56), get_i64(row + 64)
-        out_height, out_width = get_i64(row + 72), get_i64(row + 80)
-        filter_height, filter_width = get_i64(row + 88), get_i64(row + 96)
-        stride_y, stride_x = get_i64(row + 104), get_i64(row + 112)
-        dilation_y, dilation_x = get_i64(row + 120), get_i64(row + 128)
-        above, left, flip = get_i64(row + 136), get_i64(row + 144), get_i64(row + 152)
+        channels, constants, outside, zeros = get_i64(row + 24), get_i64(row + 32), get_i64(row + 40), get_i64(row + 48)
+        depth, height, width = get_i64(row + 56), get_i64(row + 64), get_i64(row + 72)
+        out_height, out_width = get_i64(row + 80), get_i64(row + 88)
+        filter_height, filter_width = get_i64(row + 96), get_i64(row + 104)
+        stride_y, stride_x = get_i64(row + 112), get_i64(row + 120)
+        dilation_y, dilation_x = get_i64(row + 128), get_i64(row + 136)
+        above, left, flip = get_i64(row + 144), get_i64(row + 152), get_i64(row + 160)
         groups = (filter_height + 3) // 4
         columns = (out_width - 1) * stride_x + (filter_width - 1) * dilation_x + 1
         before = min(left, columns)
@@ -174,9 +188,10 @@ def kernel(dot: str, rounding: str, taps: str) -> Callable[[int, int, int, int],
                 for group in range(groups):
                     for i in range(4):
                         fy = group * 4 + i
-                        y = top + min(fy, filter_height - 1) * dilation_y
-                        missing = y < 0 or y >= height
-                        put_i64(scratch + 8 * i, outside if missing else base + y * width * depth + channel)
+                        y = top + fy * dilation_y
+                        missing = y < 0 or y >= height or fy >= filter_height
+                        nothing = outside if fy < filter_height else zeros
+                        put_i64(scratch + 8 * i, nothing if missing else base + y * width * depth + channel)
                         put_i64(scratch + 32 + 8 * i, 0 if missing else depth)
                     at = band + group * 4 * block
                     for part in range(3):
@@ -188,7 +203,7 @@ def kernel(dot: str, rounding: str, taps: str) -> Callable[[int, int, int, int],
                             count, to = after, at + (before + inside) * step
                         if part == 1:
                             for i in range(4):
-                                put_i64(scratch + 8 * i, outside)
+                                put_i64(scratch + 8 * i, outside if group * 4 + i < filter_height else zeros)
                                 put_i64(scratch + 32 + 8 * i, 0)
                         if block == 64:
                             interleave64(to, scratch, count, step, flip)

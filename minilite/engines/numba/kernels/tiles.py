@@ -28,6 +28,7 @@ from minilite.engines.numba.kernels.vectors import (
     Value,
     clip,
     constant,
+    flipped,
     load,
     splat,
     store_some,
@@ -52,6 +53,7 @@ class Tile(NamedTuple):
     out_stride: Value
     columns: Value
     constants: Value
+    extra: Value
 
 
 def _sums(
@@ -82,19 +84,20 @@ def _tile(generate_: Callable[[Builder, Tile], None]) -> Any:
 
     @intrinsic
     def tile(typing: Any, rows: Any, stride: Any, segments: Any, segment_stride: Any, steps: Any, weights: Any,
-             channels: Any, out: Any, out_stride: Any, columns: Any, constants: Any) -> Any:  # fmt: skip
+             channels: Any, out: Any, out_stride: Any, columns: Any, constants: Any, extra: Any) -> Any:  # fmt: skip
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             generate_(builder, Tile(*arguments))
             return context.get_dummy_value()
 
-        return types.void(*[INT64] * 11), generate
+        return types.void(*[INT64] * 12), generate
 
     return tile
 
 
-def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
-    """A tile of int8, steps of four terms. ``constants`` is the address of zero point, low and high (less the zero
-    point), int64 each."""
+def integer_tile(dot: str, rounding: str, height: int, width: int, unsigned: bool) -> Any:
+    """A tile of bytes, steps of four terms. ``constants`` is the address of zero point, low and high (less the zero
+    point), int64 each. ``unsigned``: outputs are stored xor 128, and to all sums of a row a number of its own is added:
+    the int32 at ``extra`` and behind."""
     block = CHANNEL_BYTES[rounding]
 
     def generate(builder: Builder, tile: Tile) -> None:
@@ -104,12 +107,16 @@ def integer_tile(dot: str, rounding: str, height: int, width: int) -> Any:
         bounds = Bounds(builder, tile.constants)
         for row in range(height):
             at = builder.add(tile.out, builder.mul(tile.out_stride, constant(I64, row)))
+            if unsigned:
+                more = splat(builder, load(builder, I32, tile.extra, 4 * row))
+                sums[row] = [builder.add(acc, more) for acc in sums[row]]
             if width == 4:
                 steps = [rounded[v].steps(builder, acc, bounds) for v, acc in enumerate(sums[row])]
-                _stored(builder, [bounds.packed(builder, steps, packs=dot == "vnni")], at, tile.columns, 1)
+                found = [bounds.packed(builder, steps, packs=dot == "vnni")]
             else:
                 values = [rounded[v](builder, acc, bounds) for v, acc in enumerate(sums[row])]
-                _stored(builder, [builder.trunc(x, vector(I8)) for x in values], at, tile.columns, 1)
+                found = [builder.trunc(x, vector(I8)) for x in values]
+            _stored(builder, [flipped(builder, x) for x in found] if unsigned else found, at, tile.columns, 1)
 
     return _tile(generate)
 
@@ -199,12 +206,13 @@ def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
 
     @register_jitable
     def rows_of(count: int, rows: int, stride: int, segments: int, segment_stride: int, steps: int, weights: int,
-                channels: int, out: int, out_stride: int, columns: int, constants: int) -> None:  # fmt: skip
+                channels: int, out: int, out_stride: int, columns: int, constants: int,
+                extra: int) -> None:  # fmt: skip
         i = 0
         if count < low:
             while i < count:
                 single(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
-                       out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+                       out + i * out_stride, out_stride, columns, constants, extra + i * 4)  # fmt: skip
                 i += 1
             return
         first = min(_few(count, tall, low) * low, count)
@@ -213,12 +221,12 @@ def sweep(tile: Callable[[int, int], Any], width: int, portable: bool) -> Any:
         while i < first:
             i = min(i, count - low)
             small(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
-                  out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+                  out + i * out_stride, out_stride, columns, constants, extra + i * 4)  # fmt: skip
             i += low
         while i < count:
             i = min(i, count - tall)
             large(rows + i * stride, stride, segments, segment_stride, steps, weights, channels,
-                  out + i * out_stride, out_stride, columns, constants)  # fmt: skip
+                  out + i * out_stride, out_stride, columns, constants, extra + i * 4)  # fmt: skip
             i += tall
 
     return rows_of

@@ -195,6 +195,11 @@ def _fill_chunk(typing: Any, target: Any, value: Any) -> Any:
 copy_chunk, fill_chunk = _copy_chunk, _fill_chunk
 
 
+def flipped(builder: Builder, bytes_: Value) -> Value:
+    """Every byte xor 128: signed numbers as unsigned ones of 128 more, and back."""
+    return builder.xor(bytes_, constant(bytes_.type, -128))
+
+
 @intrinsic
 def jump(typing: Any, function: Any, row: Any, first: Any, last: Any, scratch: Any) -> Any:
     """Call a kernel by its address."""

@@ -211,13 +211,13 @@ def kernel(size: str, activation: str) -> Callable[[int, int, int, int], None]:
         depth, zeros, bounds, wide = get_i64(row + 56), get_i64(row + 40), get_i64(row + 48), width * LANES * 4
         for _ in range(side):
             if width == 4:
-                four(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 64, bounds)
+                four(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 64, bounds, 0)
             elif width == 3:
-                three(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 48, bounds)
+                three(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 48, bounds, 0)
             elif width == 2:
-                two(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 32, bounds)
+                two(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 32, bounds, 0)
             else:
-                one(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 16, bounds)
+                one(count, tiles, depth * 4, 1, 0, depth, filters, zeros, products, wide, 16, bounds, 0)
             tiles, filters, products = tiles + count * depth * 4, filters + depth * wide, products + count * wide
 
     def winograd(row: int, first: int, last: int, scratch: int) -> None:

@@ -68,7 +68,7 @@ def _constants(bounds: Array, count: int, behind: bool) -> Array:
 
 
 def _by_rows(task: Task, rows: Axis, columns: Axis, product: Product, bounds: Array) -> list[Call]:
-    images, per_image, terms, _, _ = geometry(task, rows, columns)
+    images, per_image, terms, _, _ = geometry(task, rows, columns, product.matrix)
     count, numbers = images * per_image, packing.padded(terms, 4)
     memory = packing.aligned(count * (numbers + NUMBERS), np.uint8)
     stride = numbers + NUMBERS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from minilite.engines.numba import packing
@@ -38,7 +40,7 @@ def conv_2d_(task: Task) -> list[Call] | None:
 def fully_connected_(task: Task) -> list[Call] | None:
     one = Axis(1, 1, 1, 1, 0, 0)
     if task.computed_by == "fully_connected.integer":
-        return None if task.prepared.weights_zero_point else _integer(task, one, one)
+        return _integer(task, one, one)
     if task.computed_by == "fully_connected.hybrid_":
         return hybrid.layer(task, one, one, dot(), bounds(task.node))
     return _float(task, one, one) if task.computed_by == "fully_connected.float_" else None
@@ -48,36 +50,78 @@ def _known(*infos: TensorInfo | None) -> bool:
     return all(i is None or i.value is not None for i in infos)
 
 
-def constants(r: Requantizer) -> Array:
-    """Zero point and bounds, as the integer kernels read them."""
+def constants(r: Requantizer, filters: Bytes) -> Array:
+    """Zero point and bounds of the output as int8, and what rows are summed for, as the integer kernels read them."""
     low, high = (max(-(2**31), min(2**31 - 1, b - r.zero_point)) for b in (r.low, r.high))
-    return np.array([r.zero_point, low, high], np.int64)
+    return np.array([r.zero_point - filters.over, low, high, -filters.zero_point], np.int64)
 
 
-BYTES = (("int8", "int8", "int8"), ("int8", "int4", "int8"), ("int8", "int2", "int8"))
+BYTES = (("int8", "int8", "int8"), ("int8", "int4", "int8"), ("int8", "int2", "int8"), ("uint8", "uint8", "uint8"))
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Filters ``[..., channels last or first]`` as int8, and their zero point as such. ``over``: what a number of the
+    layer's type is more than the int8 it is taken for."""
+
+    values: Array
+    zero_point: int
+    over: int
+
+    @classmethod
+    def of(cls, filter: TensorInfo, zero_point: int) -> Bytes:
+        """Those of a tensor."""
+        if filter.type == "uint8":
+            return cls((value(filter) ^ np.uint8(128)).view(np.int8), zero_point - 128, 128)
+        return cls(value(filter), zero_point, 0)
+
+    @property
+    def type(self) -> str:
+        """The kernels' parameter."""
+        return "uint8" if self.over else "int8"
+
+    def start(self, sums: Array, terms: int, bias: TensorInfo | None, zero_point: int) -> Array:
+        """What the sums of ``(input as uint8) * values`` start from, so that they end as the definition's. ``sums`` are
+        the channels' own; ``zero_point`` is the input's."""
+        added = 0 if bias is None else value(bias).astype(np.int64)
+        return added - (zero_point + 128 - self.over) * (sums - terms * self.zero_point)
+
+
+def _bytes(task: Task) -> Bytes | None:
+    """The filters of a layer of bytes, None where they are of another kind."""
+    filter = task.input(1)
+    if task.types not in BYTES or not _known(filter, task.optional(2)):
+        return None
+    zero_point = getattr(task.prepared, FILTERS[task.node.op])
+    return None if zero_point and filter.type != "uint8" else Bytes.of(filter, zero_point)
+
+
+FILTERS = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), "filter_zero_point") | {
+    "FULLY_CONNECTED": "weights_zero_point"
+}
+"""What definitions call the filters' zero point."""
 
 
 def _integer(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
-    p, filter, bias = task.prepared, task.input(1), task.optional(2)
-    zero_point, rounding = p.input_zero_point, ROUNDINGS.get(p.requantize.rounding)
-    if task.types not in BYTES or p.wide or rounding is None or not _known(filter, bias):
+    """A convolution or layer of bytes; a depthwise one as a convolution of as many groups as there are channels."""
+    p, filters, bias = task.prepared, _bytes(task), task.optional(2)
+    rounding = ROUNDINGS.get(p.requantize.rounding)
+    if filters is None or getattr(p, "wide", False) or rounding is None:
         return None
-    matrix = value(filter).reshape(filter.shape[0], -1)
+    matrix = filters.values
+    matrix = matrix[0].transpose(2, 0, 1) if task.node.op == "DEPTHWISE_CONV_2D" else matrix
+    matrix = np.ascontiguousarray(matrix.reshape(len(matrix), -1))
     real = np.broadcast_to(np.asarray(p.requantize.real), (len(matrix),))
-    start = _start(bias, matrix.sum(axis=1, dtype=np.int64), zero_point)
+    start = filters.start(matrix.sum(axis=1, dtype=np.int64), matrix.shape[1], bias, p.input_zero_point)
     table = packing.channel_table(rounding, p.requantize.rounding, start, real)
-    padding = (zero_point & 255) ^ 128
-    kind = ("matmul", "int8", dot(), rounding)
+    flip = 128 - filters.over
+    padding = (p.input_zero_point & 255) ^ flip
+    kind = ("matmul", filters.type, dot(), rounding)
 
     def channels(part: slice) -> Array:
         return packing.panel_table(rounding, table[:, part])
 
-    return whole(task, rows, columns, Product(kind, matrix, channels, 128, padding), constants(p.requantize))
-
-
-def _start(bias: TensorInfo | None, sums: Array, zero_point: int) -> Array:
-    """What the sums of ``(input + 128) * filter`` start from, so that they end as the definition's."""
-    return (0 if bias is None else value(bias).astype(np.int64)) - (zero_point + 128) * sums
+    return whole(task, rows, columns, Product(kind, matrix, channels, flip, padding), constants(p.requantize, filters))
 
 
 def bounds(node: Node) -> Array:
@@ -98,9 +142,12 @@ def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
         return None
     if not np.isfinite(value(filter)).all():
         return None  # outside of the image the definition adds nothing; the kernel adds zero times the filter
-    matrix = value(filter).reshape(filter.shape[0], -1)
+    matrix = value(filter)
+    if task.node.op == "DEPTHWISE_CONV_2D":
+        matrix = matrix[0].transpose(2, 0, 1)
+    matrix = np.ascontiguousarray(matrix.reshape(len(matrix), -1))
     start = np.zeros(len(matrix), np.float32) if bias is None else value(bias)
-    size = winograd.size(task, rows, columns) if _sums(task) == "fused" else 0
+    size = winograd.size(task, rows, columns) if _sums(task) == "fused" and task.node.op == "CONV_2D" else 0
     if size:
         return [winograd.call(task, rows, columns, size, packing.float_channels(start), bounds(task.node))]
 
@@ -111,35 +158,44 @@ def _float(task: Task, rows: Axis, columns: Axis) -> list[Call] | None:
     return whole(task, rows, columns, Product(kind, matrix, channels), bounds(task.node))
 
 
+MOST_GROUPS = 16
+"""Channels of an image up to which a depthwise layer of several filters for each is computed as a grouped one."""
+
+
 def depthwise_conv_2d_(task: Task) -> list[Call] | None:
     p, input, filter, bias = task.prepared, task.input(0), task.input(1), task.optional(2)
-    if filter.shape[3] != input.shape[3]:
+    several = filter.shape[3] != input.shape[3]
+    if several and input.shape[3] > MOST_GROUPS:
         return None
     if task.computed_by == "depthwise_conv_2d.float_":
-        return _depthwise_float(task)
+        rows, columns = axes(task.node.options, input.shape, filter.shape[1:])
+        return _float(task, rows, columns) if several else _depthwise_float(task)
     if task.computed_by != "depthwise_conv_2d.integer":
         return None
-    rounding, deep = ROUNDINGS.get(p.requantize.rounding), filter.shape[1] > 4
-    if task.types not in BYTES or rounding is None or not _known(filter, bias) or (deep and p.columns.dilation > 1):
+    if several:
+        return _integer(task, p.rows, p.columns)
+    rounding, deep, filters = ROUNDINGS.get(p.requantize.rounding), filter.shape[1] > 4, _bytes(task)
+    if filters is None or rounding is None or (deep and p.columns.dilation > 1):
         return None
-    filters = value(filter)[0]
-    channels = filters.shape[2]
-    start = _start(bias, filters.sum(axis=(0, 1), dtype=np.int64), p.input_zero_point)
+    values = filters.values[0]
+    channels = values.shape[2]
+    start = filters.start(values.sum(axis=(0, 1), dtype=np.int64), values[..., 0].size, bias, p.input_zero_point)
     table = packing.channel_table(rounding, p.requantize.rounding, start, p.requantize.real)
-    outside = packing.aligned(packing.padded(channels, 64) + 64, np.int8)
-    outside[:] = np.int64(p.input_zero_point).astype(np.int8)
+    pixel = packing.padded(channels, 64) + 64
+    outside = packing.aligned((2, pixel), np.uint8)
+    outside[0] = p.input_zero_point & 255
     columns = (p.columns.output - 1) * p.columns.stride + (p.columns.filter - 1) * p.columns.dilation + 1
     taps = "3" if p.columns.filter == 3 and not deep else "0"
     return [
         Call(
-            ("depthwise", dot(), rounding, taps),
+            ("depthwise", filters.type, dot(), rounding, taps),
             input.shape[0] * p.rows.output,
             (
-                *(Place(input.index), Place(task.output.index), packing.depthwise_filters(filters)),
-                *(packing.depthwise_table(rounding, table), constants(p.requantize), outside),
+                *(Place(input.index), Place(task.output.index), packing.depthwise_filters(values)),
+                *(packing.depthwise_table(rounding, table), constants(p.requantize, filters), outside[0], outside[1]),
                 *(channels, p.rows.size, p.columns.size, p.rows.output, p.columns.output),
                 *(p.rows.filter, p.columns.filter, p.rows.stride, p.columns.stride),
-                *(p.rows.dilation, p.columns.dilation, p.rows.before, p.columns.before, 128),
+                *(p.rows.dilation, p.columns.dilation, p.rows.before, p.columns.before, 128 - filters.over),
             ),
             scratch=64 + columns * packing.padded(p.rows.filter, 4) * 64,
             work=int(np.prod(task.output.shape)) * filter.shape[1] * filter.shape[2] // 25,

@@ -34,7 +34,7 @@ SCRATCH = 256 * 1024
 @dataclass(frozen=True)
 class Product:
     """What is computed: the kernel, the matrix ``[channels, terms]``, its channels' tables by slices of them. Bytes of
-    the input are xor ``flip``, and ``padding`` outside of it."""
+    the input are xor ``flip``, and ``padding`` outside of it. Of uint8 rows are summed as well."""
 
     kind: Kind
     matrix: Array
@@ -66,21 +66,19 @@ class Images:
         return self.source[offset:]
 
 
-def geometry(task: Task, rows: Axis, columns: Axis) -> tuple[int, int, int, int, int]:
+def geometry(task: Task, rows: Axis, columns: Axis, matrix: Array) -> tuple[int, int, int, int, int]:
     """Images, rows of each, terms, output channels and groups of the matrix product."""
-    filter = task.input(1)
+    units, terms = matrix.shape
     if task.node.op == "FULLY_CONNECTED":
-        units, terms = filter.shape
         return 1, int(np.prod(task.input(0).shape)) // terms, terms, units, 1
     batch, _, _, depth = task.input(0).shape
-    terms = int(np.prod(filter.shape[1:]))
-    return batch, rows.output * columns.output, terms, filter.shape[0], depth // filter.shape[3]
+    return batch, rows.output * columns.output, terms, units, depth * rows.filter * columns.filter // terms
 
 
 def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Images) -> list[Call]:
     """A call for each group."""
     matrix, kind, flip = product.matrix, product.kind, product.flip
-    _, per_image, terms, units, groups = geometry(task, rows, columns)
+    _, per_image, terms, units, groups = geometry(task, rows, columns, matrix)
     count = images.count * per_image
     size, per_step = matrix.itemsize, 4 // matrix.itemsize
     out_size = 4 if product.to_floats else size
@@ -98,7 +96,7 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
         reach = (rows.filter - 1) * rows.dilation + 1
         some = max(1, min((BANDS // line - reach) // rows.stride + 1, -(-rows.output // 4)))
         window, block, blocks = (*window, some, line), 0, images.count * -(-rows.output // some)
-        scratch = ((some - 1) * rows.stride + reach) * line
+        scratch, together, used = ((some - 1) * rows.stride + reach) * line, columns.output, columns.filter * pixel
     else:
         own = groups == 1 and segment == terms * size and all(map(_is_one_pixel, (rows, columns)))
         own = own or images.behind > 0
@@ -108,7 +106,8 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
         heights = packing.HEIGHTS[width]
         block = count if count <= FEW else rows_of_a_block(count, most, heights, segment // 4 * width)
         blocks = -(-count // block)
-        scratch = block * stride
+        scratch, together, used = block * stride, block, terms * size
+    behind = packing.padded(scratch + 64, 64)
     first = images.before * per_image * units * out_size
     work = count * terms * each // (100 if size == 1 else 25)
     shared = blocks == 1 and layout != packing.BAND and is_worth_sharing(work)
@@ -124,16 +123,16 @@ def calls(task: Task, rows: Axis, columns: Axis, product: Product, images: Image
             product.channels(own_channels),
             images.constants,
             *(count, each, segment, segments, stride, segment_stride, block, units * out_size),
-            *(flip, product.padding, layout, parts, wanted),
+            *(flip, product.padding, layout, parts, wanted, used, behind),
             *window,
         )
-        calls.append(Call(kind, blocks * parts, row, scratch + 64 * packing.LANES, work))
+        calls.append(Call(kind, blocks * parts, row, behind + 4 * together + 64 * packing.LANES, work))
     return calls
 
 
 def whole(task: Task, rows: Axis, columns: Axis, product: Product, constants: Array) -> list[Call]:
     """The calls for all images of the input as they are."""
-    count = geometry(task, rows, columns)[0]
+    count = geometry(task, rows, columns, product.matrix)[0]
     return calls(task, rows, columns, product, Images(count, Place(task.input(0).index), constants))
 
 
