@@ -100,7 +100,7 @@ class Program:
 
     def state(self) -> State:
         """What computing changes beside the values of the plan at work, for :meth:`restore`."""
-        variables = {index: dict(callee._variables) for index, callee in self._callees.items()}
+        variables = {index: copy.deepcopy(callee._variables) for index, callee in self._callees.items()}
         return copy.deepcopy(self.resources), variables, Counter(self._spent)
 
     def restore(self, state: State) -> None:

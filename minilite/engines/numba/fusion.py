@@ -53,7 +53,7 @@ def _lowered(step: Step, tables: dict[int, tuple[int, Array]]) -> Lowered:
     task = Task.of(step)
     found = None if task is None else _table(task, tables)
     if task is None or found is None:
-        return Lowered(step, lower(step), tuple(step.outputs))
+        return Lowered(step, lower(step), tuple(step.writes), lasting=len(step.writes) > len(step.outputs))
     tables[task.output.index] = found
     source, entries = found
     return Lowered(step, [table_call(Place(source), entries, task.output)], tuple(step.outputs))

@@ -41,6 +41,7 @@ def every() -> list[Kind]:
         *(("matmul", "int8", dot(), order) for order in TO_FLOATS),
         ("resize_bilinear", "float32", "terms"),
         *(("resize_bilinear", "int8", how) for how in ("half away", "half up")),
+        ("lstm_int8", dot()),
         *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),

@@ -63,7 +63,8 @@ class Linked:
     """What runs a plan: programs, and steps between them that have no kernel.
 
     All tensors of programs lie in one arena. Those that steps between programs, or the caller, may see keep their place
-    to themselves: an array over it stays valid until the next run writes it anew."""
+    to themselves: an array over it stays valid until the next run writes it anew. So do variable tensors, which
+    programs assign in place: what a run begins with is copied there unless it is what the last one left there."""
 
     def __init__(self, plan: Plan, parts: Parts, keep: bool, threads: int):
         self.plan, self.threads = plan, threads
@@ -78,6 +79,7 @@ class Linked:
                 self.blocks.append(Program([part]))
         self._whole = self.programs[0] if len(self.blocks) == 1 and self.programs else None
         self.homes: dict[int, Array] = {}
+        self._kept = {info.index for info in plan.infos if info.is_variable}
         self._place(keep, threads)
 
     @property
@@ -92,6 +94,7 @@ class Linked:
             block.reads = outside
         outside_steps = [block for block in self.blocks if not isinstance(block, Program)]
         seen = {*graph.inputs, *graph.outputs, *(i for step in outside_steps for i in (*step.inputs, *step.outputs))}
+        seen |= self._kept
         lives = self._lives(seen, keep)
         sizes = {t: tensor_bytes(infos[t]) for t in lives}
         offsets, total = arena.places(sizes, lives)
@@ -123,15 +126,15 @@ class Linked:
         self._run = objects.function(runner)
 
     def _from_outside(self) -> Iterator[list[int]]:
-        """For each program the tensors that no program has made."""
+        """For each program the tensors that no program has made, and the variables."""
         made: set[int] = set()
         for block in self.programs:
-            made.update(t for part in block.parts for t in part.writes)
+            made.update(t for part in block.parts for t in part.writes if t not in self._kept)
             yield [t for t in dict.fromkeys(p.tensor for c in block.calls for p in c.places) if t not in made]
 
     def _lives(self, seen: set[int], keep: bool) -> dict[int, tuple[int, int]]:
         """The first and last step that each tensor of a program is needed at. What comes from outside is there from the
-        program's start on, and what others may look at stays."""
+        program's start on, what others may look at stays, and variables are there all the time."""
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         position = 0
@@ -146,7 +149,7 @@ class Linked:
                     first.setdefault(tensor, position)
                     last[tensor] = position
                 position += 1
-        first.update(dict.fromkeys(first.keys() & set(self.plan.subgraph.inputs), 0))
+        first.update(dict.fromkeys(first.keys() & {*self.plan.subgraph.inputs, *self._kept}, 0))
         return {t: (first[t], position if keep or t in seen else last[t]) for t in first}
 
     def run(self, values: dict[int, Array], keep: bool) -> None:
@@ -211,12 +214,13 @@ class Linked:
                 yield self.plan.timed_step(block, values, keep)
 
     def _run_step(self, step: Step, values: dict[int, Array], keep: bool) -> None:
-        """A step without a kernel. One that keeps what it is given must not be given a program's memory; and what it is
-        the last to read by the schedule, a program may still read, where reading was put off to a later step."""
-        if not step.op.foldable or len(step.writes) > len(step.outputs):
-            for index in step.inputs:
-                if index in self._shared and index in values:
-                    values[index] = values[index].copy()
+        """A step without a kernel. One that keeps what it is given must not be given a program's memory, nor may its
+        result be a view of a variable that a program assigns; and what it is the last to read by the schedule, a
+        program may still read, where reading was put off to a later step."""
+        keeps = not step.op.foldable or len(step.writes) > len(step.outputs)
+        for index in step.inputs:
+            if index in self._shared and index in values and (keeps or index in self._kept):
+                values[index] = values[index].copy()
         needed = {i: values[i] for i in step.inputs if i in self._shared and i in values}
         self.plan.run_step(step, values, keep)
         for index, array in needed.items():

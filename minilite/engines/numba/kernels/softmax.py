@@ -10,6 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.functions import FLOATS, exp, fast_exp
+from minilite.engines.numba.kernels.scalars import INT32_MAX, divide_by_pot, high_product, times_pot
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
@@ -34,8 +35,6 @@ from minilite.engines.numba.kernels.vectors import (
     store,
     sum_of_lanes,
 )
-
-INT32_MAX = (1 << 31) - 1
 
 # ---- float32 ---------------------------------------------------------------------------------------------------------
 
@@ -209,32 +208,13 @@ def _table() -> Callable[[int, int, int, int], None]:
 
 
 @register_jitable
-def _high(a: int, b: int) -> int:
-    """SaturatingRoundingDoublingHighMul of numbers that are not both INT32_MIN."""
-    return (a * b + (1 << 30)) >> 31
-
-
-@register_jitable
-def _divide_by_pot(x: int, exponent: int) -> int:
-    """``x / 2**exponent``, ties away from zero."""
-    mask = (1 << exponent) - 1
-    rest = x & mask
-    return (x >> exponent) + (1 if rest > (mask >> 1) + (1 if x < 0 else 0) else 0)
-
-
-@register_jitable
-def _four_times(x: int) -> int:
-    return min(max(x << 2, -INT32_MAX - 1), INT32_MAX)
-
-
-@register_jitable
 def _reciprocal(a: int) -> int:
     """``1 / (1 + a)`` of a in [0, 1), both in 31 bits: gemmlowp's three steps of Newton and Raphson."""
     total = a + INT32_MAX
     half = (total + 1) >> 1
-    x = 1515870810 + _high(half, -1010580540)
+    x = 1515870810 + high_product(half, -1010580540)
     for _ in range(3):
-        x += _four_times(_high(x, (1 << 29) - _high(half, x)))
+        x += times_pot(high_product(x, (1 << 29) - high_product(half, x)), 2)
     return min(max(x << 1, -INT32_MAX - 1), INT32_MAX)
 
 
@@ -259,8 +239,8 @@ def _gemmlowp() -> Callable[[int, int, int, int], None]:
             factor = _reciprocal(above_one)
             shift = 12 - up + 31 - 8
             for i in range(count):
-                product = _high(factor, get_i64(exponentials + 8 * (largest - get_i8(x + i))))
-                put_u8(y + i, min(_divide_by_pot(product, shift) - 128, 127))
+                product = high_product(factor, get_i64(exponentials + 8 * (largest - get_i8(x + i))))
+                put_u8(y + i, min(divide_by_pot(product, shift) - 128, 127))
 
     return softmax
 

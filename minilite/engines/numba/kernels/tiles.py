@@ -102,7 +102,7 @@ def integer_tile(dot: str, rounding: str, height: int, width: int, unsigned: boo
 
     def generate(builder: Builder, tile: Tile) -> None:
         start = [load(builder, vector(I32), tile.channels, v * block, 64) for v in range(width)]
-        sums = _integer_sums(builder, tile, dot, height, start)
+        sums = integer_sums(builder, tile, dot, height, start)
         rounded = [ROUNDINGS[rounding](builder, tile.channels, v * block) for v in range(width)]
         bounds = Bounds(builder, tile.constants)
         for row in range(height):
@@ -121,7 +121,7 @@ def integer_tile(dot: str, rounding: str, height: int, width: int, unsigned: boo
     return _tile(generate)
 
 
-def _integer_sums(builder: Builder, tile: Tile, dot: str, height: int, start: list[Value]) -> list[list[Value]]:
+def integer_sums(builder: Builder, tile: Tile, dot: str, height: int, start: list[Value]) -> list[list[Value]]:
     """The sums of a tile of int8."""
     bytes_, width = vector(I8, 4 * LANES), len(start)
 
@@ -141,7 +141,7 @@ def hybrid_tile(dot: str, rounding: str, height: int, width: int) -> Any:
     each row has its zero point and scale behind it; and, if not, of those of all rows."""
 
     def generate(builder: Builder, tile: Tile) -> None:
-        sums = _integer_sums(builder, tile, dot, height, [constant(vector(I32), 0)] * width)
+        sums = integer_sums(builder, tile, dot, height, [constant(vector(I32), 0)] * width)
         channels = [Hybrid(builder, tile.channels, v * CHANNEL_BYTES[rounding], rounding) for v in range(width)]
         low, high = (splat(builder, load(builder, F32, tile.constants, 4 * i, 4)) for i in range(2))
         each = builder.icmp_signed("==", load(builder, I64, tile.constants, 8), constant(I64, 1))

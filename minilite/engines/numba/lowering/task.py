@@ -23,16 +23,20 @@ class Task:
 
     @classmethod
     def of(cls, step: Step) -> Task | None:
-        """A step that kernels may compute: its shapes are known, it is pure, and its tensors hold something."""
+        """A step that kernels may compute: its shapes are known, its tensors hold something, and it is pure but for the
+        variables among them, which it assigns, each once."""
         definition = step.definition
         if definition is None or step.op.custom or step.call is None or step.waits or step.open:
             return None
         if not step.node.inputs or not step.node.outputs:
             return None
         tensors = [*(i for i in step.node.inputs if i is not None), *step.node.outputs]
-        if any(t.is_variable or t.sparsity is not None or 0 in t.shape or _is_no_grid(t) for t in tensors):
+        if any(t.sparsity is not None or 0 in t.shape or _is_no_grid(t) for t in tensors):
             return None
-        return cls(step.node, definition, step.prepared) if len(step.writes) == len(step.outputs) else None
+        variables, assigned = [t.index for t in tensors if t.is_variable], step.writes[len(step.outputs) :]
+        if tuple(variables) != assigned or len(set(variables)) < len(variables):
+            return None
+        return cls(step.node, definition, step.prepared)
 
     def input(self, position: int) -> TensorInfo:
         """An input that is there."""
