@@ -119,7 +119,7 @@ def widely(op: Op, definition: Definition) -> Any:
     return st.composite(one)()
 
 
-@pytest.mark.parametrize("op, definition", [r for r in ROWS if "LSTM" in r.id and "8x8_8" not in r.id])
+@pytest.mark.parametrize("op, definition", INTEGERS)
 @given(data=st.data())
 def test_wide_cells_equal_definitions(op: Op, definition: Definition, data: st.DataObject) -> None:
     case, kernels = data.draw(widely(op, definition)), data.draw(st.sampled_from(sets_of(definition)))
