@@ -17,10 +17,9 @@ from numba.extending import intrinsic, register_jitable
 from minilite.engines.numba.kernels.normalizing import normalize, place
 from minilite.engines.numba.kernels.rounding import Fixed
 from minilite.engines.numba.kernels.scalars import saturated, scaled
-from minilite.engines.numba.kernels.tiles import Tile, integer_sums
+from minilite.engines.numba.kernels.tiles import integer_sums, one_row
 from minilite.engines.numba.kernels.vectors import (
     I32,
-    I64,
     INT64,
     Builder,
     Value,
@@ -60,9 +59,8 @@ HIDDEN_ZERO, H_ZERO, H_LOW, H_HIGH = range(256, 288, 8)
 
 def _rounded(builder: Builder, dot: str, x: Value, steps: Value, weights: Value, table: Value) -> list[Value]:
     """The product of a row with 64 channels, rounded."""
-    none = constant(I64, 0)
-    tile = Tile(x, none, constant(I64, 1), none, steps, weights, table, none, none, none, none)
     offsets = [gate * CHANNEL_BYTES["fixed"] for gate in GATES]
+    tile = one_row(x, steps, weights)
     sums = integer_sums(builder, tile, dot, 1, [load(builder, vector(I32), table, o, 4) for o in offsets])[0]
     return [Fixed(builder, table, o).steps(builder, acc) for acc, o in zip(sums, offsets, strict=True)]
 

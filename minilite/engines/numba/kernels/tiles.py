@@ -56,6 +56,14 @@ class Tile(NamedTuple):
     extra: Value
 
 
+def one_row(rows: Value, steps: Value, weights: Value) -> Tile:
+    """A tile whose only row lies in one piece, for :func:`integer_sums`."""
+    none = constant(I64, 0)
+    return Tile(*[none] * len(Tile._fields))._replace(
+        rows=rows, segments=constant(I64, 1), steps=steps, weights=weights
+    )
+
+
 def _sums(
     builder: Builder, tile: Tile, height: int, width: int, start: list[Value], body: Callable[..., None]
 ) -> list[list[Value]]:
