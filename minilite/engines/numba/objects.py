@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -161,10 +161,12 @@ def _compile(kind: Kind) -> int:
     module = importlib.import_module(f"minilite.engines.numba.kernels.{kind[0]}")
     signature = (numba.int64,) * 4
     bare: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled: Any = numba.njit(**bare)(module.kernel(*kind[1:]))
+    function = module.kernel(*kind[1:])
+    compiled: Any = numba.njit(**bare)(function)
     if not hasattr(compiled, "compile"):  # by NUMBA_DISABLE_JIT, or a file of Numba's settings
         raise CannotCompile("engine 'numba' cannot be used: Numba is told to compile nothing. Use 'numpy'.")
-    compiled.compile(signature)
+    with _optimized_once(function.__qualname__):
+        compiled.compile(signature)
     library, name = compiled.overloads[signature].library, compiled.overloads[signature].fndesc.llvm_func_name
     _kept.append(compiled)
     if not needs(library.get_llvm_str()):
@@ -173,6 +175,28 @@ def _compile(kind: Kind) -> int:
         ):  # another Numba, or nowhere to write: compiled next time, too
             _keep(_file(kind), name, library._get_compiled_object())
     return int(library.get_pointer_to_function(name))
+
+
+@contextlib.contextmanager
+def _optimized_once(name: str) -> Iterator[None]:
+    """Have LLVM optimize a kernel when all its parts are put together, and not each part before that as well, which
+    takes as long again. What Numba calls this is its own affair: under another name, compiling takes longer."""
+    library = getattr(sys.modules.get("numba.core.codegen"), "CPUCodeLibrary", None)
+    optimize = getattr(library, "_optimize_final_module", None)
+    if library is None or optimize is None:
+        yield
+        return
+    here = threading.get_ident()
+
+    def once(self: Any) -> None:
+        if threading.get_ident() != here or getattr(self, "name", name) == name:
+            optimize(self)
+
+    library._optimize_final_module = once
+    try:
+        yield
+    finally:
+        library._optimize_final_module = optimize
 
 
 def _emit_start() -> int:
