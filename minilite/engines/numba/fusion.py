@@ -14,7 +14,8 @@ import numpy as np
 from minilite.engines.numba import layer_norm
 from minilite.engines.numba.calls import Lowered, Place, Word, is_settled
 from minilite.engines.numba.lowering import lower
-from minilite.engines.numba.lowering.elementwise import OF_TWO_BYTES, UNARY, entries, table_call
+from minilite.engines.numba.lowering.elementwise import UNARY, entries, table_call
+from minilite.engines.numba.lowering.operations import OF_TWO_BYTES
 from minilite.engines.numba.lowering.task import Task
 from minilite.memory import tensor_bytes
 

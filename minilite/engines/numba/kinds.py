@@ -9,10 +9,13 @@ from minilite.engines.numba.packing import TO_FLOATS
 
 FLOATS_OF_TWO = ("add", "sub", "mul", "div", "squared difference", "max", "min", "prelu")
 BYTES = ("int8", "uint8")
+COMPARISONS = ("equal", "not equal", "less", "less equal")
+GRIDS = ("int8", "uint8", "int16")
+QUANTIZE = ("division", "reciprocal", "product", "float64")
 ROUNDINGS = ("float32", "fixed", "float64")
 FUNCTIONS = (
     *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
-    *("fast gelu", "neg", "abs", "square", "quantize division", "quantize reciprocal", "dequantize"),
+    *("fast gelu", "neg", "abs", "square", "floor", "ceil", "round"),
 )
 
 
@@ -22,7 +25,11 @@ def every() -> list[Kind]:
     floats = [("separate", "none"), *(("fused", activation) for activation in ("none", "swish", "hard swish"))]
     permutes = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
     binary = [("float32", name) for name in FLOATS_OF_TWO]
-    binary += [("int8", name) for name in ("add shift", "add fixed", "mul float32", "mul fixed", "max", "min")]
+    binary += product(BYTES, ("add shift", "add fixed", "mul float32", "mul fixed", "max", "min"))
+    binary += product(("int16",), ("add fixed", "mul fixed", "max", "min"))
+    binary += product(("int32", "int64"), ("plus", "minus", "times", "max", "min"))
+    binary += product(("float32", "int32", "int64"), COMPARISONS)
+    binary += product(("bool",), ("and", "or"))
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
         *(("matmul", type_, dot(), rounding) for type_, rounding in product(BYTES, ROUNDINGS)),
@@ -45,9 +52,14 @@ def every() -> list[Kind]:
         *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),
+        *(("elementwise", "entries", *sizes) for sizes in ("12", "14", "21", "22", "24")),
+        *(("elementwise", "convert", f"quantize {how}", "float32", type_) for how, type_ in product(QUANTIZE, GRIDS)),
+        *(("elementwise", "convert", "dequantize", type_, "float32") for type_ in GRIDS),
+        ("elementwise", "convert", "whole", "int32", "float32"),
+        ("elementwise", "convert", "truncated", "float32", "int32"),
         *(("binary", *kind) for kind in binary),
         *(("batch_matmul", "float32", how) for how in sums),
         *(("batch_matmul", "int8", rounding) for rounding in ("float32", "fixed")),
-        ("binary", "int8", "pairs"),
+        ("binary", "bytes", "pairs"),
         *(("moving", how) for how in ("pieces", "1", "2", "4", "8")),
     ]

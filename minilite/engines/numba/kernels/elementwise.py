@@ -1,4 +1,4 @@
-"""One operand, element by element: tables of bytes, and functions of 16 floats at a time."""
+"""One operand, element by element: tables of all there is, and functions of 16 elements at a time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minilite.engines.numba.kernels.elements import ELEMENTS
 from minilite.engines.numba.kernels.functions import FUNCTIONS
 from minilite.engines.numba.kernels.vectors import (
-    F32,
     I8,
-    I32,
     I64,
     INT64,
     LANES,
@@ -21,8 +20,14 @@ from minilite.engines.numba.kernels.vectors import (
     Value,
     call,
     constant,
+    get_i16,
+    get_i32,
     get_i64,
+    get_u8,
     load,
+    put_i16,
+    put_i32,
+    put_u8,
     store,
     store_some,
     vector,
@@ -77,44 +82,59 @@ def _look_up_portable(typing: Any, source: Any, target: Any, table: Any, count: 
     return types.void(*[INT64] * 4), generate
 
 
-# ---- one operand of float32 ------------------------------------------------------------------------------------------
+ENTRIES = {1: get_u8, 2: get_i16, 4: get_i32}
+PUTS = {1: put_u8, 2: put_i16, 4: put_i32}
 
 
-def unary_kernel(name: str) -> Callable[[int, int, int, int], None]:
-    """Its row: input, output, constants (addresses), elements. A unit is 4,096. Elements are float32, of what quantizes
-    and dequantizes int8 on one side."""
-    function = FUNCTIONS[name]
-    source_size, target_size = (1 if name == "dequantize" else 4), (1 if name.startswith("quantize") else 4)
+def entries_kernel(source: int, target: int) -> Callable[[int, int, int, int], None]:
+    """``out[i] = table[in[i]]`` for numbers of 1 or 2 bytes, read as unsigned ones, that become such of 1, 2 or 4. The
+    row of :func:`table_kernel`."""
+    get, entry, put, most = ENTRIES[source], ENTRIES[target], PUTS[target], (1 << 8 * source) - 1
+
+    def entries(row: int, first: int, last: int, scratch: int) -> None:
+        x, y, table = get_i64(row), get_i64(row + 8), get_i64(row + 16)
+        for i in range(first * 4096, min(last * 4096, get_i64(row + 24))):
+            put(y + i * target, entry(table + (get(x + i * source) & most) * target))
+
+    return entries
+
+
+# ---- functions -------------------------------------------------------------------------------------------------------
+
+
+def convert_kernel(name: str, source: str, target: str) -> Callable[[int, int, int, int], None]:
+    """A function from one type to another. Its row: input, output, constants (addresses), elements. A unit is 4,096."""
+    function, given, made = FUNCTIONS[name], ELEMENTS[source], ELEMENTS[target]
+    from_size, to_size = given.size, made.size
 
     @intrinsic
     def run(typing: Any, source: Any, target: Any, constants: Any, count: Any) -> Any:
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             source, target, constants, count = arguments
-            floats = vector(F32)
             vectors = builder.ashr(builder.add(count, constant(I64, 15)), constant(I64, 4))
             with cgutils.for_range(builder, vectors, intp=I64) as loop:
                 done = builder.mul(loop.index, constant(I64, LANES))
-                here = builder.add(source, builder.mul(done, constant(I64, source_size)))
-                if source_size == 4:
-                    x = load(builder, floats, here)
-                else:
-                    x = builder.sext(load(builder, vector(I8), here), vector(I32))
-                y = function(builder, x, constants)
-                y = y if target_size == 4 else builder.trunc(y, vector(I8))
-                at = builder.add(target, builder.mul(done, constant(I64, target_size)))
+                x = given.load(builder, builder.add(source, builder.mul(done, constant(I64, given.size))))
+                y = made.narrowed(builder, function(builder, x, constants))
+                at = builder.add(target, builder.mul(done, constant(I64, made.size)))
                 store_some(builder, y, at, builder.sub(count, done))
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 4), generate
 
-    def unary(row: int, first: int, last: int, scratch: int) -> None:
+    def convert(row: int, first: int, last: int, scratch: int) -> None:
         start, stop = first * 4096, min(last * 4096, get_i64(row + 24))
-        source, target = get_i64(row) + source_size * start, get_i64(row + 8) + target_size * start
-        run(source, target, get_i64(row + 16), stop - start)
+        from_, to = get_i64(row) + from_size * start, get_i64(row + 8) + to_size * start
+        run(from_, to, get_i64(row + 16), stop - start)
 
-    return unary
+    return convert
 
 
-def kernel(kind: str, name: str) -> Callable[[int, int, int, int], None]:
-    """The kernel of a kind: ``table`` or ``unary``."""
-    return {"table": table_kernel, "unary": unary_kernel}[kind](name)
+def kernel(kind: str, *how: str) -> Callable[[int, int, int, int], None]:
+    """The kernel of a kind: ``table``; ``entries`` (bytes of both numbers); ``unary``, a function of float32; or
+    ``convert``, a function and two types."""
+    if kind == "entries":
+        return entries_kernel(*map(int, how))
+    if kind == "unary":
+        return convert_kernel(how[0], "float32", "float32")
+    return {"table": table_kernel, "convert": convert_kernel}[kind](*how)

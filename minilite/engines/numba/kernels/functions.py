@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from minilite.engines.numba.kernels.conversions import CONVERSIONS
 from minilite.engines.numba.kernels.rounding import MAGIC
 from minilite.engines.numba.kernels.vectors import (
     F32,
@@ -177,6 +178,21 @@ def negative(builder: Builder, x: Value, constants: Value) -> Value:
     return builder.fneg(x)
 
 
+def floor(builder: Builder, x: Value, constants: Value) -> Value:
+    """The whole number below."""
+    return _round(builder, "floor", x)
+
+
+def ceil(builder: Builder, x: Value, constants: Value) -> Value:
+    """The whole number above."""
+    return _round(builder, "ceil", x)
+
+
+def nearest(builder: Builder, x: Value, constants: Value) -> Value:
+    """The nearest whole number, ties to even."""
+    return _round(builder, "rint", x)
+
+
 def magnitude(builder: Builder, x: Value, constants: Value) -> Value:
     """``abs(x)``."""
     return _round(builder, "fabs", x)
@@ -198,46 +214,6 @@ def fast_gelu(builder: Builder, x: Value, constants: Value) -> Value:
     return builder.fmul(builder.fmul(_one(0.5), x), builder.fadd(_one(), erf))
 
 
-# ---- between floats and bytes ----------------------------------------------------------------------------------------
-
-
-def quantize_by_division(builder: Builder, x: Value, constants: Value) -> Value:
-    """``clip(round(x / scale) + zero_point)``, half away from zero; what does not fit int32 becomes INT32_MIN.
-    Constants: scale, float32; zero point, int32."""
-    scale, zero_point = _scale(builder, constants)
-    quotient = builder.fdiv(x, scale)
-    whole = _round(builder, "trunc", quotient)
-    rest = _round(builder, "fabs", builder.fsub(quotient, whole))
-    up = builder.select(builder.fcmp_ordered(">=", rest, _one(0.5)), _one(), _one(0.0))
-    rounded = builder.fadd(whole, call(builder, f"llvm.copysign.{suffix(FLOATS)}", FLOATS, up, quotient))
-    fits = builder.fcmp_ordered("<", _round(builder, "fabs", rounded), _one(2.0**31))
-    steps = builder.select(fits, rounded, _one(-(2.0**31)))
-    moved = builder.add(builder.fptosi(steps, vector(I32)), zero_point)
-    return clip(builder, moved, constant(vector(I32), -128), constant(vector(I32), 127))
-
-
-def quantize_by_reciprocal(builder: Builder, x: Value, constants: Value) -> Value:
-    """``rint(x * scale)`` between what the zero point leaves of the range; NaN becomes the largest. The scale is the
-    reciprocal."""
-    scale, zero_point = _scale(builder, constants)
-    product = builder.fmul(x, scale)
-    product = builder.select(builder.fcmp_unordered("uno", product, product), _one(float("inf")), product)
-    low, high = (builder.sitofp(builder.sub(constant(vector(I32), bound), zero_point), FLOATS) for bound in (-128, 127))
-    return builder.add(
-        builder.fptosi(clip(builder, _round(builder, "rint", product), low, high), vector(I32)), zero_point
-    )
-
-
-def dequantize(builder: Builder, x: Value, constants: Value) -> Value:
-    """``scale * (x - zero_point)``."""
-    scale, zero_point = _scale(builder, constants)
-    return builder.fmul(scale, builder.sitofp(builder.sub(x, zero_point), FLOATS))
-
-
-def _scale(builder: Builder, constants: Value) -> tuple[Value, Value]:
-    return splat(builder, load(builder, F32, constants)), splat(builder, load(builder, I32, constants, 4))
-
-
 ACTIVATIONS: dict[str, Callable[[Builder, Value], Value]] = {"swish": fast_swish, "hard swish": fast_hard_swish}
 """What layers of floats may end in instead of bounds."""
 
@@ -252,9 +228,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sigmoid": sigmoid,
     "fast sigmoid": fast_sigmoid,
     "fast gelu": fast_gelu,
-    "quantize division": quantize_by_division,
-    "quantize reciprocal": quantize_by_reciprocal,
-    "dequantize": dequantize,
+    **CONVERSIONS,
     "sigmoid cut": sigmoid_cut,
     "tanh": tanh,
     "hard swish": hard_swish,
@@ -264,5 +238,8 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sqrt": sqrt,
     "rsqrt": rsqrt,
     "neg": negative,
+    "floor": floor,
+    "ceil": ceil,
+    "round": nearest,
     "abs": magnitude,
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from minilite.engines.numba.calls import Call
-from minilite.engines.numba.lowering import elementwise, matmul, movers, pooling, recurrent, resizing
+from minilite.engines.numba.lowering import binary, elementwise, matmul, movers, pooling, recurrent, resizing
 from minilite.engines.numba.lowering.task import Task
 from minilite.mapped import release
 
@@ -23,6 +23,7 @@ Lowering = Callable[[Task], list[Call] | None]
 LOWERINGS: dict[str, Lowering] = {
     **matmul.LOWERINGS,
     **elementwise.LOWERINGS,
+    **binary.LOWERINGS,
     **movers.LOWERINGS,
     **pooling.LOWERINGS,
     **resizing.LOWERINGS,

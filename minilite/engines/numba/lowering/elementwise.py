@@ -8,57 +8,69 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minilite.engines.numba import packing
-from minilite.engines.numba.calls import Call, Place, Word
-from minilite.engines.numba.lowering.matmul import ROUNDINGS, bounds, one_channel
+from minilite.engines.numba.calls import Call, Place
 from minilite.engines.numba.lowering.task import Task
 from minilite.engines.numba.objects import features
 from minilite.errors import Error
-from minilite.fixed_point import ACTIVATION_BOUNDS, Multiplier
-from minilite.spec import INTEGER_RANGE, Shape, TensorInfo
+from minilite.fixed_point import ACTIVATION_BOUNDS
+from minilite.spec import INTEGER_RANGE, TensorInfo
 
 if TYPE_CHECKING:
-    from minilite.ops import add
+    pass
 
 Array = np.ndarray
 
-# ---- one operand of 8 bits -------------------------------------------------------------------------------------------
-
-BY_PLACE = {"QUANTIZE": ("blocks",), "LEAKY_RELU": ("signed",)}
-"""Words of kernel sets with which it matters where in the tensor an element lies."""
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 UNARY = (
-    *("ABS", "CEIL", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG"),
-    *("QUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "SIN", "SQUARE", "TANH"),
+    *("ABS", "CAST", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGICAL_NOT"),
+    *("LOGISTIC", "NEG", "QUANTIZE", "DEQUANTIZE", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "RSQRT"),
+    *("SIGN", "SIN", "SQRT", "SQUARE", "TANH"),
 )
-
-
-RAISES = ("SQRT", "RSQRT")
-"""Operators that refuse numbers below 0."""
+"""Functions of one number."""
+BITS = {"int8": 8, "uint8": 8, "bool": 8, "int16": 16, "float16": 16, "bfloat16": 16}
+"""Of types of which all numbers there are can be asked for."""
+BLOCK = 16
+"""Elements of a vector, where what is left over behind whole ones is rounded differently."""
 
 
 def entries(task: Task) -> Array | None:
-    """A function of one byte, asked for all there are."""
-    node, input, output = task.node, task.input(0), task.output
-    if len(node.inputs) != 1 or input.type not in ("int8", "uint8") or output.type not in ("int8", "uint8"):
+    """What becomes of every number there is; None of a function that minds where in the tensor it is, or refuses
+    some."""
+    input, output = task.input(0), task.output
+    bits = BITS.get(input.type)
+    if len(task.node.inputs) != 1 or bits is None or np.dtype(output.dtype).itemsize > 4 or _in_blocks(task):
         return None
-    if node.arithmetic in BY_PLACE.get(node.op, ()):
+    if max(input.scales.size, output.scales.size) > 1 or output.type in PACKED:
         return None
-    if node.op in RAISES and (not input.scales.size or input.zero_point > INTEGER_RANGE[input.type][0]):
+    found = _asked(task, np.arange(1 << bits, dtype=f"uint{bits}").view(input.dtype))
+    return found if found is not None and found.shape == (1 << bits,) else None
+
+
+PACKED = ("int4", "uint4", "int2", "string")
+
+
+def _asked(task: Task, every: Array) -> Array | None:
+    try:
+        return np.ascontiguousarray(task.definition.compute(task.prepared, every))
+    except Error:  # there are numbers that it refuses
         return None
-    if max(input.scales.size, output.scales.size) > 1:
-        return None
-    every = np.arange(256, dtype=np.uint8).view(input.type)
-    found = np.asarray(task.definition.compute(task.prepared, every))
-    return np.ascontiguousarray(found) if found.shape == (256,) else None
+
+
+def _in_blocks(task: Task) -> bool:
+    """Whether whole vectors are computed differently from what is left over."""
+    return task.computed_by.startswith("quantize.") and task.prepared.arithmetic == "blocks"
 
 
 def table_call(source: Place, table: Array, output: TensorInfo, start: int = 0, stop: int | None = None) -> Call:
-    """``table[x]`` for every byte of a tensor, or for those from ``start`` to ``stop``."""
+    """``table[x]`` for every element of a tensor, or for those from ``start`` to ``stop``."""
     how = "vbmi" if {"avx512vbmi", "avx512bw"} <= features() else "portable"
     elements = (math.prod(output.shape) if stop is None else stop) - start
-    row = (Place(source.tensor, start), Place(output.index, start), table, elements)
-    return Call(("elementwise", "table", how), -(-elements // 4096), row, work=elements // 16)
+    size, made = (1 if table.size == 256 else 2), table.itemsize
+    row = (Place(source.tensor, start * size), Place(output.index, start * made), table, elements)
+    if size == made == 1:
+        return Call(("elementwise", "table", how), -(-elements // 4096), row, work=elements // 16)
+    return Call(("elementwise", "entries", str(size), str(made)), -(-elements // 4096), row, work=elements)
 
 
 MOST_ASKED = 1 << 20
@@ -83,7 +95,7 @@ def by_place(task: Task) -> list[Call] | None:
         arrays[computed[0]] = np.full(input.shape, byte, np.uint8).view(input.type)
         try:
             tables[byte] = np.asarray(task.definition.compute(task.prepared, *arrays)).reshape(-1)
-        except Error:  # there are numbers that it refuses
+        except Error:
             return None
     cuts = np.flatnonzero((tables[:, 1:] != tables[:, :-1]).any(axis=0)) + 1
     if len(cuts) >= MOST_TABLES:
@@ -92,11 +104,11 @@ def by_place(task: Task) -> list[Call] | None:
     return [table_call(source, np.ascontiguousarray(tables[:, a]), output, a, b) for a, b in pairwise(ends)]
 
 
-# ---- one operand of float32 ------------------------------------------------------------------------------------------
+# ---- functions -------------------------------------------------------------------------------------------------------
 
 
 def unary(task: Task) -> list[Call] | None:
-    """A function of one float32; a table for 8 bits."""
+    """A function of one float32; a table where there are few numbers."""
     if set(task.types) != {"float32"} or len(task.node.inputs) != 1:
         found = entries(task)
         return None if found is None else [table_call(Place(task.input(0).index), found, task.output)]
@@ -113,6 +125,8 @@ def unary(task: Task) -> list[Call] | None:
 def _function(task: Task) -> tuple[Any, ...] | None:
     """The kernels' name for the definition's function, and its constants."""
     node, compute = task.node, task.computed_by
+    if node.op in ("FLOOR", "CEIL", "ROUND"):
+        return (node.op.lower(),)
     names: dict[str, str] = {
         "exp.exp": "exp",
         "hard_swish.hard_swish": "hard swish",
@@ -139,181 +153,63 @@ def _function(task: Task) -> tuple[Any, ...] | None:
     return None
 
 
+# ---- conversions -----------------------------------------------------------------------------------------------------
+
+
 def conversion(task: Task) -> list[Call] | None:
-    """Between float32 and int8, of one scale; of bytes a table."""
+    """Between float32 and integers of one scale, or of none; between integers a table."""
+    p, (given, *_, made) = task.prepared, task.types
+    if task.computed_by == "quantize.quantize" and made in GRIDS and np.ndim(p.scale) == 0:
+        return _quantized(task)
+    if task.computed_by == "dequantize.dequantize" and given in GRIDS and np.ndim(p.scale) == 0:
+        return [_convert(task, "dequantize", p.scale, p.zero_point)]
+    if task.computed_by == "quantize.rescale" and p.arithmetic == "blocks":
+        return _rescaled_in_blocks(task)
+    if task.computed_by == "cast.cast" and (given, made) == ("int32", "float32"):
+        return [_convert(task, "whole", 0, 0)]
+    if task.computed_by == "cast.cast" and (given, made) == ("float32", "int32"):
+        return [_convert(task, "truncated", 0, 0 if task.node.arithmetic == "NaN is 0" else INTEGER_RANGE["int32"][1])]
+    return unary(task)
+
+
+GRIDS = ("int8", "uint8", "int16")
+
+
+def _quantized(task: Task) -> list[Call]:
     p, elements = task.prepared, math.prod(task.output.shape)
-    if task.types == ("float32", "int8") and task.computed_by == "quantize.quantize" and np.ndim(p.scale) == 0:
-        if p.arithmetic not in ("division", "reciprocal"):
-            return None
-        scale = np.float32(p.scale) if p.arithmetic == "division" else np.float32(1) / np.float32(p.scale)
-        name = f"quantize {p.arithmetic}"
-    elif task.computed_by == "dequantize.dequantize" and np.ndim(p.scale) == 0:
-        if task.types != ("int8", "float32"):
-            return None
-        scale, name = np.float32(p.scale), "dequantize"
-    else:
-        return unary(task)
-    constants = np.array([scale.view(np.int32), p.zero_point], np.int32)
-    row = (Place(task.input(0).index), Place(task.output.index), constants, elements)
-    return [Call(("elementwise", "unary", name), -(-elements // 4096), row, work=elements // 4)]
+    if p.arithmetic == "division":
+        return [_convert(task, "quantize division", p.scale, p.zero_point)]
+    if p.arithmetic == "reciprocal":
+        return [_convert(task, "quantize reciprocal", np.float32(1) / np.float32(p.scale), p.zero_point)]
+    whole = elements // 8 * 8
+    inverse = np.float32(1 / np.float64(p.scale))
+    parts = [
+        _convert(task, "quantize product", inverse, p.zero_point, 0, whole),
+        _convert(task, "quantize float64", p.scale, p.zero_point, whole, elements),
+    ]
+    return [part for part in parts if part.units]
 
 
-# ---- two operands ----------------------------------------------------------------------------------------------------
+def _convert(task: Task, name: str, scale: Any, zero_point: Any, start: int = 0, stop: int | None = None) -> Call:
+    input, output = task.input(0), task.output
+    elements = (math.prod(output.shape) if stop is None else stop) - start
+    low, high = INTEGER_RANGE.get(output.type, (0, 0))
+    constants = np.array([np.float32(scale).view(np.int32), zero_point, low, high], np.int32)
+    places = (Place(info.index, start * np.dtype(info.dtype).itemsize) for info in (input, output))
+    kind = ("elementwise", "convert", name, input.type, output.type)
+    return Call(kind, -(-elements // 4096), (*places, constants, elements), work=elements // 4)
 
 
-def binary(task: Task) -> list[Call] | None:
-    described = _described(task)
-    if described is None:
-        described = _pairs(task)
-    if described is None:
+def _rescaled_in_blocks(task: Task) -> list[Call] | None:
+    """Of bytes: a table for whole vectors, and one for what is left over."""
+    source, output, elements = Place(task.input(0).index), task.output, math.prod(task.output.shape)
+    every, cut = np.arange(256, dtype=np.uint8).view(task.input(0).dtype), elements // BLOCK * BLOCK
+    few = [_asked(task, every[i : i + BLOCK - 1]) for i in range(0, 256, BLOCK - 1)]
+    whole, rest = _asked(task, every), np.concatenate([part for part in few if part is not None])
+    if whole is None or rest.size != 256:
         return None
-    kind, constants = described
-    a, b, output = task.input(0), task.input(1), task.output
-    size = 4 if kind[0] == "float32" else 1
-    runs = _runs(output.shape, a.shape, b.shape)
-    if runs is None:
-        return None
-    (count, *inner), outer = runs
-    if outer[0][0] * outer[1][0] * outer[2][0] == 1:
-        count, outer = _cut(count, inner, outer)
-    outer = _balanced(count, outer)
-    numbers = [number * size if position else number for dim in outer for position, number in enumerate(dim)]
-    units = outer[0][0] * outer[1][0]
-    row = (_operand(a), _operand(b), Place(output.index), constants, count, *(s * size for s in inner), *numbers)
-    work = math.prod(output.shape) // (4 if size == 4 else 8)
-    return [Call(("binary", *kind), units, row, work=work)]
+    calls = (table_call(source, whole, output, 0, cut), table_call(source, rest, output, cut, elements))
+    return [call for call in calls if call.units]
 
 
-def _pairs(task: Task) -> tuple[tuple[str, str], Array] | None:
-    """A function of two bytes, asked for all there are."""
-    if task.computed_by not in OF_TWO_BYTES or set(task.types) != {"int8"}:
-        return None
-    every = np.arange(256, dtype=np.uint8).view(np.int8)
-    found = np.asarray(task.definition.compute(task.prepared, every[:, None], every[None, :]))
-    return (("int8", "pairs"), np.ascontiguousarray(found)) if found.shape == (256, 256) else None
-
-
-OF_TWO_BYTES = (
-    *("add.integer", "add.integer_one_shift", "mul.integer", "squared_difference.integer", "prelu.integer"),
-    *("maximum.maximum", "maximum.minimum"),
-)
-"""Definitions in which it does not matter where in the tensor an element lies."""
-
-
-def _balanced(count: int, outer: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Outer dimensions, the last of which is cut so that there are units to share where there is only one dimension."""
-    size, *steps = outer[2]
-    if size * count < 2 * UNIT or outer[1][0] != 1:
-        return outer
-    parts = next((p for p in range(size * count // UNIT, 1, -1) if size % p == 0), 1)
-    each = size // parts
-    return [outer[0], (parts, steps[0] * each, steps[1] * each, steps[2] * each), (each, steps[0], steps[1], steps[2])]
-
-
-def _cut(count: int, inner: list[int], outer: list[tuple[int, int, int, int]]) -> tuple[int, list[Any]]:
-    """A single run in pieces of whole vectors, so that there are units to share."""
-    pieces = (p for p in range(count // UNIT, 1, -1) if count % (p * packing.LANES) == 0)
-    parts = next(pieces, 1)
-    each = count // parts
-    return each, [(parts, inner[0] * each, inner[1] * each, each), *outer[1:]]
-
-
-UNIT = 1 << 13
-"""Elements that are worth a unit of their own."""
-
-
-def _operand(info: TensorInfo) -> Word:
-    if info.value is None:
-        return Place(info.index)
-    copy = packing.aligned(info.shape, info.dtype)
-    copy[...] = info.value
-    return copy
-
-
-def _described(task: Task) -> tuple[tuple[str, str], Array] | None:
-    """Type and name of the kernel's operation, and its constants."""
-    p, compute, types = task.prepared, task.computed_by, set(task.types)
-    unbounded: dict[str, str] = {
-        "squared_difference.squared_difference": "squared difference",
-        "maximum.maximum": "max",
-        "maximum.minimum": "min",
-        "prelu.float_": "prelu",
-    }
-    if types == {"float32"}:
-        floats: dict[str, str] = {"add.add": "add", "add.subtract": "sub", "mul.multiply": "mul", "div.divide": "div"}
-        if compute in unbounded:
-            return ("float32", unbounded[compute]), np.zeros(2, np.float32)
-        name = floats.get(compute)
-        return None if name is None else (("float32", name), bounds(task.node))
-    if types != {"int8"}:
-        return None
-    if compute in ("maximum.maximum", "maximum.minimum"):
-        return ("int8", unbounded[compute]), np.zeros(2, np.int32)
-    if compute == "add.integer_one_shift":
-        shift = -int(p.output.e)
-        m1, m2 = (int(m.q) for m in p.multipliers)
-        bound = 255 * (abs(m1) + abs(m2)) + (1 << max(shift - 1, 0))
-        if not 0 <= shift <= 30 or bound >= 2**31:
-            return None
-        half = (1 << shift) >> 1
-        return ("int8", "add shift"), _int32(*_ends(p), m1, p.sign * m2, half, shift)
-    if compute == "add.integer":
-        multipliers = (*p.multipliers, p.output)
-        if not all(-31 <= int(m.e) <= 0 for m in multipliers):
-            return None
-        numbers = [number for m in multipliers for number in _five(m)]
-        return ("int8", "add fixed"), _int32(*_ends(p), p.left_shift, *numbers, p.sign)
-    if compute == "mul.integer":
-        r = p.requantize
-        rounding = ROUNDINGS.get(r.rounding)
-        if rounding not in ("float32", "fixed"):
-            return None
-        return ("int8", f"mul {rounding}"), one_channel(r, p.zero_points)
-    return None
-
-
-def _ends(p: add.Prepared) -> tuple[int, ...]:
-    return (*p.zero_points, p.output_zero_point, p.low - p.output_zero_point, p.high - p.output_zero_point)
-
-
-def _five(m: Multiplier) -> tuple[int, ...]:
-    """A multiplier as the kernels read it: q, left, right, half, away."""
-    right, left = max(-int(m.e), 0), max(int(m.e), 0)
-    return (int(m.q), left, right, (1 << right) >> 1, -1 if right else 0)
-
-
-def _int32(*numbers: Any) -> Array:
-    return np.array([int(n) for n in numbers], np.int64).astype(np.int32)
-
-
-def _runs(output: Shape, a: Shape, b: Shape) -> tuple[tuple[int, int, int], list[tuple[int, int, int, int]]] | None:
-    """The broadcast as a run (elements, steps of both operands) and three outer dimensions (size, steps of the
-    operands and the output), in elements. None where it takes more."""
-    rank = len(output)
-    dims: list[list[int]] = []  # from the last: size, step of a, step of b, step of the output
-    steps = [1, 1, 1]
-    for size, size_a, size_b in zip(
-        reversed(output), reversed((1,) * (rank - len(a)) + a), reversed((1,) * (rank - len(b)) + b), strict=True
-    ):
-        here = [size, steps[0] if size_a > 1 else 0, steps[1] if size_b > 1 else 0, steps[2]]
-        steps = [steps[0] * size_a, steps[1] * size_b, steps[2] * size]
-        if size == 1:
-            continue
-        last = dims[-1] if dims else None
-        if last and all(here[i] == last[i] * last[0] for i in (1, 2, 3)):
-            last[0] *= size
-        else:
-            dims.append(here)
-    dims = dims or [[1, 0, 0, 1]]
-    if len(dims) > 4:
-        return None
-    run, *outer = dims
-    outer += [[1, 0, 0, 0]] * (3 - len(outer))
-    return (run[0], run[1], run[2]), [(d[0], d[1], d[2], d[3]) for d in reversed(outer)]
-
-
-LOWERINGS = {
-    **dict.fromkeys((*UNARY, "SQRT", "RSQRT"), unary),
-    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), conversion),
-    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM", "PRELU"), binary),
-}
+LOWERINGS = {**dict.fromkeys(UNARY, unary), **dict.fromkeys(("CAST", "QUANTIZE", "DEQUANTIZE"), conversion)}
