@@ -31,9 +31,11 @@ from minilite.engines.numba.kernels.vectors import (
     store_some,
     vector,
 )
+from minilite.engines.numba.packing import few
 
-TOGETHER = (7, 4, 1)
-"""How many outputs are computed together where a row has as many. (Halving 224 four times leaves 14.)"""
+TOGETHER = (7, 5)
+"""How many outputs are computed together where a row has as many. (Halving 224 five times leaves 7, 320 six times 5; 8
+of 256 are two fives.) Shorter rows are computed by fours, or one by one."""
 
 
 class Block(NamedTuple):
@@ -122,17 +124,40 @@ def _block(how: str, activation: str, count: int, taps: int, step: int, checked:
     return run
 
 
-def _line(how: str, activation: str, count: int, taps: int, step: int, lanes: int = LANES) -> Any:
-    """Outputs of 16 channels or 8, ``count`` at a time, of all of which there are at least so many; the last ones
-    overlap those before."""
+_few = register_jitable(few)
+
+
+def _line(how: str, activation: str, taps: int, step: int, lanes: int = LANES) -> Any:
+    """A row of outputs of 16 channels or 8, of which smaller tiles compute the first ``fives``."""
+    large, small = (_some(how, activation, count, taps, step, lanes) for count in TOGETHER)
+    four, one = (_some(how, activation, count, taps, step, lanes) for count in (4, 1))
+
+    @register_jitable(forceinline=True)
+    def line(out_width: int, fives: int, given: tuple[int, ...]) -> None:
+        if out_width > 4:
+            if fives > 0:
+                small(0, fives, out_width, *given)
+            if fives < out_width:
+                large(fives, out_width, out_width, *given)
+        elif out_width == 4:
+            four(0, 4, 4, *given)
+        else:
+            one(0, out_width, out_width, *given)
+
+    return line
+
+
+def _some(how: str, activation: str, count: int, taps: int, step: int, lanes: int) -> Any:
+    """Outputs ``first`` to ``last`` of a row, ``count`` at a time; the last ones overlap those before, of which there
+    are as many at least."""
     inside, edge = (_block(how, activation, count, taps, step, checked, lanes) for checked in (False, True))
 
     @register_jitable
-    def line(out_width: int, image: int, left: int, width: int, pixel: int, dilated_line: int, rows: int, taps_: int,
-             step_: int, dilation: int, filters: int, filter_line: int, bias: int, out: int, channels: int,
-             constants: int, outside: int) -> None:  # fmt: skip
-        x = 0
-        while x < out_width:
+    def some(first: int, last: int, out_width: int, image: int, left: int, width: int, pixel: int, dilated_line: int,
+             rows: int, taps_: int, step_: int, dilation: int, filters: int, filter_line: int, bias: int, out: int,
+             channels: int, constants: int, outside: int) -> None:  # fmt: skip
+        x = first
+        while x < last:
             x = min(x, out_width - count)
             column = x * step_ - left
             here, to = image + column * pixel, out + x * pixel
@@ -144,7 +169,7 @@ def _line(how: str, activation: str, count: int, taps: int, step: int, lanes: in
                      bias, to, pixel, channels, constants, outside)  # fmt: skip
             x += count
 
-    return line
+    return some
 
 
 def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, int, int, int], None]:
@@ -152,9 +177,8 @@ def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, in
     unit is an output row. Its row: image, output, weights, biases, constants, a pixel of zeros (addresses); channels;
     input rows and columns; output rows and columns; filter rows and columns; strides, dilations, padding above and
     left."""
-    many, some, one = (_line(how, activation, count, int(taps), int(step)) for count in TOGETHER)
-    half = _line(how, activation, TOGETHER[0], int(taps), int(step), LANES // 2)
-    most, least = TOGETHER[:2]
+    line_of = _line(how, activation, int(taps), int(step))
+    half_line = _line(how, activation, int(taps), int(step), LANES // 2)
 
     def depthwise(row: int, first: int, last: int, scratch: int) -> None:
         image, out, weights = get_i64(row), get_i64(row + 8), get_i64(row + 16)
@@ -166,6 +190,7 @@ def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, in
         dilation_y, dilation_x = get_i64(row + 120), get_i64(row + 128)
         above, left = get_i64(row + 136), get_i64(row + 144)
         pixel, filter_line = depth * 4, filter_width * 64
+        fives = min(_few(out_width, *TOGETHER) * TOGETHER[1], out_width) if out_width >= TOGETHER[0] else out_width
         for unit in range(first, last):
             top = remainder(unit, out_height) * stride_y - above
             begin, end = 0, filter_height
@@ -179,17 +204,11 @@ def kernel(how: str, activation: str, taps: str, step: str) -> Callable[[int, in
                 filters = weights + channel * filter_height * filter_width * 4 + begin * filter_line
                 at, bias, on = here + channel * 4, biases + channel * 4, to + channel * 4
                 rest = depth - channel
-                if out_width >= most and rest <= LANES // 2:
-                    half(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
-                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
-                elif out_width >= most:
-                    many(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
-                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
-                elif out_width >= least:
-                    some(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
-                         filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                given = (at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x, filters,
+                         filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                if rest <= LANES // 2:
+                    half_line(out_width, fives, given)
                 else:
-                    one(out_width, at, left, width, pixel, line, end - begin, filter_width, stride_x, dilation_x,
-                        filters, filter_line, bias, on, rest, constants, outside)  # fmt: skip
+                    line_of(out_width, fives, given)
 
     return depthwise
