@@ -1,26 +1,31 @@
-"""Compiled operators of one and of two tensors, in all types that have kernels: bit for bit their definitions', in
-every set, where the rows' own cases do not reach: runs with whole vectors and without, offsets, many units."""
+"""Compiled operators of one and of two tensors, pooling and reducing ones, in all types that have kernels.
+
+Bit for bit their definitions', in every set, where the rows' own cases do not reach: runs with whole vectors and
+without, offsets, many units."""
 
 from __future__ import annotations
 
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minilite
-from minilite.cases import Case, Draw, activated, data
+from minilite.cases import Call, Case, Draw, Graph, Value, activated, constant, data
 from minilite.engines import is_disabled
 from minilite.spec import Definition, Op
+from minilite.testing.graph_model import graph_model
 from minilite.testing.kit import rows
 from minilite.testing.one_operator import OneOperator, build
 from minilite.testing.strategies import HypothesisDraw
 from tests.micro import has, narrowed
-from tests.test_kernels import assert_same, ran
+from tests.test_kernels import assert_same, mean, pool, ran, softmax
 
 pytest.importorskip("minilite.engines.numba.linked")
+kinds = pytest.importorskip("minilite.engines.numba.kinds")
 
 SETS = ("reference", "builtin", "xnnpack", "tflm")
 BYTES, GRIDS, PLAIN = ("int8", "uint8"), ("int8", "uint8", "int16"), ("int32", "int64")
@@ -49,6 +54,13 @@ def one(draw: Draw) -> Case:
     return Case((data((draw.choice((1, 15, 63, 5000)), draw.choice((1, 3, 16))), per_axis=False),))
 
 
+def along(draw: Draw) -> Case:
+    """Reductions of rows and of columns, with NaN now and then where there are floats."""
+    shape = (draw.integer(1, 3), draw.choice((1, 7, 40)), draw.choice((1, 15, 16, 35, 100)))
+    axes = draw.choice(([2], [1], [0, 1], [1, 2], [-1]))
+    return Case((data(shape), constant(axes)), {"keep_dims": draw.choice((True, False))})
+
+
 DRAWN: dict[str, tuple[Any, tuple[str, ...]]] = {
     "ADD": (arithmetic, (*GRIDS, *PLAIN, "float32")),
     "SUB": (arithmetic, (*GRIDS, *PLAIN, "float32")),
@@ -67,6 +79,14 @@ DRAWN: dict[str, tuple[Any, tuple[str, ...]]] = {
     "QUANTIZE": (one, tuple(f"{a} to {b}" for a in (*GRIDS, "float32") for b in GRIDS)),
     "CAST": (one, ("int8", "float16")),
     "ROUND": (one, ("float32", "float16")),
+    "AVERAGE_POOL_2D": (pool, ("uint8", "int16")),
+    "MAX_POOL_2D": (pool, ("uint8", "int16")),
+    "MEAN": (mean, ("uint8", "int16")),
+    "SUM": (along, (*GRIDS, "int32", "float32")),
+    "REDUCE_MAX": (along, (*GRIDS, "int32", "float32", "bool")),
+    "REDUCE_MIN": (along, (*GRIDS, "int32", "float32", "bool")),
+    "REDUCE_ALL": (along, ("bool",)),
+    "SOFTMAX": (softmax, ("uint8", "int8 to int16", "uint8 to int16", "int16")),
 }
 ROWS = [
     pytest.param(op, definition, id=f"{op.name}-{definition.label}")
@@ -107,4 +127,30 @@ def is_compiled(case: OneOperator, kernels: str) -> bool:
         pytest.skip("nothing is compiled: NUMBA_DISABLE_JIT is set")
     interpreter = minilite.Interpreter(model_content=case.content, kernels=kernels, engine="numba")
     interpreter.allocate_tensors()
-    return interpreter._main.plan.linked() is not None
+    linked: Any = interpreter._main.plan.linked()
+    if linked is None:
+        return False
+    assert {call.kind for program in linked.programs for call in program.calls} <= set(kinds.every())
+    return True
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("name", ["REDUCE_MAX", "REDUCE_MIN"])
+def test_extremes_of_strange_floats(name: str, kernels: str, axis: int) -> None:
+    """NaN at every place of a row, infinities, and rows of nothing else."""
+    shape, out = (7, 37, 37), (7, 37)
+    values = (Value("float32", shape), Value("int32", (1,), np.array([axis], np.int32)), Value("float32", out))
+    content = graph_model([Graph(values, (Call(name, (0, 1), (2,)),), (0,), (2,))]).to_bytes()
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[0, range(37), range(37)] = np.nan
+    x[1, range(37), range(37)], x[2] = np.inf, np.nan
+    x[3], x[4, ::2], x[5, :, ::2] = -np.inf, np.nan, np.nan
+    found = []
+    for engine in ("numpy", "numba"):
+        interpreter = minilite.Interpreter(model_content=content, kernels=kernels, engine=engine)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(0, x)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(2))
+    assert found[0].tobytes() == found[1].tobytes()

@@ -30,6 +30,14 @@ def every() -> list[Kind]:
     binary += product(("int32", "int64"), ("plus", "minus", "times", "max", "min"))
     binary += product(("float32", "int32", "int64"), COMPARISONS)
     binary += product(("bool",), ("and", "or"))
+    means = [
+        *product(BYTES, ("bias", "fixed", "away")),
+        ("int16", "fixed"),
+        ("int16", "away"),
+        ("float32", "sum"),
+        ("int32", "sum"),
+    ]
+    extremes = [*product(("float32", *GRIDS, "int32"), ("max", "min"))]
     return [
         *(("runner", what) for what in ("alone", "shared", "worker")),
         *(("matmul", type_, dot(), rounding) for type_, rounding in product(BYTES, ROUNDINGS)),
@@ -40,8 +48,10 @@ def every() -> list[Kind]:
             for type_, how in product(BYTES, product(("float32", "fixed"), ("3", "0")))
         ),
         *(("depthwise_float", *how, *steps) for how, steps in product(floats, (*product("35", "12"), ("0", "0")))),
-        *(("pooling", type_, what) for type_, what in product(("float32", "int8"), ("max", "mean"))),
-        *((module, "int8", what) for module, what in product(("pooling", "row_mean"), ("bias", "fixed"))),
+        *(("pooling", type_, what) for type_, what in product(("float32", *GRIDS), ("mean",))),
+        *((module, *kind) for module, kind in product(("pooling", "row_extreme"), extremes)),
+        *(("pooling", "float32", f"{what} replacing") for what in ("max", "min")),
+        *((module, *kind) for module, kind in product(("pooling", "row_mean"), means)),
         ("row_mean", "float32", "mean"),
         ("layer_norm",),
         *(("quantize_rows", way) for way in ("xnnpack", "symmetric", "asymmetric")),
@@ -49,7 +59,10 @@ def every() -> list[Kind]:
         ("resize_bilinear", "float32", "terms"),
         *(("resize_bilinear", "int8", how) for how in ("half away", "half up")),
         ("lstm_int8", dot()),
-        *(("softmax", what) for what in ("float32", "fast", "table", "gemmlowp")),
+        *(("softmax", what) for what in ("float32", "fast")),
+        *(("softmax_integers", *kind) for kind in product(("table", "gemmlowp"), BYTES, BYTES) if kind[1] == kind[2]),
+        *(("softmax_integers", *kind) for kind in product(("table", "gemmlowp"), BYTES, ("int16",))),
+        ("softmax_integers", "sixteen", "int16", "int16"),
         ("elementwise", "table", permutes),
         *(("elementwise", "unary", name) for name in FUNCTIONS),
         *(("elementwise", "entries", *sizes) for sizes in ("12", "14", "21", "22", "24")),

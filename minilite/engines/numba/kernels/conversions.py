@@ -32,7 +32,7 @@ def _constants(builder: Builder, constants: Value) -> list[Value]:
     return [splat(builder, load(builder, F32 if i == 0 else I32, constants, 4 * i)) for i in range(4)]
 
 
-def _half_away(builder: Builder, x: Value) -> Value:
+def half_away(builder: Builder, x: Value) -> Value:
     """The nearest whole number, ties away from zero."""
     whole, one = _round(builder, "trunc", x), constant(x.type, 1.0)
     rest = _round(builder, "fabs", builder.fsub(x, whole))
@@ -51,14 +51,14 @@ def _moved(builder: Builder, x: Value, constants: Value) -> Value:
 def quantize_by_division(builder: Builder, x: Value, constants: Value) -> Value:
     """``clip(round(x / scale) + zero_point)``, half away from zero."""
     scale = _constants(builder, constants)[0]
-    return _moved(builder, _half_away(builder, builder.fdiv(x, scale)), constants)
+    return _moved(builder, half_away(builder, builder.fdiv(x, scale)), constants)
 
 
 def quantize_in_float64(builder: Builder, x: Value, constants: Value) -> Value:
     """The same in float64."""
     wide = vector(F64)
     scale = builder.fpext(_constants(builder, constants)[0], wide)
-    return _moved(builder, _half_away(builder, builder.fdiv(builder.fpext(x, wide), scale)), constants)
+    return _moved(builder, half_away(builder, builder.fdiv(builder.fpext(x, wide), scale)), constants)
 
 
 def quantize_by_product(builder: Builder, x: Value, constants: Value) -> Value:

@@ -43,6 +43,11 @@ class Element(NamedTuple):
             return -float("inf")
         return -(1 << (8 * self.size - 1)) if self.signed else 0
 
+    @property
+    def highest(self) -> Any:
+        """The greatest number there is."""
+        return -self.lowest if self.stored == F32 else self.lowest + (1 << (8 * self.size)) - 1
+
 
 ELEMENTS = {
     "float32": Element(4, F32, F32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -10,11 +11,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minilite.engines.numba.kernels.conversions import half_away
+from minilite.engines.numba.kernels.elements import ELEMENTS
 from minilite.engines.numba.kernels.rounding import ROUNDINGS, Bounds
 from minilite.engines.numba.kernels.vectors import (
     F32,
     F64,
-    I8,
     I32,
     I64,
     INT64,
@@ -38,10 +40,16 @@ from minilite.engines.numba.packing import CHANNEL_BYTES
 Finish = Callable[..., Value]
 
 
-def _larger(builder: Builder, acc: Value, x: Value) -> Value:
-    """Keeps the first of equals, and skips NaN."""
-    compare = builder.fcmp_ordered if acc.type.element == F32 else builder.icmp_signed
-    return builder.select(compare("<", acc, x), x, acc)
+def extreme(builder: Builder, acc: Value, x: Value, sign: str = "<") -> Value:
+    """The larger (``sign`` ``>``: the smaller) of both; keeps the first of equals, and skips NaN."""
+    is_float = (acc.type.element if isinstance(acc.type, ir.VectorType) else acc.type) == F32
+    compare = builder.fcmp_ordered if is_float else builder.icmp_signed
+    return builder.select(compare(sign, acc, x), x, acc)
+
+
+def _replacing(builder: Builder, acc: Value, x: Value, sign: str) -> Value:
+    """The larger (``sign`` ``>``) or smaller of both, the second where one is NaN."""
+    return builder.select(builder.fcmp_ordered(sign, acc, x), acc, x)
 
 
 def _plus(builder: Builder, acc: Value, x: Value) -> Value:
@@ -89,22 +97,42 @@ def _rounded(rounding: str) -> Finish:
     return finish
 
 
+def _biased(builder: Builder, acc: Value, channels: Value, constants: Value, count: Value) -> Value:
+    """``round(acc * m + b) + zero_point``, half away from zero; constants are low and high (less the zero point,
+    int32), m and b (float32), and the zero point (int32)."""
+    low, high, zero_point = (splat(builder, load(builder, I32, constants, offset)) for offset in (0, 4, 16))
+    m, b = (splat(builder, load(builder, F32, constants, offset)) for offset in (8, 12))
+    x = half_away(builder, builder.fadd(builder.fmul(builder.sitofp(acc, m.type), m), b))
+    x = clip(builder, x, *(builder.sitofp(bound, m.type) for bound in (low, high)))
+    return builder.add(builder.fptosi(x, acc.type), zero_point)
+
+
+EXTREMES: dict[str, Callable[..., Value]] = {
+    "max": extreme,
+    "min": partial(extreme, sign=">"),
+    "max replacing": partial(_replacing, sign=">"),
+    "min replacing": partial(_replacing, sign="<"),
+}
+
+
 def finish_of(what: str) -> Finish:
-    """What a window ends in: ``max``, ``mean``, or a sum's rounding."""
-    return {"max": _clipped, "mean": _mean}.get(what) or _rounded(what)
+    """What a window ends in: an extreme, ``sum``, ``mean``, or a sum's rounding."""
+    if what in EXTREMES or what == "sum":
+        return _clipped
+    return {"mean": _mean, "away": _biased}.get(what) or _rounded(what)
 
 
 def _window(type_: str, vectors: int, combine: Callable[..., Value], start: float, what: str) -> Any:
     """``window(at, rows, columns, row_step, column_step, channels, constants, count, out, left)``: so many vectors of
     16 channels, which do not wait for each other's sums."""
-    finish, size, block = finish_of(what), 4 if type_ == "float32" else 1, CHANNEL_BYTES.get(what, 0)
+    finish, element, block = finish_of(what), ELEMENTS[type_], CHANNEL_BYTES.get(what, 0)
+    size, lanes = element.size, element.lanes
 
     @intrinsic
     def window(typing: Any, at: Any, rows: Any, columns: Any, row_step: Any, column_step: Any, channels: Any,
                constants: Any, count: Any, out: Any, left: Any) -> Any:  # fmt: skip
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             at, rows, columns, row_step, column_step, channels, constants, count, out, left = arguments
-            lanes = vector(F32 if type_ == "float32" else I32)
             first = ir.Constant(lanes, [start] * LANES)
             places = [cgutils.alloca_once_value(builder, first) for _ in range(vectors)]
             for place in places:
@@ -114,13 +142,11 @@ def _window(type_: str, vectors: int, combine: Callable[..., Value], start: floa
                 with cgutils.for_range(builder, columns, intp=I64) as column:
                     here = builder.add(line, builder.mul(column.index, column_step))
                     for v, place in enumerate(places):
-                        x = load(builder, vector(F32 if type_ == "float32" else I8), here, LANES * size * v)
-                        x = x if type_ == "float32" else builder.sext(x, lanes)
+                        x = element.load(builder, here, LANES * size * v)
                         builder.store(combine(builder, builder.load(place), x), place)
             for v, place in enumerate(places):
                 table = builder.add(channels, constant(I64, block * v))
-                result = finish(builder, builder.load(place), table, constants, count)
-                result = result if type_ == "float32" else builder.trunc(result, vector(I8))
+                result = element.narrowed(builder, finish(builder, builder.load(place), table, constants, count))
                 to, rest = (
                     builder.add(out, constant(I64, LANES * size * v)),
                     builder.sub(left, constant(I64, LANES * v)),
@@ -134,13 +160,14 @@ def _window(type_: str, vectors: int, combine: Callable[..., Value], start: floa
 
 
 def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
-    """``what``: max, mean, or a sum's rounding. A unit is an output row. Its row: image, output, channels, constants
-    (addresses); channels; input rows and columns; output rows and columns; filter rows and columns; strides; padding
-    above and left."""
-    combine = _larger if what == "max" else _plus
-    start = (-float("inf") if type_ == "float32" else -128) if what == "max" else 0
+    """``what``: an extreme, sum, mean, or a sum's rounding. A unit is an output row. Its row: image, output, channels,
+    constants (addresses); channels; input rows and columns; output rows and columns; filter rows and columns; strides;
+    padding above and left."""
+    combine, start = EXTREMES.get(what, _plus), 0
+    if what in EXTREMES:
+        start = ELEMENTS[type_].lowest if what.startswith("max") else ELEMENTS[type_].highest
     four, one = (_window(type_, vectors, combine, start, what) for vectors in (4, 1))
-    size = 4 if type_ == "float32" else 1
+    size = ELEMENTS[type_].size
     channel_bytes = CHANNEL_BYTES.get(what, 0)
 
     def pooling(row: int, first: int, last: int, scratch: int) -> None:

@@ -10,11 +10,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minilite.engines.numba.kernels.elements import ELEMENTS
 from minilite.engines.numba.kernels.pooling import finish_of
 from minilite.engines.numba.kernels.vectors import (
-    F32,
-    I8,
-    I32,
     I64,
     INT64,
     LANES,
@@ -27,25 +25,23 @@ from minilite.engines.numba.kernels.vectors import (
     store,
     store_some,
     sum_of_lanes,
-    vector,
 )
 
 
 def _sum(type_: str) -> Any:
     """``sum(row, count, target)``: of a row's elements, to be stored as float32 or int32."""
+    element = ELEMENTS[type_]
 
     @intrinsic
     def total(typing: Any, row: Any, count: Any, target: Any) -> Any:
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             row, count, target = arguments
-            lanes, element, size = (vector(F32), F32, 4) if type_ == "float32" else (vector(I32), I8, 1)
-            zeros = constant(lanes, 0.0 if type_ == "float32" else 0)
+            zeros = constant(element.lanes, 0.0 if type_ == "float32" else 0)
             place = cgutils.alloca_once_value(builder, zeros)
             vectors = builder.ashr(builder.add(count, constant(I64, 15)), constant(I64, 4))
             with cgutils.for_range(builder, vectors, intp=I64) as loop:
                 done = builder.mul(loop.index, constant(I64, LANES))
-                x = load(builder, vector(element), builder.add(row, builder.mul(done, constant(I64, size))))
-                x = x if type_ == "float32" else builder.sext(x, lanes)
+                x = element.load(builder, builder.add(row, builder.mul(done, constant(I64, element.size))))
                 x = builder.select(lanes_below(builder, builder.sub(count, done)), x, zeros)
                 so_far = builder.load(place)
                 plus = builder.fadd(so_far, x) if type_ == "float32" else builder.add(so_far, x)
@@ -60,15 +56,14 @@ def _sum(type_: str) -> Any:
 
 def _finish(type_: str, what: str) -> Any:
     """``finish(sums, channels, constants, count, out, left)``: of 16 rows."""
-    rounded = finish_of(what)
+    rounded, element = finish_of(what), ELEMENTS[type_]
 
     @intrinsic
     def finish(typing: Any, sums: Any, channels: Any, constants: Any, count: Any, out: Any, left: Any) -> Any:
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             sums, channels, constants, count, out, left = arguments
-            total = load(builder, vector(F32 if type_ == "float32" else I32), sums)
-            result = rounded(builder, total, channels, constants, count)
-            store_some(builder, result if type_ == "float32" else builder.trunc(result, vector(I8)), out, left)
+            result = rounded(builder, load(builder, element.lanes, sums), channels, constants, count)
+            store_some(builder, element.narrowed(builder, result), out, left)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 6), generate
@@ -79,7 +74,7 @@ def _finish(type_: str, what: str) -> Any:
 def kernel(type_: str, what: str) -> Callable[[int, int, int, int], None]:
     """A unit is 16 rows. Its row: input, output, channels (16 alike), constants (addresses); rows, elements of a row.
     Scratch holds 16 sums."""
-    size = 4 if type_ == "float32" else 1
+    size = ELEMENTS[type_].size
     total, finish = _sum(type_), _finish(type_, what)
 
     def row_mean(row: int, first: int, last: int, scratch: int) -> None:

@@ -1,4 +1,4 @@
-"""SOFTMAX along the last axis."""
+"""SOFTMAX of floats along the last axis."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
 
 from minilite.engines.numba.kernels.functions import FLOATS, exp, fast_exp
-from minilite.engines.numba.kernels.scalars import INT32_MAX, divide_by_pot, high_product, times_pot
 from minilite.engines.numba.kernels.vectors import (
     F32,
-    F64,
-    I32,
     I64,
     INT64,
     LANES,
@@ -23,14 +20,12 @@ from minilite.engines.numba.kernels.vectors import (
     call,
     constant,
     get_f32,
-    get_i8,
     get_i64,
     lanes_below,
     least,
     load,
     masked_store,
     put_f32,
-    put_u8,
     splat,
     store,
     sum_of_lanes,
@@ -162,89 +157,6 @@ def _fast() -> Callable[[int, int, int, int], None]:
     return softmax
 
 
-# ---- int8 ------------------------------------------------------------------------------------------------------------
-
-
-@intrinsic
-def _steps(typing: Any, probability: Any) -> Any:
-    """A float32 of 0 or more, rounded half up to an int64 that fits an int32."""
-
-    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
-        wide = builder.fadd(builder.fpext(arguments[0], F64), constant(F64, 0.5))
-        most = constant(F64, 2.0**31 - 1)
-        fits = builder.fcmp_ordered("<", wide, most)
-        return builder.sext(builder.fptosi(builder.select(fits, wide, most), I32), I64)
-
-    return types.int64(types.float32), generate
-
-
-@register_jitable
-def _largest(x: int, count: int) -> int:
-    largest = -128
-    for i in range(count):
-        largest = max(largest, get_i8(x + i))
-    return largest
-
-
-def _table() -> Callable[[int, int, int, int], None]:
-    """Its row: input, output, table of 256 exponentials, the output's scale (addresses); elements of a row. A unit is a
-    row. ``round(exp / (sum * scale)) - 128``, the quotient by a reciprocal, all in float32."""
-
-    def softmax(row: int, first: int, last: int, scratch: int) -> None:
-        source, target, table = get_i64(row), get_i64(row + 8), get_i64(row + 16)
-        scale, count = get_f32(get_i64(row + 24)), get_i64(row + 32)
-        for unit in range(first, last):
-            x, y = source + unit * count, target + unit * count
-            largest = _largest(x, count)
-            total = _to_float(0)
-            for i in range(count):
-                total += get_f32(table + 4 * (largest - get_i8(x + i)))
-            factor = _to_float(1) / (total * scale)
-            for i in range(count):
-                steps = _steps(get_f32(table + 4 * (largest - get_i8(x + i))) * factor)
-                put_u8(y + i, min(steps - 128, 127))
-
-    return softmax
-
-
-@register_jitable
-def _reciprocal(a: int) -> int:
-    """``1 / (1 + a)`` of a in [0, 1), both in 31 bits: gemmlowp's three steps of Newton and Raphson."""
-    total = a + INT32_MAX
-    half = (total + 1) >> 1
-    x = 1515870810 + high_product(half, -1010580540)
-    for _ in range(3):
-        x += times_pot(high_product(x, (1 << 29) - high_product(half, x)), 2)
-    return min(max(x << 1, -INT32_MAX - 1), INT32_MAX)
-
-
-def _gemmlowp() -> Callable[[int, int, int, int], None]:
-    """Its row: input, output, table of 256 exponentials in 31 bits, int64, and the same in 19 bits (addresses);
-    elements of a row. A unit is a row."""
-
-    def softmax(row: int, first: int, last: int, scratch: int) -> None:
-        source, target = get_i64(row), get_i64(row + 8)
-        exponentials, terms, count = get_i64(row + 16), get_i64(row + 24), get_i64(row + 32)
-        for unit in range(first, last):
-            x, y = source + unit * count, target + unit * count
-            largest = _largest(x, count)
-            total = 0
-            for i in range(count):
-                total += get_i64(terms + 8 * (largest - get_i8(x + i)))
-            length = 0
-            while total >> length != 0:
-                length += 1
-            up = 32 - length
-            above_one = (total << up if up > 0 else total >> -up) - (1 << 31)
-            factor = _reciprocal(above_one)
-            shift = 12 - up + 31 - 8
-            for i in range(count):
-                product = high_product(factor, get_i64(exponentials + 8 * (largest - get_i8(x + i))))
-                put_u8(y + i, min(divide_by_pot(product, shift) - 128, 127))
-
-    return softmax
-
-
 def kernel(kind: str) -> Callable[[int, int, int, int], None]:
-    """The kernel of a kind: ``float32`` or ``fast``, or of int8 ``table`` or ``gemmlowp``."""
-    return {"float32": _float, "fast": _fast, "table": _table, "gemmlowp": _gemmlowp}[kind]()
+    """The kernel of a kind: ``float32`` or ``fast``."""
+    return {"float32": _float, "fast": _fast}[kind]()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from minilite.engines.numba.calls import Call
-from minilite.engines.numba.lowering import binary, elementwise, matmul, movers, pooling, recurrent, resizing
+from minilite.engines.numba.lowering import binary, elementwise, matmul, movers, pooling, recurrent, reducing, resizing
 from minilite.engines.numba.lowering.task import Task
 from minilite.mapped import release
 
@@ -26,6 +26,7 @@ LOWERINGS: dict[str, Lowering] = {
     **binary.LOWERINGS,
     **movers.LOWERINGS,
     **pooling.LOWERINGS,
+    **reducing.LOWERINGS,
     **resizing.LOWERINGS,
     **recurrent.LOWERINGS,
 }
