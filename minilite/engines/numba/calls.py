@@ -28,7 +28,7 @@ Word = int | Place | np.ndarray
 
 PIECES = 16
 """Into how many pieces work is cut for two threads."""
-WORTH_SHARING = 4000
+WORTH_SHARING = 1500
 """Nanoseconds of work from which on it is shared."""
 
 
