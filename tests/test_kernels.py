@@ -136,6 +136,7 @@ DRAWN = {
     "SUB": pair,
     "MUL": pair,
     "LOGISTIC": one,
+    "GELU": one,
     "TANH": one,
     "RELU": one,
     "SOFTMAX": softmax,

@@ -15,7 +15,7 @@ QUANTIZE = ("division", "reciprocal", "product", "float64")
 ROUNDINGS = ("float32", "fixed", "float64")
 FUNCTIONS = (
     *("exp", "sigmoid", "fast sigmoid", "sigmoid cut", "tanh", "hard swish", "clip", "leaky relu", "sqrt", "rsqrt"),
-    *("fast gelu", "neg", "abs", "square", "floor", "ceil", "round"),
+    *("fast gelu", "gelu", "gelu by tanh", "neg", "abs", "square", "floor", "ceil", "round"),
 )
 
 

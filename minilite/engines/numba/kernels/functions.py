@@ -7,6 +7,7 @@ the last bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from minilite.engines.numba.kernels.conversions import CONVERSIONS
@@ -214,6 +215,44 @@ def fast_gelu(builder: Builder, x: Value, constants: Value) -> Value:
     return builder.fmul(builder.fmul(_one(0.5), x), builder.fadd(_one(), erf))
 
 
+ERFC = (
+    *(-0.5813805622982645, 0.591662670790531, 0.020841394009051856),
+    *(-0.03289627625203591, -0.002095772087447029, 0.00457783107521951),
+    *(-0.00016019811854299954, -0.0007767791040066249, 0.00016861012260881842),
+    *(0.00011806840849211906, -5.9441461282150595e-05, -1.1619986564308793e-05),
+    *(1.342165507260259e-05, 2.498237269862022e-07, -1.5966037754312617e-06),
+)
+"""``log(erfc(z) * exp(z * z) / t)`` by powers of ``u``, where ``t = 2 / (2 + z)`` and ``u`` goes from -1 to 1 as ``z``
+goes from 13 to 0: interpolated at Chebyshev's points, to 3e-11. The variables are those of Press et al., Numerical
+Recipes, 6.2.2."""
+
+
+def erfc64(builder: Builder, x: Value) -> Value:
+    """erfc of float64s, to 3e-11 of itself; 0 and 2 where a float32 is."""
+    z = call(builder, f"llvm.minnum.{suffix(x.type)}", x.type, _round(builder, "fabs", x), _like(x, 13.0))
+    t = builder.fdiv(_like(x, 2.0), builder.fadd(_like(x, 2.0), z))
+    u = _fma(builder, t, _like(x, 30 / 13), _like(x, -17 / 13))
+    series = _like(x, ERFC[-1])
+    for term in reversed(ERFC[:-1]):
+        series = _fma(builder, series, u, _like(x, term))
+    found = builder.fmul(t, exp64(builder, builder.fsub(series, builder.fmul(z, z))))
+    below = builder.fcmp_ordered("<", x, _like(x, 0.0))
+    return builder.select(below, builder.fsub(_like(x, 2.0), found), found)
+
+
+def gelu(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x / 2 * erfc(-x / sqrt(2))``, every step in float32."""
+    erfc = _narrow(builder, erfc64(builder, _wide(builder, builder.fmul(x, _one(-math.sqrt(0.5))))))
+    return builder.fmul(builder.fmul(_one(0.5), x), erfc)
+
+
+def gelu_by_tanh(builder: Builder, x: Value, constants: Value) -> Value:
+    """``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))``, every step in float32."""
+    cube = builder.fmul(builder.fmul(x, x), x)
+    inner = builder.fmul(_one(math.sqrt(2 / math.pi)), builder.fadd(x, builder.fmul(_one(0.044715), cube)))
+    return builder.fmul(builder.fmul(_one(0.5), x), builder.fadd(_one(), tanh(builder, inner, constants)))
+
+
 ACTIVATIONS: dict[str, Callable[[Builder, Value], Value]] = {"swish": fast_swish, "hard swish": fast_hard_swish}
 """What layers of floats may end in instead of bounds."""
 
@@ -228,6 +267,8 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sigmoid": sigmoid,
     "fast sigmoid": fast_sigmoid,
     "fast gelu": fast_gelu,
+    "gelu": gelu,
+    "gelu by tanh": gelu_by_tanh,
     **CONVERSIONS,
     "sigmoid cut": sigmoid_cut,
     "tanh": tanh,

@@ -143,8 +143,9 @@ def _function(task: Task) -> tuple[Any, ...] | None:
         if node.sums != "sequential":
             return ("fast sigmoid",)
         return ("sigmoid cut" if node.arithmetic in ("table", "fixed point") else "sigmoid",)
-    if compute == "gelu.gelu" and node.sums != "sequential" and not node.options.approximate:
-        return ("fast gelu",)
+    if compute == "gelu.gelu":
+        exact = "fast gelu" if node.sums != "sequential" else "gelu"
+        return ("gelu by tanh" if node.options.approximate else exact,)
     if compute == "relu.clip":
         bottom, top = ACTIVATION_BOUNDS[node.op]
         return ("clip", -np.inf if bottom is None else bottom, np.inf if top is None else top)
