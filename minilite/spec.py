@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,12 +137,12 @@ class TensorInfo:
 class Subroutine(Protocol):
     """A subgraph, as operators that call it see it."""
 
-    @property
+    @cached_property
     def input_types(self) -> list[str]:
         """The types of its inputs."""
         ...
 
-    @property
+    @cached_property
     def output_types(self) -> list[str]:
         """The types of its outputs."""
         ...
@@ -282,11 +283,11 @@ class Definition:
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", self.label or self.input_types[0].rstrip("?*"))
 
-    @property
+    @cached_property
     def input_types(self) -> tuple[str, ...]:
         return tuple(self.types.partition("->")[0].split())
 
-    @property
+    @cached_property
     def output_types(self) -> tuple[str, ...]:
         return tuple(self.types.partition("->")[2].split())
 
@@ -296,14 +297,15 @@ class Definition:
         return declared if type_ == "any" else type_
 
 
-def _match(pattern: Sequence[str], types: Sequence[str | None]) -> bool:
-    pattern = list(pattern)
+@lru_cache(maxsize=10_000)
+def _match(pattern: tuple[str, ...], types: tuple[str | None, ...]) -> bool:
+    """Whether types are those of a definition. (A loop whose shapes follow from values asks for each of its steps.)"""
     if pattern and pattern[-1].endswith("*"):
         missing = max(len(types) - len(pattern) + 1, 0)
-        pattern[-1:] = [pattern[-1].rstrip("*")] * missing
+        pattern = (*pattern[:-1], *[pattern[-1].rstrip("*")] * missing)
     if len(types) > len(pattern):
         return False
-    padded = list(types) + [None] * (len(pattern) - len(types))
+    padded = (*types, *[None] * (len(pattern) - len(types)))
     return all(
         p.endswith("?") if t is None else p.rstrip("?") in (t, "any") for p, t in zip(pattern, padded, strict=True)
     )
@@ -377,8 +379,8 @@ class Op:
         """The definition for a node's types and arithmetic. Raises :class:`OperatorError` when there is none.
 
         The file's own output types are not asked of operators that set them, see :mod:`minilite.output_types`."""
-        inputs = [None if t is None else t.type for t in node.inputs]
-        outputs = [t.type for t in node.outputs]
+        inputs = tuple(None if t is None else t.type for t in node.inputs)
+        outputs = tuple(t.type for t in node.outputs)
         able = [
             d for d in self.definitions if d.arithmetic in (None, node.arithmetic) and _match(d.input_types, inputs)
         ]
@@ -396,7 +398,7 @@ class Op:
         """Whether a definition takes operands of these types, None for an absent one, and gives results of those,
         its 8- and 16-bit integers standing for real numbers."""
         able = [d for d in self.definitions if d.quantized is not False]
-        return any(_match(d.input_types, inputs) and _match(d.output_types, outputs) for d in able)
+        return any(_match(d.input_types, tuple(inputs)) and _match(d.output_types, tuple(outputs)) for d in able)
 
     def check_operands(self, node: Node) -> None:
         """Raise :class:`OperatorError` unless the outputs are as many as they should be and a definition takes the
@@ -405,7 +407,7 @@ class Op:
         count, open_ = len(node.outputs), any(o.variadic for o in self.outputs)
         names = ", ".join(o.name + ("?" if o.optional else "") for o in self.outputs)
         node.need(least <= count and (open_ or count <= len(self.outputs)), f"the outputs {names}", f"{count} tensors")
-        inputs = [None if t is None else t.type for t in node.inputs]
+        inputs = tuple(None if t is None else t.type for t in node.inputs)
         if not any(_match(d.input_types, inputs) for d in self.definitions):
             raise self._no_kernel(node)
 
