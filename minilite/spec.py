@@ -137,12 +137,12 @@ class TensorInfo:
 class Subroutine(Protocol):
     """A subgraph, as operators that call it see it."""
 
-    @cached_property
+    @property
     def input_types(self) -> list[str]:
         """The types of its inputs."""
         ...
 
-    @cached_property
+    @property
     def output_types(self) -> list[str]:
         """The types of its outputs."""
         ...
