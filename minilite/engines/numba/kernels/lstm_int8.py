@@ -16,6 +16,7 @@ from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.normalizing import normalize, place
 from minilite.engines.numba.kernels.rounding import Fixed
+from minilite.engines.numba.kernels.rows import copy
 from minilite.engines.numba.kernels.scalars import saturated, scaled
 from minilite.engines.numba.kernels.tiles import integer_sums, one_row
 from minilite.engines.numba.kernels.vectors import (
@@ -25,7 +26,6 @@ from minilite.engines.numba.kernels.vectors import (
     Value,
     clip,
     constant,
-    copy_chunk,
     get_i16,
     get_i32,
     get_i64,
@@ -87,13 +87,6 @@ def _both_products(dot: str) -> Any:
         return types.void(*[INT64] * 10), generate
 
     return both_products
-
-
-@register_jitable
-def _flipped(target: int, source: int, count: int) -> None:
-    """Bytes as unsigned numbers, up to 63 more."""
-    for i in range(0, count, 64):
-        copy_chunk(target + i, source + i, 128)
 
 
 @register_jitable
@@ -173,7 +166,7 @@ def kernel(dot: str) -> Callable[[int, int, int, int], None]:
         m = scratch + outputs + 64
         unsigned = m + cells + 64
         sums = unsigned + get_i64(row + TERMS) + 64
-        _flipped(unsigned, x, get_i64(row + TERMS))
+        copy(unsigned, x, get_i64(row + TERMS), 128)
         gates(row, sums, unsigned, scratch)
         for gate in (INPUT, FORGET, CELL):
             _look(row, c, sums, gate)
@@ -197,7 +190,7 @@ def kernel(dot: str) -> Callable[[int, int, int, int], None]:
         for unit in range(first, last):
             x, out = get_i64(row + X) + unit * get_i64(row + X_ROW), get_i64(row + OUT) + unit * get_i64(row + OUT_ROW)
             h, c = get_i64(row + H) + unit * outputs, get_i64(row + C) + 2 * unit * cells
-            _flipped(scratch, h, outputs)
+            copy(scratch, h, outputs, 128)
             for t in range(get_i64(row + TIME)):
                 step(row, x + t * get_i64(row + X_STEP), out + t * get_i64(row + OUT_STEP), h, c, scratch)
 

@@ -146,7 +146,7 @@ def _xnnpack(builder: Builder, low: Value, high: Value) -> Row:
 WAYS = {"symmetric": _symmetric, "asymmetric": _asymmetric, "xnnpack": _xnnpack}
 
 
-def _quantized(way: str) -> Any:
+def row_quantizer(way: str) -> Any:
     """``quantized(x, out, numbers, count)``: one row."""
 
     def rounded(builder: Builder, x: Value, whole: Value) -> Value:
@@ -188,7 +188,7 @@ def _quantized(way: str) -> Any:
 def kernel(way: str) -> Callable[[int, int, int, int], None]:
     """A unit is a row. Its row: input, output, the rows' numbers (addresses); elements of a row; bytes from row to row
     of the output, and of the numbers."""
-    quantized = _quantized(way)
+    quantized = row_quantizer(way)
 
     def quantize_rows(row: int, first: int, last: int, scratch: int) -> None:
         x, out, numbers, count = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
