@@ -1,4 +1,4 @@
-"""Compiled operators of one and of two tensors, pooling and reducing ones, in all types that have kernels.
+"""Compiled operators of one and of two tensors, pooling, reducing and resizing ones, in all types that have kernels.
 
 Bit for bit their definitions', in every set, where the rows' own cases do not reach: runs with whole vectors and
 without, offsets, many units."""
@@ -22,7 +22,7 @@ from minilite.testing.kit import rows
 from minilite.testing.one_operator import OneOperator, build
 from minilite.testing.strategies import HypothesisDraw
 from tests.micro import has, narrowed
-from tests.test_kernels import assert_same, mean, pool, ran, softmax
+from tests.test_kernels import assert_same, mean, pool, ran, resized, softmax
 
 pytest.importorskip("minilite.engines.numba.linked")
 kinds = pytest.importorskip("minilite.engines.numba.kinds")
@@ -86,6 +86,8 @@ DRAWN: dict[str, tuple[Any, tuple[str, ...]]] = {
     "REDUCE_MAX": (along, (*GRIDS, "int32", "float32", "bool")),
     "REDUCE_MIN": (along, (*GRIDS, "int32", "float32", "bool")),
     "REDUCE_ALL": (along, ("bool",)),
+    "RESIZE_BILINEAR": (resized, ("uint8", "int16")),
+    "RESIZE_NEAREST_NEIGHBOR": (resized, ("float32", "int8")),
     "SOFTMAX": (softmax, ("uint8", "int8 to int16", "uint8 to int16", "int16")),
 }
 ROWS = [

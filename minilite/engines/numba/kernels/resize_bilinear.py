@@ -8,10 +8,11 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from minilite.engines.numba.kernels.elements import ELEMENTS
 from minilite.engines.numba.kernels.vectors import (
     F32,
-    I8,
     I32,
+    I64,
     INT64,
     LANES,
     Builder,
@@ -43,6 +44,22 @@ def _terms(builder: Builder, corners: Values, weights: Values) -> Value:
     return total
 
 
+def _cut_terms(builder: Builder, corners: Values, weights: Values) -> Value:
+    """Of bytes: the same, rounded half up."""
+    total = _terms(builder, [builder.sitofp(corner, vector(F32)) for corner in corners], weights)
+    return builder.fptosi(builder.fadd(total, constant(total.type, 0.5)), vector(I32))
+
+
+def _cut_weights(builder: Builder, corners: Values, weights: Values) -> Value:
+    """Of bytes: the weights' products first; upper left, upper right, lower left, lower right; rounded half up."""
+    top, bottom, left, right = weights
+    a, b, c, d = (builder.sitofp(corner, vector(F32)) for corner in corners)
+    total = builder.fmul(a, builder.fmul(top, left))
+    for corner, row, column in ((c, top, right), (b, bottom, left), (d, bottom, right)):
+        total = builder.fadd(total, builder.fmul(corner, builder.fmul(row, column)))
+    return builder.fptosi(builder.fadd(total, constant(total.type, 0.5)), vector(I32))
+
+
 def _half_away(builder: Builder, corners: Values, weights: Values) -> Value:
     """Weights in 1/1024; rounded half away from zero. What int32 holds has been proved of the whole sum."""
     top, bottom, left, right = weights
@@ -65,24 +82,36 @@ def _half_up(builder: Builder, corners: Values, weights: Values) -> Value:
     return builder.ashr(builder.add(total, half), bits)
 
 
-BETWEEN: dict[str, Between] = {"terms": _terms, "half away": _half_away, "half up": _half_up}
+def _half_away_wide(builder: Builder, corners: Values, weights: Values) -> Value:
+    """Of 16 bits, in int64."""
+    corners = [builder.sext(corner, vector(I64)) for corner in corners]
+    return builder.trunc(_half_away(builder, corners, weights), vector(I32))
+
+
+BETWEEN: dict[str, Between] = {
+    "terms": _terms,
+    "cut terms": _cut_terms,
+    "cut weights": _cut_weights,
+    "half away": _half_away,
+    "half away wide": _half_away_wide,
+    "half up": _half_up,
+}
+WEIGHTS = {"terms": F32, "cut terms": F32, "cut weights": F32, "half away wide": I64}
+"""The types of weights; int32 in all other ways."""
 
 
 def _pixel(type_: str, how: str) -> Any:
     """``pixel(upper left, lower left, upper right, lower right, row, column, out, left)``: 16 channels. ``row`` and
     ``column`` are addresses of two weights, 8 bytes apart."""
-    element = F32 if type_ == "float32" else I32
+    element, weight = ELEMENTS[type_], WEIGHTS.get(how, I32)
 
     @intrinsic
     def pixel(typing: Any, a: Any, b: Any, c: Any, d: Any, row: Any, column: Any, out: Any, left: Any) -> Any:
         def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
             *places, row, column, out, left = arguments
-            weights = [splat(builder, load(builder, element, at, offset)) for at in (row, column) for offset in (0, 8)]
-            corners = [load(builder, vector(element if type_ == "float32" else I8), place) for place in places]
-            if type_ == "int8":
-                corners = [builder.sext(corner, vector(I32)) for corner in corners]
-            result = BETWEEN[how](builder, corners, weights)
-            store_some(builder, builder.trunc(result, vector(I8)) if type_ == "int8" else result, out, left)
+            weights = [splat(builder, load(builder, weight, at, offset)) for at in (row, column) for offset in (0, 8)]
+            result = BETWEEN[how](builder, [element.load(builder, place) for place in places], weights)
+            store_some(builder, element.narrowed(builder, result), out, left)
             return context.get_dummy_value()
 
         return types.void(*[INT64] * 8), generate
@@ -91,12 +120,12 @@ def _pixel(type_: str, how: str) -> Any:
 
 
 def kernel(type_: str, how: str) -> Callable[[int, int, int, int], None]:
-    """``how``: terms (float32), half away or half up (int8). A unit is an output row. Its row: image, output, rows,
+    """``how``: a way of :data:`BETWEEN`. A unit is an output row. Its row: image, output, rows,
     columns (addresses); channels; output rows and columns; bytes of an image.
 
     For every output row and column there are four numbers of 8 bytes: where the pixels before and behind it begin, in
-    bytes, and the weights of both (float32 or int32, in the first half of their 8 bytes)."""
-    pixel, size = _pixel(type_, how), 4 if type_ == "float32" else 1
+    bytes, and the weights of both (float32, in the first half of their 8 bytes, or integers)."""
+    pixel, size = _pixel(type_, how), ELEMENTS[type_].size
 
     def resize_bilinear(row: int, first: int, last: int, scratch: int) -> None:
         image, out, rows, columns = get_i64(row), get_i64(row + 8), get_i64(row + 16), get_i64(row + 24)
