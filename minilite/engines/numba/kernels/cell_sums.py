@@ -1,19 +1,21 @@
 """Sums of float cells: two products of a row with 64 channels each, added to a bias and clipped after each.
 
 Orders of sums, for each channel: ``fused`` and ``sequential`` go from term to term, with one rounding for a product and
-its sum or with two; ``lanes`` has four sums, each of every fourth term, whose halves are added before the terms that
-are left over (:mod:`minilite.ops.accumulate`).
+its sum or with two; ``lanes`` and ``four`` have four sums, each of every fourth term, which are added by halves or one
+after the other, and then the terms that are left over (:mod:`minilite.ops.accumulate`).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels.functions import FLOATS
+from minilite.engines.numba.kernels.quantize_rows import row_quantizer
 from minilite.engines.numba.kernels.rounding import Hybrid
 from minilite.engines.numba.kernels.sums import fused, separate
 from minilite.engines.numba.kernels.tiles import integer_sums, one_row
@@ -54,9 +56,7 @@ class _Terms:
 
 def _in_turn(builder: Builder, terms: _Terms, first: Value, count: Value, sums: list[Value], how: Any) -> list[Value]:
     """The sums with the products of ``count`` terms from the first on, one after the other."""
-    places = [cgutils.alloca_once_value(builder, constant(FLOATS, 0.0)) for _ in sums]
-    for place, acc in zip(places, sums, strict=True):
-        builder.store(acc, place)
+    places = [cgutils.alloca_once_value(builder, acc) for acc in sums]
     with cgutils.for_range(builder, count, intp=I64) as loop:
         found = terms.times([builder.load(p) for p in places], builder.add(first, loop.index), how)
         for place, acc in zip(places, found, strict=True):
@@ -68,10 +68,19 @@ def _zeros() -> list[Value]:
     return [constant(FLOATS, 0.0) for _ in GATES]
 
 
-def _in_lanes(builder: Builder, terms: _Terms, count: Value) -> list[Value]:
+def _plus(builder: Builder, a: list[Value], b: list[Value]) -> list[Value]:
+    return [builder.fadd(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def _together(builder: Builder, order: str, lanes: list[list[Value]]) -> list[Value]:
+    """Four sums as one."""
+    if order == "four":
+        return functools.reduce(lambda a, b: _plus(builder, a, b), lanes)
+    return _plus(builder, *(_plus(builder, lanes[i], lanes[i + 2]) for i in (0, 1)))
+
+
+def _in_lanes(builder: Builder, order: str, terms: _Terms, count: Value) -> list[Value]:
     lanes = [[cgutils.alloca_once_value(builder, zero) for zero in _zeros()] for _ in range(4)]
-    for place in (place for lane in lanes for place in lane):
-        builder.store(constant(FLOATS, 0.0), place)
     rounds = builder.ashr(count, constant(I64, 2))
     with cgutils.for_range(builder, rounds, intp=I64) as loop:
         for i, lane in enumerate(lanes):
@@ -79,17 +88,15 @@ def _in_lanes(builder: Builder, terms: _Terms, count: Value) -> list[Value]:
             for place, acc in zip(lane, terms.times([builder.load(p) for p in lane], term, separate), strict=True):
                 builder.store(acc, place)
     four = [[builder.load(place) for place in lane] for lane in lanes]
-    even, odd = ([builder.fadd(a, b) for a, b in zip(four[i], four[i + 2], strict=True)] for i in (0, 1))
-    halves = [builder.fadd(a, b) for a, b in zip(even, odd, strict=True)]
     done = builder.mul(rounds, constant(I64, 4))
-    return _in_turn(builder, terms, done, builder.sub(count, done), halves, separate)
+    return _in_turn(builder, terms, done, builder.sub(count, done), _together(builder, order, four), separate)
 
 
 def _floats(builder: Builder, order: str, x: Value, count: Value, weights: Value) -> list[Value]:
     """The product of a row with 64 channels."""
     terms = _Terms(builder, x, weights)
-    if order == "lanes":
-        return _in_lanes(builder, terms, count)
+    if order in ("lanes", "four"):
+        return _in_lanes(builder, order, terms, count)
     how = fused if order == "fused" else separate
     return _in_turn(builder, terms, constant(I64, 0), count, _zeros(), how)
 
@@ -136,3 +143,27 @@ def both_products(products: str, how: str) -> Any:
         return types.void(*[INT64] * 10), generate
 
     return both
+
+
+def quantizing(products: str) -> Any:
+    """Hybrid: quantizes a row to memory, and gives the address; else that of the row."""
+    if products not in HYBRID:
+
+        @register_jitable
+        def given(memory: int, x: int, count: int) -> int:
+            return x
+
+        return given
+    quantized = row_quantizer(products)
+
+    @register_jitable
+    def taken(memory: int, x: int, count: int) -> int:
+        quantized(x, memory + 8, memory, count)
+        return memory + 8
+
+    return taken
+
+
+def table_size(products: str) -> int:
+    """Bytes of the channels' numbers of 16 cells."""
+    return len(GATES) * (CHANNEL_BYTES["product"] if products in HYBRID else 64)

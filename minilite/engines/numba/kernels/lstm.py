@@ -14,10 +14,9 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from minilite.engines.numba.kernels import cell_functions, functions
-from minilite.engines.numba.kernels.cell_sums import HYBRID, both_products
+from minilite.engines.numba.kernels.cell_sums import HYBRID, both_products, quantizing, table_size
 from minilite.engines.numba.kernels.functions import FLOATS
 from minilite.engines.numba.kernels.normalizing import place
-from minilite.engines.numba.kernels.quantize_rows import row_quantizer
 from minilite.engines.numba.kernels.vectors import (
     F32,
     I16,
@@ -167,25 +166,6 @@ def _look(row: int, h: int, c: int, sums: int, gate: int) -> None:
         _normalize(sums, gate, cells, norm + rows, get_i64(row + NORM_BIAS) + rows, get_i64(row + NUMBERS))
 
 
-def _quantizing(products: str) -> Any:
-    """Hybrid: quantizes a row to memory, and gives the address; else that of the row."""
-    if products not in HYBRID:
-
-        @register_jitable
-        def given(memory: int, x: int, count: int) -> int:
-            return x
-
-        return given
-    quantized = row_quantizer(products)
-
-    @register_jitable
-    def taken(memory: int, x: int, count: int) -> int:
-        quantized(x, memory + 8, memory, count)
-        return memory + 8
-
-    return taken
-
-
 def kernel(products: str, how: str) -> Callable[[int, int, int, int], None]:
     """The kernel of a kind. Products are ``fused``, or in the order ``lanes`` or ``sequential``, and the functions
     ``eigen`` or ``exact``; or they are hybrid, ``symmetric`` or ``asymmetric``, and ``how`` is the dot product.
@@ -195,7 +175,7 @@ def kernel(products: str, how: str) -> Callable[[int, int, int, int], None]:
     of the projection."""
     is_hybrid = products in HYBRID
     functions_ = "eigen" if is_hybrid else how
-    taken, both, table_bytes = _quantizing(products), both_products(products, how), 768 if is_hybrid else 256
+    taken, both, table_bytes = quantizing(products), both_products(products, how), table_size(products)
     remember, hidden = _remember(functions_), _hidden(functions_)
 
     @register_jitable

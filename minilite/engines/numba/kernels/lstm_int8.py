@@ -57,7 +57,7 @@ COUPLED, TIME, X_STEP, X_ROW, OUT_STEP, OUT_ROW, TERMS, CELLS, OUTPUTS, LIMIT, C
 HIDDEN_ZERO, H_ZERO, H_LOW, H_HIGH = range(256, 288, 8)
 
 
-def _rounded(builder: Builder, dot: str, x: Value, steps: Value, weights: Value, table: Value) -> list[Value]:
+def rounded(builder: Builder, dot: str, x: Value, steps: Value, weights: Value, table: Value) -> list[Value]:
     """The product of a row with 64 channels, rounded."""
     offsets = [gate * CHANNEL_BYTES["fixed"] for gate in GATES]
     tile = one_row(x, steps, weights)
@@ -76,8 +76,8 @@ def _both_products(dot: str) -> Any:
             out, *inputs, limit = arguments
             ends = [constant(vector(I32), end) for end in (LOW, HIGH)]
             bound = splat(builder, builder.trunc(limit, I32))
-            first = _rounded(builder, dot, *inputs[:4])
-            second = _rounded(builder, dot, *inputs[4:])
+            first = rounded(builder, dot, *inputs[:4])
+            second = rounded(builder, dot, *inputs[4:])
             for gate, (a, b) in enumerate(zip(first, second, strict=True)):
                 b = clip(builder, b, builder.not_(bound), bound)
                 total = clip(builder, builder.add(clip(builder, a, *ends), b), *ends)

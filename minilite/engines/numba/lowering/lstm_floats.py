@@ -118,7 +118,7 @@ def _alone(s: Cells, kind: Kind) -> Array:
 def _gates(s: Cells, infos: Sequence[TensorInfo | None], biases: Sequence[Array | None]) -> tuple[Word, Word]:
     """Weights and channels of a product of all gates."""
     matrix, scales = (s.by_gate([None if i is None else of(i) for i in infos]) for of in (_matrix, _scales))
-    return _packed(matrix, scales, s.by_gate(biases))
+    return packed(matrix, scales, s.by_gate(biases))
 
 
 def _nothing(s: Cells) -> tuple[Word, Word]:
@@ -131,7 +131,7 @@ def _projection(s: Cells) -> tuple[Word, Word]:
     info, bias, count = s.cell.projection, s.cell.projection_bias, packing.padded(s.outputs, 64) - s.outputs
     matrix, scales = _matrix(info), _scales(info)
     biases = np.zeros(s.outputs, np.float32) if bias is None else value(bias)
-    return _packed(np.pad(matrix, ((0, count), (0, 0))), np.pad(scales, (0, count)), np.pad(biases, (0, count)))
+    return packed(np.pad(matrix, ((0, count), (0, 0))), np.pad(scales, (0, count)), np.pad(biases, (0, count)))
 
 
 def _matrix(info: TensorInfo) -> Array:
@@ -145,7 +145,7 @@ def _scales(info: TensorInfo) -> Array:
     return np.full(info.shape[0], info.scale if info.type != "float32" else 1, np.float32)
 
 
-def _packed(matrix: Array, scales: Array, biases: Array) -> tuple[Word, Word]:
+def packed(matrix: Array, scales: Array, biases: Array) -> tuple[Word, Word]:
     """Weights and channels, a multiple of 64: of floats their biases."""
     if matrix.dtype == np.float32:
         return packing.in_panels(matrix, 1), biases

@@ -168,13 +168,13 @@ def _channels(
 ) -> Array:
     """The gates' channels of one of their products."""
     parts = [
-        None if w is None or b is None or m is None else _fixed(w, b, m, zero_point).T
+        None if w is None or b is None or m is None else fixed(w, b, m, zero_point).T
         for w, b, m in zip(weights, biases, multipliers, strict=True)
     ]
     return packing.in_blocks("fixed", s.by_gate(parts).T)
 
 
-def _fixed(weights: Array, bias: Array, m: Multiplier, zero_point: int) -> Array:
+def fixed(weights: Array, bias: Array, m: Multiplier, zero_point: int) -> Array:
     """Channels of a matrix, whose rows are stored as unsigned numbers ``a + 128``."""
     start = bias - (128 + zero_point) * weights.sum(axis=1, dtype=np.int64)
     return packing.channel_table("fixed", "double rounding", start, float(m.q) * 2.0 ** float(m.e - 31))
@@ -190,7 +190,7 @@ def _projection(s: Cells) -> tuple[Word, Word]:
     bias = np.zeros(len(matrix), np.int64)
     if s.cell.projection_bias is not None:
         bias[: s.outputs] = value(s.cell.projection_bias)
-    table = _fixed(matrix, bias, p.projection, -p.hidden_zero_point)
+    table = fixed(matrix, bias, p.projection, -p.hidden_zero_point)
     return packing.in_panels(matrix, 4, in_order=True), packing.in_blocks("fixed", table)
 
 

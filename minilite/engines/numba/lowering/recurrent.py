@@ -1,10 +1,11 @@
-"""LSTM and UNIDIRECTIONAL_SEQUENCE_LSTM: a sequence is one call, a unit of it a row of the batch."""
+"""Recurrent operators: a step, or a sequence, is one call, a unit of it a row of the batch."""
 
 from __future__ import annotations
 
 from minilite.engines.numba.calls import Call
 from minilite.engines.numba.lowering import lstm_floats, lstm_integers
 from minilite.engines.numba.lowering.cells import Cells
+from minilite.engines.numba.lowering.svdf import svdf
 from minilite.engines.numba.lowering.task import Task
 
 MAKERS = {
@@ -23,4 +24,4 @@ def lstm(task: Task) -> list[Call] | None:
     return None if call is None else [call]
 
 
-LOWERINGS = {"LSTM": lstm, "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm}
+LOWERINGS = {"LSTM": lstm, "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm, "SVDF": svdf}
