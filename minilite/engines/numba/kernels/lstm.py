@@ -6,7 +6,6 @@ of 64 channels, whose sums are kept in scratch memory until all gates have their
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +24,7 @@ from minilite.engines.numba.kernels.vectors import (
     LANES,
     Builder,
     Value,
+    call,
     constant,
     get_f32,
     get_i64,
@@ -126,6 +126,16 @@ def _put(typing: Any, out: Any, h: Any, values: Any, numbers: Any, projected: An
     return types.void(*[INT64] * 6), generate
 
 
+@intrinsic
+def _root(typing: Any, x: Any) -> Any:
+    """The square root. (Python's is a call of the C library's, which code that is kept cannot make.)"""
+
+    def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
+        return call(builder, "llvm.sqrt.f32", F32, arguments[0])
+
+    return types.float32(types.float32), generate
+
+
 @register_jitable
 def _normalize(sums: int, gate: int, cells: int, weights: int, biases: int, numbers: int) -> None:
     """Layer normalization of a gate's sums; sums over cells go from the first to the last."""
@@ -139,7 +149,7 @@ def _normalize(sums: int, gate: int, cells: int, weights: int, biases: int, numb
     for cell in range(1, cells):
         centred = get_f32(place(sums, gate, cell)) - mean
         squares += centred * centred
-    factor = one / math.sqrt(squares / count + get_f32(numbers + EPSILON))
+    factor = one / _root(squares / count + get_f32(numbers + EPSILON))
     for cell in range(cells):
         x = (get_f32(place(sums, gate, cell)) - mean) * factor
         put_f32(place(sums, gate, cell), x * get_f32(weights + 4 * cell) + get_f32(biases + 4 * cell))
