@@ -5,6 +5,7 @@ without, offsets, many units."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 from unittest import mock
 
@@ -14,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minilite
-from minilite.cases import Call, Case, Draw, Graph, Value, activated, constant, data
+from minilite.cases import Call, Case, Draw, Graph, Value, activated, constant, data, fed
 from minilite.engines import is_disabled
 from minilite.spec import Definition, Op
 from minilite.testing.graph_model import graph_model
 from minilite.testing.kit import rows
 from minilite.testing.one_operator import OneOperator, build
+from minilite.testing.seeded import SeededDraw
 from minilite.testing.strategies import HypothesisDraw
 from tests.micro import has, narrowed
 from tests.test_kernels import assert_same, mean, pool, ran, resized, softmax
@@ -148,11 +150,80 @@ def test_extremes_of_strange_floats(name: str, kernels: str, axis: int) -> None:
     x[0, range(37), range(37)] = np.nan
     x[1, range(37), range(37)], x[2] = np.inf, np.nan
     x[3], x[4, ::2], x[5, :, ::2] = -np.inf, np.nan, np.nan
+    assert_same_by_engines(content, kernels, x)
+
+
+# ---- where a kernel set has an arithmetic of its own -----------------------------------------------------------------
+
+
+def assert_alike(name: str, label: str, kernels: str, case: Case, compiled: bool = True) -> None:
+    op, definition = next((o, d) for o, d in rows() if (o.name, d.label) == (name, label))
+    if kernels == "tflm":
+        op, definition = narrowed(op, definition)
+    one = build(SeededDraw(0), op, definition, case)
+    assert_same(one, kernels, ran(one, kernels, engine="numpy"), ran(one, kernels, engine="numba"))
+    assert is_compiled(one, kernels) == compiled
+
+
+@pytest.mark.parametrize("other", [(9, 1, 141), (141,), (9, 3, 1), (1,)])
+@pytest.mark.parametrize("odd", [3, 5, 7])
+@pytest.mark.parametrize("label", GRIDS)
+def test_vectors_of_the_optimized_kernel(label: str, odd: int, other: tuple[int, ...]) -> None:
+    """Sums on ties, where an operand's rounding decides: ADD's whole vectors round less often than what is left."""
+    inputs = (data((9, 3, 141), scale=0.125 * odd), data(other, scale=0.125))
+    coarse = 64 if label == "int16" else 1
+    for swapped, times in product((inputs, inputs[::-1]), (1, odd)):
+        assert_alike("ADD", label, "builtin", Case(swapped, output_scale=0.25 * times * coarse))
+
+
+@pytest.mark.parametrize("label", BYTES)
+@pytest.mark.parametrize("name, finest", [("ADD", 1 / 128), ("MUL", 1 / 4)])
+def test_results_that_leave_16_bits(name: str, finest: float, label: str) -> None:
+    """The optimized kernel's wrap there; only definitions do that."""
+    inputs = (data((3, 100), scale=1.0), data((3, 100), scale=1.0))
+    assert_alike(name, label, "builtin", Case(inputs, output_scale=finest / 2), compiled=False)
+    scales = (1.0, 1.0) if name == "ADD" else (1.0, 1 / 16)
+    inputs = (data((3, 100), scale=scales[0]), data((3, 100), scale=scales[1]))
+    assert_alike(name, label, "builtin", Case(inputs, output_scale=4 * finest))
+
+
+@pytest.mark.parametrize("label", ["int8 to int8", "uint8 to int8", "float32 to int8", "float32 to int16"])
+@pytest.mark.parametrize("count", [7, 16, 47, 5003])
+@pytest.mark.parametrize("kernels", SETS)
+def test_quantizing_ties(kernels: str, count: int, label: str) -> None:
+    """In ``builtin`` what is left over behind whole blocks is rounded in another way."""
+    if kernels == "tflm" and label == "uint8 to int8":
+        kernels = "reference"  # which says the same
+    ties = np.random.default_rng(count).integers(-300, 300, count) * np.float32(0.25)
+    input = fed(ties) if label.startswith("float32") else data((count,), scale=0.25)
+    for scale in (0.5, 1.0):
+        assert_alike("QUANTIZE", label, kernels, Case((input,), output_scale=scale))
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_casts_of_strange_floats(kernels: str) -> None:
+    x = np.float32([np.nan, np.inf, -np.inf, 2.0**31, -(2.0**31), 2.0**31 - 128, -(2.0**32), 1.5, -1.5, -0.0] * 5)
+    values = (Value("float32", x.shape), Value("int32", x.shape))
+    options = {"in_data_type": "FLOAT32", "out_data_type": "INT32"}
+    content = graph_model([Graph(values, (Call("CAST", (0,), (1,), options),), (0,), (1,))]).to_bytes()
+    assert_same_by_engines(content, kernels, x)
+
+
+def test_sums_of_integers_wrap() -> None:
+    x = np.random.default_rng(0).integers(-(2**31), 2**31, (5, 33, 19)).astype(np.int32)
+    for axis, shape in ((1, (5, 19)), (2, (5, 33))):
+        values = (Value("int32", x.shape), Value("int32", (1,), np.array([axis], np.int32)), Value("int32", shape))
+        content = graph_model([Graph(values, (Call("SUM", (0, 1), (2,)),), (0,), (2,))]).to_bytes()
+        assert_same_by_engines(content, "reference", x)
+
+
+def assert_same_by_engines(content: bytes, kernels: str, x: np.ndarray) -> None:
+    """Of a model with one input."""
     found = []
     for engine in ("numpy", "numba"):
         interpreter = minilite.Interpreter(model_content=content, kernels=kernels, engine=engine)
         interpreter.allocate_tensors()
         interpreter.set_tensor(0, x)
         interpreter.invoke()
-        found.append(interpreter.get_tensor(2))
+        found.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
     assert found[0].tobytes() == found[1].tobytes()
