@@ -209,6 +209,11 @@ def test_casts_of_strange_floats(kernels: str) -> None:
     assert_same_by_engines(content, kernels, x)
 
 
+def test_reshape_without_a_second_operand() -> None:
+    """As converters of old write it."""
+    assert_alike("RESHAPE", "float32", "xnnpack", Case((data((2, 6)),), {"new_shape": (3, -1)}))
+
+
 def test_sums_of_integers_wrap() -> None:
     x = np.random.default_rng(0).integers(-(2**31), 2**31, (5, 33, 19)).astype(np.int32)
     for axis, shape in ((1, (5, 19)), (2, (5, 33))):

@@ -48,7 +48,7 @@ PLACES = 48
 def lower(task: Task) -> list[Call] | None:
     node = task.node
     moved = DATA[node.op]
-    inputs = list(node.inputs)
+    inputs = [*node.inputs, None] if node.op == "RESHAPE" and len(node.inputs) == 1 else list(node.inputs)
     positions = [i for i, info in enumerate(inputs) if info is not None] if moved is None else list(moved)
     others = [info for i, info in enumerate(inputs) if i not in positions and info is not None]
     data = [task.input(i) for i in positions if task.optional(i) is not None]
