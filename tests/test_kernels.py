@@ -304,7 +304,7 @@ def test_nothing_is_written_beside_outputs(data: st.DataObject) -> None:
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
-@pytest.mark.parametrize("kind", kinds.every()[:: 1 if THOROUGH else 4], ids="-".join)
+@pytest.mark.parametrize("kind", kinds.every()[:: 1 if THOROUGH else 8], ids="-".join)
 def test_every_kernel_can_be_kept(kind: tuple[str, ...]) -> None:
     """Compiled code calls nothing that is not there without Numba, so that it may be loaded without."""
     numba = pytest.importorskip("numba")
