@@ -249,3 +249,53 @@ def test_two_signatures_share_a_variable() -> None:
         key = "aabbabbbaaab"[turn]
         a, b = (i.get_signature_runner(key)(x=x)["y"] for i in (slow, fast))
         assert a.tobytes() == b.tobytes()
+
+
+def test_what_a_failed_invoke_assigns() -> None:
+    """Nothing that comes after the step that failed."""
+    axis, index, row = Value("int32", (1,), np.array([0], np.int32)), Value("int32", (1,)), Value("float32", (1, 3))
+    moved = (Call("REVERSE_V2", (2, 4), (3,)), Call("GATHER", (2, 5), (6,)), Call("ASSIGN_VARIABLE", (1, 3), ()))
+    graph = Graph((DATA, HANDLE, DATA, DATA, axis, index, row), (ONCE, *READ, *moved), (0, 5), (6,))
+    found = []
+    for engine in ("numpy", "numba"):
+        interpreter, states = made([graph, START], engine), []
+        for where in (0, 99, 0, 0):
+            interpreter.set_tensor(0, np.full((2, 3), len(states) + 1, np.float32))
+            interpreter.set_tensor(5, np.array([where], np.int32))
+            try:
+                interpreter.invoke()
+                states.append(interpreter.get_tensor(6).tolist())
+            except minilite.OperatorError:
+                states.append("refused")
+        found.append(states)
+    assert found[0] == found[1]
+    assert "refused" in found[0]
+
+
+def test_a_failed_invoke_leaves_outputs_their_own() -> None:
+    """RESHAPE's output, which definitions make a view of an input that programs keep in memory of theirs."""
+    calls = (Call("RESHAPE", (0, 5), (4,)), *READ, Call("ADD", (2, 0), (3,)), Call("ASSIGN_VARIABLE", (1, 3), ()))
+    interpreter = made([main(*calls, outputs=(4, 3))], "numba")
+    for turn in range(3):
+        interpreter.set_tensor(0, np.full((2, 3), turn + 1, np.float32))
+        with pytest.raises(minilite.OperatorError, match="not"):
+            interpreter.invoke()
+        interpreter.set_tensor(0, np.full((2, 3), 50, np.float32))
+        assert np.all(interpreter.get_tensor(4) == turn + 1)
+
+
+def test_what_one_signature_has_read_another_does_not_change() -> None:
+    """One reads by its definition, for its handle is an output; the other assigns in a compiled program."""
+    first = main(ONCE, *READ, outputs=(2, 1))
+    second = main(*COUNT)
+    signatures = Signature("a", (("x", 0),), (("y", 2),), 0), Signature("b", (("x", 0),), (("y", 3),), 2)
+    model = dataclasses.replace(graph_model([first, START, second]), signatures=signatures)
+    interpreter = minilite.Interpreter(model_content=model.to_bytes(), engine="numba")
+    interpreter.allocate_tensors()
+    a, b = (interpreter.get_signature_runner(name) for name in "ab")
+    x = np.ones((2, 3), np.float32)
+    for run_ in (a, b, b, a):
+        run_(x=x)
+    before = interpreter.get_tensor(2)
+    b(x=x)
+    np.testing.assert_array_equal(interpreter.get_tensor(2), before)

@@ -243,14 +243,36 @@ signal.alarm(100)
 x = np.random.default_rng(0).integers(-128, 128, (1, 28, 28, 1)).astype(np.int8)
 interpreter = minilite.Interpreter(sys.argv[1], engine="numba", num_threads=2)
 (wanted,) = minilite.run(interpreter, x).values()
-for turn in range(20):
+def again():
     closed = team._pipe
-    for end in closed:
-        os.close(end)
     while team._pipe == closed:
         assert np.array_equal(list(minilite.run(interpreter, x).values())[0], wanted)
         time.sleep(0.001)
     interpreter.invoke()
+for turn in range(20):
+    for end in team._pipe:
+        os.close(end)
+    again()
+own = open(sys.argv[1], "rb")
+ends = list(team._pipe)
+for end in ends:
+    os.dup2(own.fileno(), end)  # the numbers are other files' now, and stay theirs
+again()
+assert all(os.path.samestat(os.fstat(own.fileno()), os.fstat(end)) for end in ends)
+assert team.block[7] == 0, "a runner is counted that is gone"
+"""
+EXHAUSTED = """
+import os, resource, sys
+import numpy as np, minilite
+interpreter = minilite.Interpreter(sys.argv[1], engine="numba", num_threads=2)
+interpreter.allocate_tensors()
+alone = minilite.Interpreter(sys.argv[1], engine="numba")
+alone.invoke()
+interpreter._main.plan.linked()
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), 10_000))
+interpreter.invoke()
+assert np.array_equal(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]),
+                      alone.get_tensor(alone.get_output_details()[0]["index"]))
 """
 
 
@@ -309,6 +331,13 @@ sys.exit(os.waitpid(child, 0)[1] != 0)
 def test_a_second_thread_whose_pipe_was_closed() -> None:
     """By a program that closes all files it did not open. The next run has another."""
     child(CLOSED, str(MODEL))
+
+
+@needs_numba
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_two_threads_without_a_file_descriptor_left() -> None:
+    """One computes it then."""
+    child(EXHAUSTED, str(MODEL))
 
 
 @needs_numba

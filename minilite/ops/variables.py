@@ -69,8 +69,7 @@ def read(node: Node, resource: Array) -> Array:
     output.need(value.dtype == output.dtype, f"{output.type}, as the file says", f"a variable of {value.dtype}")
     if output.shape:
         output.need(value.size == np.prod(output.shape), f"a variable of shape {output.shape}", value.shape)
-        return value.reshape(output.shape)
-    return value
+    return value.reshape(output.shape or value.shape).copy()  # compiled programs assign in place
 
 
 def shapes_assign(node: Node, resource: TensorInfo, value: TensorInfo) -> tuple[()]:

@@ -155,6 +155,7 @@ class Linked:
     def run(self, values: dict[int, Array], keep: bool) -> None:
         """Compute the schedule."""
         if self._variables is not None and not self._variables.ready():
+            self._leave(values)
             self.plan.run_steps(values, keep)
             return
         if self.threads > 1:
@@ -169,6 +170,12 @@ class Linked:
                 else:
                     self.plan.program.look_at_the_clock(block.node)
                     self._run_step(block, values, keep)
+
+    def _leave(self, values: dict[int, Array]) -> None:
+        """Have inputs out of their homes before definitions run, whose outputs may be views of them."""
+        for index, home in self.homes.items():
+            if values.get(index) is home:
+                values[index] = home.copy()
 
     def _run_program(self, program: Program, values: dict[int, Array]) -> None:
         if program.work > LONG:
@@ -204,6 +211,7 @@ class Linked:
     def timed(self, values: dict[int, Array], keep: bool) -> Iterator[tuple[Step, str, float]]:
         """Like :meth:`run`, step by step; each with the engine that computed it and its seconds."""
         if self._variables is not None and not self._variables.ready():
+            self._leave(values)
             for step in self.plan.schedule:
                 yield self.plan.timed_step(step, values, keep)
             return

@@ -28,31 +28,47 @@ class Team:
     def __init__(self) -> None:
         self.block = aligned(16, np.int64)
         self.address = self.block.ctypes.data
-        self._pipe: tuple[int, ...] = ()
+        self._pipe: dict[int, tuple[int, int]] = {}
         self.begin()
 
     def begin(self) -> None:
         """Have no worker, and nothing to do. The block stays where it is: programs know its address."""
         self.block[:] = ABSENT
-        for end in self._pipe:
-            with contextlib.suppress(OSError):
-                os.close(end)
-        self._pipe = ()
         self._start = threading.Lock()
+        self._leave()
 
     def gather(self) -> None:
-        """Have a worker."""
+        """Have a worker, if the system has a thread and two file descriptors left."""
         if self._pipe:
             return
-        with self._start:
+        with self._start, contextlib.suppress(OSError, RuntimeError):
             if not self._pipe:
-                self._pipe = reading, writing = os.pipe()
+                reading, writing = os.pipe()
+                self._pipe = {end: _identity(end) for end in (reading, writing)}
                 self.block[8:12] = _in_c("write"), writing, _in_c("read"), reading
-                threading.Thread(target=self._work, name="minilite worker", daemon=True).start()
+                try:
+                    threading.Thread(target=self._work, name="minilite worker", daemon=True).start()
+                except RuntimeError:
+                    self._leave()
 
     def _work(self) -> None:
         objects.function(("runner", "worker"))(self.address, PATIENCE, TRIES, 0)
-        self.begin()  # somebody has closed the pipe
+        self.block[0] = ABSENT  # somebody has closed the pipe; runners go on without
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close the pipe, or what is left of it: its numbers may be other files' by now."""
+        pipe, self._pipe = self._pipe, {}
+        for end, identity in pipe.items():
+            with contextlib.suppress(OSError):
+                if _identity(end) == identity:
+                    os.close(end)
+
+
+def _identity(file: int) -> tuple[int, int]:
+    """What a file descriptor stands for."""
+    found = os.fstat(file)
+    return found.st_dev, found.st_ino
 
 
 def _in_c(name: str) -> int:

@@ -84,7 +84,10 @@ class Variables:
                 if not isinstance(source, Place):
                     continue
                 using = users.get(source, [])
-                if len(using) == 2 and _copies(parts[using[0]], source) and not _use(parts[using[0] : at], home):
+                made = parts[using[0] : at] if len(using) == 2 else []
+                if any(p.calls is None for p in made):
+                    continue  # a definition may raise, and then nothing is assigned
+                if made and _copies(made[0], source) and not _use(made, home):
                     _exchange(parts[using[0]], source, home)
                     parts[using[0]].writes, parts[using[0]].lasting, part.calls = (), True, []
         for at, part in enumerate(parts):

@@ -190,8 +190,9 @@ def ceil(builder: Builder, x: Value, constants: Value) -> Value:
 
 
 def nearest(builder: Builder, x: Value, constants: Value) -> Value:
-    """The nearest whole number, ties to even."""
-    return _round(builder, "rint", x)
+    """The nearest whole number, ties to even; what is not zero never becomes -0.0."""
+    is_zero = builder.fcmp_ordered("==", x, _like(x, 0.0))
+    return builder.select(is_zero, x, builder.fadd(_round(builder, "rint", x), _like(x, 0.0)))
 
 
 def magnitude(builder: Builder, x: Value, constants: Value) -> Value:
