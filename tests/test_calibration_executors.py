@@ -31,7 +31,8 @@ def cluster() -> Iterator[Executor]:
     distributed = pytest.importorskip("distributed")
     dask = pytest.importorskip("dask")
     dask.config.set({"distributed.scheduler.allowed-failures": 0})  # do not start a worker again that has died
-    local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    anywhere = "127.0.0.1:0"  # else two clusters at once, of tests side by side, want the same port
+    local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=anywhere)
     with local, distributed.Client(local) as client, client.get_executor() as executor:
         yield executor
 

@@ -97,7 +97,9 @@ def _home() -> Path:
 def _surroundings() -> Any:
     """The digest of all that the code of every kernel depends on, to be gone on with."""
     here, digest = Path(__file__).parent, hashlib.sha256()
-    for source in (*sorted((here / "kernels").glob("*.py")), here / "packing.py", here / "entry.py", Path(__file__)):
+    shared = here.parents[1] / "ops" / "cell_activation.py"  # whose constants kernels take
+    own = (here / "packing.py", here / "entry.py", Path(__file__))
+    for source in (*sorted((here / "kernels").glob("*.py")), *own, shared):
         digest.update(source.read_bytes() + b"\0")
     host = "".join(sorted(features())) + (os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name())
     versions = f"{llvmlite.__version__} {_numba_version()} {sys.version_info[:2]}"

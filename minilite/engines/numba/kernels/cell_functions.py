@@ -10,19 +10,17 @@ from numba.core import cgutils
 from minilite.engines.numba.kernels import functions
 from minilite.engines.numba.kernels.functions import FLOATS
 from minilite.engines.numba.kernels.vectors import I1, I16, I32, Builder, Value, call, clip, constant, least, vector
-
-TANH_CLIP = 7.90738964080810547
-TANH_NUMERATOR = (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1)
-TANH_DENOMINATOR = (8.015776984e-7, 3.326951409e-4, 2.597254514e-2, 4.673548340e-1, 1.0)
-EXP_OF_HALF = (
-    8.33471305668354034423828125e-3,
-    4.1898667812347412109375e-2,
-    0.16666877269744873046875,
-    0.49999141693115234375,
+from minilite.ops.cell_activation import (
+    EXP_OF_HALF,
+    LN2_HIGH,
+    LN2_LOW,
+    LOG2_E,
+    LOGISTIC_IS_ONE,
+    LOGISTIC_IS_ZERO,
+    TANH_CLIP,
+    TANH_DENOMINATOR,
+    TANH_NUMERATOR,
 )
-LOG2_E = 1.44269504088896341
-LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
-IS_ONE, IS_ZERO = 16.6355324, -104.0
 
 
 def _of(number: float) -> Value:
@@ -55,13 +53,13 @@ def logistic(builder: Builder, x: Value, alone: Value) -> Value:
 
 
 def _by_itself(builder: Builder, x: Value) -> Value:
-    e = functions.exp(builder, least(builder, x, _of(IS_ONE)))
+    e = functions.exp(builder, least(builder, x, _of(LOGISTIC_IS_ONE)))
     return builder.fdiv(e, builder.fadd(_of(1.0), e))
 
 
 def _in_lanes(builder: Builder, x: Value) -> Value:
     """What is below the least exponent has its exponential, too, and 0 is taken in its place."""
-    half = builder.fmul(clip(builder, x, _of(2 * IS_ZERO), _of(IS_ONE)), _of(0.5))
+    half = builder.fmul(clip(builder, x, _of(2 * LOGISTIC_IS_ZERO), _of(LOGISTIC_IS_ONE)), _of(0.5))
     shifted = builder.fadd(builder.fmul(half, _of(LOG2_E)), _of(0.5))
     m = call(builder, "llvm.floor.v16f32", FLOATS, shifted)
     r = builder.fadd(builder.fmul(m, _of(-LN2_HIGH)), half)
@@ -74,7 +72,7 @@ def _in_lanes(builder: Builder, x: Value) -> Value:
     e = builder.fmul(e, _power_of_two(builder, m))
     e = builder.fmul(e, e)
     y = builder.fdiv(e, builder.fadd(_of(1.0), e))
-    return builder.select(builder.fcmp_ordered("<", x, _of(IS_ZERO)), _of(0.0), y)
+    return builder.select(builder.fcmp_ordered("<", x, _of(LOGISTIC_IS_ZERO)), _of(0.0), y)
 
 
 def _power_of_two(builder: Builder, m: Value) -> Value:
