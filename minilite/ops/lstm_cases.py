@@ -38,7 +38,8 @@ def parts(draw: Draw, definition: Definition, diagonal: bool = False) -> Parts:
     types = definition.input_types
     if definition.arithmetic == "micro":  # TFLite Micro has a plain cell only
         return Parts(terms, cells, cells, False, False, False, False)
-    diagonal = diagonal and types[6] == "float32" and (types[1].rstrip("?") != "float32" or draw.choice((False, False, True)))
+    of_floats = types[1].rstrip("?") == "float32"  # an optional operand
+    diagonal = diagonal and types[6] == "float32" and (not of_floats or draw.choice((False, False, True)))
     outputs = draw.integer(1, cells) if projection and not diagonal else cells
     return Parts(terms, cells, outputs, coupled, peephole, projection, norm, diagonal)
 
